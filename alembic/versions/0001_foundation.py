@@ -1,0 +1,302 @@
+"""Runs, steps, approvals, tool calls and the timeline."""
+
+from __future__ import annotations
+
+from alembic import op
+
+revision = "0001"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+TABLES = """
+CREATE TABLE users (
+    id uuid PRIMARY KEY,
+    name text NOT NULL,
+    roles text[] NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    CONSTRAINT users_name_key UNIQUE (name),
+    CONSTRAINT users_roles_known
+        CHECK (cardinality(roles) > 0 AND roles <@ ARRAY['SUBMITTER', 'APPROVER', 'ADMIN'])
+);
+
+CREATE TABLE tokens (
+    hash bytea PRIMARY KEY,
+    user_id uuid NOT NULL REFERENCES users (id),
+    created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    last_used_at timestamptz,
+    expires_at timestamptz,
+    revoked_at timestamptz,
+    CONSTRAINT tokens_hash_is_sha256 CHECK (octet_length(hash) = 32)
+);
+CREATE INDEX tokens_user ON tokens (user_id);
+
+-- A process that runs steps. Its lease is the lease of every step it owns; `sign` is the key of the
+-- advisory lock that it holds as long as it lives.
+CREATE TABLE workers (
+    id uuid PRIMARY KEY,
+    sign integer GENERATED ALWAYS AS IDENTITY,
+    host text NOT NULL,
+    pid integer NOT NULL,
+    started_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    lease_until timestamptz NOT NULL,
+    ended_at timestamptz,
+    CONSTRAINT workers_sign_key UNIQUE (sign)
+);
+CREATE INDEX workers_alive ON workers (lease_until) WHERE ended_at IS NULL;
+
+CREATE TABLE runs (
+    id uuid PRIMARY KEY,
+    submitted_by uuid NOT NULL REFERENCES users (id),
+    intent text,
+    state text NOT NULL,
+    outcome text,
+    risk smallint NOT NULL DEFAULT 0,
+    approve_from smallint NOT NULL,
+    asked boolean NOT NULL DEFAULT false,
+    idempotency_key text,
+    input_digest bytea,
+    error_code text,
+    error_message text,
+    last_seq integer NOT NULL DEFAULT 0,
+    pending integer NOT NULL DEFAULT 0,
+    ready integer NOT NULL DEFAULT 0,
+    running integer NOT NULL DEFAULT 0,
+    blocked integer NOT NULL DEFAULT 0,
+    succeeded integer NOT NULL DEFAULT 0,
+    failed integer NOT NULL DEFAULT 0,
+    skipped integer NOT NULL DEFAULT 0,
+    cancelled integer NOT NULL DEFAULT 0,
+    planner uuid,
+    planning_attempt integer NOT NULL DEFAULT 0,
+    created_at timestamptz NOT NULL,
+    started_at timestamptz,
+    finished_at timestamptz,
+    moved_at timestamptz NOT NULL,
+    CONSTRAINT runs_state_known CHECK (state IN
+        ('QUEUED', 'PLANNING', 'EXECUTING', 'WAITING_APPROVAL', 'COMPLETED', 'FAILED', 'CANCELLED')),
+    CONSTRAINT runs_outcome_known CHECK (outcome IN ('CLEAN', 'PARTIAL', 'FAILED', 'CANCELLED')),
+    CONSTRAINT runs_risk_known CHECK (risk BETWEEN 0 AND 3 AND approve_from BETWEEN 0 AND 3),
+    CONSTRAINT runs_counts_hold CHECK (pending >= 0 AND ready >= 0 AND running >= 0 AND blocked >= 0
+        AND succeeded >= 0 AND failed >= 0 AND skipped >= 0 AND cancelled >= 0),
+    CONSTRAINT runs_planned_by_a_worker CHECK ((state = 'PLANNING') = (planner IS NOT NULL)),
+    CONSTRAINT runs_finished_has_outcome CHECK (
+        (state IN ('COMPLETED', 'FAILED', 'CANCELLED')) = (finished_at IS NOT NULL)
+        AND (finished_at IS NULL) = (outcome IS NULL)),
+    CONSTRAINT runs_finished_has_no_open_step CHECK (finished_at IS NULL OR pending + ready + running + blocked = 0),
+    CONSTRAINT runs_executing_can_move CHECK (state <> 'EXECUTING' OR ready + running + pending > 0),
+    CONSTRAINT runs_waiting_is_blocked CHECK (state <> 'WAITING_APPROVAL' OR (blocked > 0 AND ready + running = 0)),
+    CONSTRAINT runs_idempotency_covers_input CHECK ((idempotency_key IS NULL) = (input_digest IS NULL))
+) WITH (fillfactor = 70);
+CREATE UNIQUE INDEX runs_idempotency ON runs (submitted_by, idempotency_key) WHERE idempotency_key IS NOT NULL;
+CREATE INDEX runs_newest ON runs (created_at, id);
+CREATE INDEX runs_of_user ON runs (submitted_by, created_at, id);
+CREATE INDEX runs_queued ON runs (created_at) WHERE state = 'QUEUED';
+CREATE INDEX runs_planning ON runs (planner) WHERE planner IS NOT NULL;
+
+-- A step is named by its run and its place in the plan, so that one index serves the key, the run's steps and every
+-- dependency, which are places too.
+CREATE TABLE steps (
+    run_id uuid NOT NULL REFERENCES runs (id),
+    position integer NOT NULL,
+    key text NOT NULL,
+    name text NOT NULL,
+    tool text NOT NULL,
+    risk smallint NOT NULL,
+    gated boolean NOT NULL,
+    gate_reason text,
+    idempotent boolean NOT NULL,
+    dynamic boolean NOT NULL,
+    feeds boolean NOT NULL,
+    state text NOT NULL,
+    skip_reason text,
+    args jsonb NOT NULL,
+    resolved_args jsonb,
+    digest text,
+    result jsonb,
+    error_code text,
+    error_message text,
+    depends_on integer[] NOT NULL,
+    dependents integer[] NOT NULL,
+    needs integer[] NOT NULL,
+    remaining integer NOT NULL,
+    execution integer NOT NULL DEFAULT 1,
+    attempt integer NOT NULL DEFAULT 0,
+    calls integer NOT NULL DEFAULT 0,
+    losses integer NOT NULL DEFAULT 0,
+    max_attempts integer,
+    timeout_seconds double precision NOT NULL,
+    owner uuid,
+    due_at timestamptz,
+    dead_lettered boolean NOT NULL DEFAULT false,
+    created_at timestamptz NOT NULL,
+    resolved_at timestamptz,
+    ready_at timestamptz,
+    started_at timestamptz,
+    finished_at timestamptz,
+    PRIMARY KEY (run_id, position),
+    CONSTRAINT steps_state_known CHECK (state IN
+        ('PENDING', 'READY', 'RUNNING', 'BLOCKED', 'SUCCEEDED', 'FAILED', 'SKIPPED', 'CANCELLED')),
+    CONSTRAINT steps_skip_reason_known CHECK (skip_reason IN ('REJECTED', 'APPROVAL_EXPIRED', 'DEPENDENCY_SKIPPED',
+        'DEPENDENCY_FAILED', 'CONDITION_FALSE', 'ABANDONED')),
+    CONSTRAINT steps_risk_known CHECK (risk BETWEEN 0 AND 3),
+    CONSTRAINT steps_high_risk_is_gated CHECK (risk < 3 OR gated),
+    CONSTRAINT steps_high_risk_is_bounded CHECK (risk < 3 OR max_attempts <= 3),
+    CONSTRAINT steps_running_has_a_lease CHECK ((state = 'RUNNING') = (owner IS NOT NULL)),
+    CONSTRAINT steps_ready_is_due CHECK ((state = 'READY') = (due_at IS NOT NULL)),
+    CONSTRAINT steps_skipped_has_a_reason CHECK ((state = 'SKIPPED') = (skip_reason IS NOT NULL)),
+    CONSTRAINT steps_finished_has_a_time CHECK (
+        (state IN ('SUCCEEDED', 'FAILED', 'SKIPPED', 'CANCELLED')) = (finished_at IS NOT NULL)),
+    CONSTRAINT steps_waits_for_nothing_negative CHECK (remaining >= 0),
+    CONSTRAINT steps_moves_when_unblocked CHECK (remaining = 0 OR state IN ('PENDING', 'SKIPPED', 'CANCELLED')),
+    CONSTRAINT steps_dead_letter_failed CHECK (dead_lettered = (state = 'FAILED')),
+    CONSTRAINT steps_counts_hold CHECK (attempt >= 0 AND calls BETWEEN 0 AND attempt AND losses >= 0
+        AND execution > 0 AND (max_attempts IS NULL OR max_attempts > 0) AND timeout_seconds > 0)
+) WITH (fillfactor = 70);
+CREATE INDEX steps_due ON steps (due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX steps_owned ON steps (owner) WHERE owner IS NOT NULL;
+CREATE INDEX steps_dead ON steps (finished_at, run_id, position) WHERE dead_lettered;
+
+CREATE TABLE approvals (
+    id uuid PRIMARY KEY,
+    run_id uuid NOT NULL,
+    position integer NOT NULL,
+    execution integer NOT NULL,
+    attempt integer NOT NULL,
+    kind text NOT NULL,
+    status text NOT NULL DEFAULT 'REQUIRED',
+    risk smallint NOT NULL,
+    reason text NOT NULL,
+    proposed_args jsonb NOT NULL,
+    digest text NOT NULL,
+    edited_args jsonb,
+    granted_digest text,
+    created_at timestamptz NOT NULL,
+    expires_at timestamptz,
+    decided_by uuid REFERENCES users (id),
+    decided_at timestamptz,
+    decision_reason text,
+    resolution text,
+    spent_at timestamptz,
+    FOREIGN KEY (run_id, position) REFERENCES steps (run_id, position),
+    CONSTRAINT approvals_kind_known CHECK (kind IN ('EXECUTE', 'IN_DOUBT')),
+    CONSTRAINT approvals_status_known CHECK (status IN ('REQUIRED', 'APPROVED', 'REJECTED', 'EXPIRED', 'CANCELLED')),
+    CONSTRAINT approvals_decided_by_a_person CHECK (
+        (status IN ('APPROVED', 'REJECTED')) = (decided_by IS NOT NULL AND decided_at IS NOT NULL)),
+    CONSTRAINT approvals_decided_in_time CHECK (
+        status NOT IN ('APPROVED', 'REJECTED') OR expires_at IS NULL OR decided_at <= expires_at),
+    CONSTRAINT approvals_doubt_never_expires CHECK (kind = 'EXECUTE' OR expires_at IS NULL),
+    CONSTRAINT approvals_granted_when_approved CHECK (
+        (kind = 'EXECUTE' AND status = 'APPROVED') = (granted_digest IS NOT NULL)),
+    CONSTRAINT approvals_spent_when_approved CHECK (spent_at IS NULL OR (kind = 'EXECUTE' AND status = 'APPROVED')),
+    CONSTRAINT approvals_resolution_known CHECK (resolution IN ('HAPPENED', 'DID_NOT_HAPPEN', 'ABANDON')),
+    CONSTRAINT approvals_resolution_settles_doubt CHECK (
+        (kind = 'IN_DOUBT' AND status IN ('APPROVED', 'REJECTED')) = (resolution IS NOT NULL))
+);
+CREATE UNIQUE INDEX approvals_one_open ON approvals (run_id, position) WHERE status = 'REQUIRED';
+CREATE UNIQUE INDEX approvals_one_grant ON approvals (run_id, position, execution)
+    WHERE kind = 'EXECUTE' AND status = 'APPROVED';
+CREATE INDEX approvals_of_step ON approvals (run_id, position, created_at);
+CREATE INDEX approvals_newest ON approvals (created_at, id);
+CREATE INDEX approvals_expiring ON approvals (expires_at) WHERE status = 'REQUIRED';
+
+-- No foreign key to the step: a row is written by the statement that moves its step, and a check of every row would cost
+-- the hot path more than the rest of the statement.
+CREATE TABLE tool_calls (
+    run_id uuid NOT NULL,
+    position integer NOT NULL,
+    attempt integer NOT NULL,
+    tool text NOT NULL,
+    status text NOT NULL DEFAULT 'STARTED',
+    args jsonb NOT NULL,
+    digest text,
+    approval_id uuid,
+    result jsonb,
+    error_code text,
+    error_message text,
+    started_at timestamptz NOT NULL,
+    entered_at timestamptz,
+    finished_at timestamptz,
+    PRIMARY KEY (run_id, position, attempt),
+    CONSTRAINT tool_calls_status_known CHECK (status IN ('STARTED', 'SUCCEEDED', 'FAILED', 'IN_DOUBT')),
+    CONSTRAINT tool_calls_finished_has_a_time CHECK ((status = 'STARTED') = (finished_at IS NULL))
+) WITH (fillfactor = 70);
+
+CREATE TABLE timeline_events (
+    run_id uuid NOT NULL,
+    seq integer NOT NULL,
+    type text NOT NULL,
+    position integer,
+    approval_id uuid,
+    message text NOT NULL,
+    metadata jsonb NOT NULL,
+    created_at timestamptz NOT NULL,
+    PRIMARY KEY (run_id, seq),
+    CONSTRAINT timeline_events_seq_counts_from_one CHECK (seq > 0)
+);
+"""
+
+GUARDS = (
+    """
+CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION '% of % is refused: its rows are never changed or deleted', TG_OP, TG_TABLE_NAME
+        USING ERRCODE = 'restrict_violation';
+END $$""",
+    """
+CREATE TRIGGER timeline_is_immutable BEFORE UPDATE OR DELETE OR TRUNCATE ON timeline_events
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()""",
+    """
+-- A gated tool call needs an approval that was granted to this execution of this step, in time, for these
+-- very arguments. Checked once a statement over all the calls that it records.
+CREATE FUNCTION require_approval() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE refused record;
+BEGIN
+    SELECT c.run_id, c.position INTO refused
+    FROM recorded c JOIN steps s ON s.run_id = c.run_id AND s.position = c.position
+    WHERE s.gated AND NOT EXISTS (
+        SELECT FROM approvals a
+        WHERE a.id = c.approval_id AND a.run_id = c.run_id AND a.position = c.position
+            AND a.kind = 'EXECUTE' AND a.status = 'APPROVED'
+            AND a.execution = s.execution AND a.spent_at IS NOT NULL
+            AND a.granted_digest = c.digest)
+    LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'step % of run % may not be called without an approval of exactly these arguments',
+            refused.position, refused.run_id USING ERRCODE = 'check_violation';
+    END IF;
+    RETURN NULL;
+END $$""",
+    """
+CREATE TRIGGER tool_calls_are_approved AFTER INSERT ON tool_calls
+    REFERENCING NEW TABLE AS recorded FOR EACH STATEMENT EXECUTE FUNCTION require_approval()""",
+    """
+-- What was called stays what was called: an outcome may be added to a tool call, its arguments may not change.
+CREATE FUNCTION refuse_other_call() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'a recorded tool call keeps its arguments' USING ERRCODE = 'restrict_violation';
+END $$""",
+    """
+CREATE TRIGGER tool_calls_keep_their_arguments BEFORE UPDATE OF tool, args, digest, approval_id ON tool_calls
+    FOR EACH ROW EXECUTE FUNCTION refuse_other_call()""",
+)
+
+HOT_TABLES = """
+ALTER TABLE {table} SET (autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 1000,
+    autovacuum_analyze_scale_factor = 0.05, autovacuum_analyze_threshold = 1000,
+    autovacuum_vacuum_cost_delay = 1);
+"""
+
+
+def upgrade() -> None:
+    # One statement at a time: the driver prepares each.
+    for statement in (*TABLES.split(";\n"), *GUARDS):
+        if statement.strip():
+            op.execute(statement)
+    for table in ("runs", "steps", "tool_calls"):
+        op.execute(HOT_TABLES.format(table=table))
+
+
+def downgrade() -> None:
+    op.execute("DROP TABLE timeline_events, tool_calls, approvals, steps, runs, workers, tokens, users")
+    op.execute("DROP FUNCTION refuse_change, require_approval, refuse_other_call")

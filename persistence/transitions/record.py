@@ -1,0 +1,102 @@
+"""The tail of every transition: counters, the run's own state, and the events, numbered.
+
+A transition is a list of CTEs that ends in two:
+
+- `moved (run_id, leaves, enters)`: a row for each step that changed its state (`leaves` null: it is new);
+- `told (run_id, rank, major, minor, type, position, approval_id, message, metadata)`: its events, to be ordered by
+  `rank` (see `Rank`), `major`, `minor`.
+
+`record()` adds the CTEs that derive the run's new state from its counters, number the events after the run's last one
+and write everything. It leaves `recorded (id, was, state, last_seq, ready)` for the final SELECT.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from persistence.states import RunState, StepState
+
+
+class Rank(IntEnum):
+    """The order of events within one transaction."""
+
+    DECISION = 1
+    STEP = 2
+    APPROVAL = 3
+    RUN = 4
+    RUNNING = 5
+
+
+COUNTED = tuple(state.value.lower() for state in StepState)
+"""The counters on a run's row, one for each state of a step."""
+
+CLOCK = "clock AS MATERIALIZED (SELECT clock_timestamp() AS at)"
+"""The time of a transition; taken under the run's lock."""
+
+_TALLY = ",\n        ".join(
+    f"count(*) FILTER (WHERE enters = '{state}') - count(*) FILTER (WHERE leaves = '{state}') AS {state.lower()}"
+    for state in StepState
+)
+_ADDED = ", ".join(f"r.{name} + t.{name} AS {name}" for name in COUNTED)
+_KEPT = ", ".join(f"{name} = v.{name}" for name in COUNTED)
+
+DERIVED = """CASE
+            WHEN pending + ready + running + blocked = 0 THEN CASE WHEN failed > 0 THEN 'FAILED' ELSE 'COMPLETED' END
+            WHEN ready + running = 0 AND blocked > 0 THEN 'WAITING_APPROVAL'
+            ELSE 'EXECUTING' END"""
+"""A run's state as a function of its steps'. It waits when an approval is open and nothing else can move."""
+
+
+def record(*, ends_as: RunState | None = None) -> str:
+    """The CTEs that follow `moved` and `told`. `ends_as` sets the run's state instead of deriving it."""
+    state = f"'{ends_as}'" if ends_as else DERIVED
+    return f"""
+tally AS (
+    SELECT run_id,
+        {_TALLY}
+    FROM moved GROUP BY run_id),
+counted AS (
+    SELECT r.id, r.state AS was, r.last_seq, greatest(clock.at, r.moved_at) AS at, {_ADDED}
+    FROM tally t JOIN runs r ON r.id = t.run_id, clock),
+verdict AS (SELECT *, {state} AS state FROM counted),
+line AS (
+    SELECT run_id, rank, major, minor, type, position, approval_id, message, metadata FROM told
+    UNION ALL
+    SELECT id, {Rank.RUN}, 0, 0, 'WORKFLOW_RESUMED', null, null, 'Going on', '{{}}'
+    FROM verdict WHERE was = 'FAILED' OR (was = 'WAITING_APPROVAL' AND state = 'EXECUTING')
+    UNION ALL
+    SELECT id, {Rank.RUN}, 1, 0, 'WORKFLOW_WAITING_APPROVAL', null, null, 'Waiting for a person', '{{}}'
+    FROM verdict WHERE state = 'WAITING_APPROVAL' AND was <> 'WAITING_APPROVAL'
+    UNION ALL
+    SELECT id, {Rank.RUN}, 2, 0,
+        CASE state WHEN 'COMPLETED' THEN 'WORKFLOW_COMPLETE' WHEN 'FAILED' THEN 'WORKFLOW_FAILED' END, null, null,
+        CASE WHEN state = 'FAILED' THEN 'The workflow failed: ' || failed || CASE failed WHEN 1 THEN ' step' ELSE ' steps' END
+                || ' could not be done'
+            WHEN skipped > 0 THEN 'The workflow is complete; ' || skipped || ' of its steps ' ||
+                CASE skipped WHEN 1 THEN 'was' ELSE 'were' END || ' skipped'
+            ELSE 'The workflow is complete' END,
+        jsonb_build_object('outcome', CASE WHEN failed > 0 THEN 'FAILED' WHEN skipped > 0 THEN 'PARTIAL' ELSE 'CLEAN' END)
+    FROM verdict WHERE state IN ('COMPLETED', 'FAILED')),
+numbered AS (
+    SELECT l.run_id, l.type, l.position, l.approval_id, l.message, l.metadata, v.at,
+        v.last_seq + row_number() OVER (PARTITION BY l.run_id ORDER BY rank, major, minor)::int AS seq
+    FROM line l JOIN verdict v ON v.id = l.run_id),
+written AS (
+    INSERT INTO timeline_events (run_id, seq, type, position, approval_id, message, metadata, created_at)
+    SELECT run_id, seq, type, position, approval_id, message, metadata, at FROM numbered),
+grown AS (
+    SELECT run_id, max(seq) AS last_seq, bool_or(type = 'APPROVAL_REQUIRED') AS asked FROM numbered GROUP BY run_id),
+recorded AS (
+    UPDATE runs r SET state = v.state, {_KEPT},
+        last_seq = g.last_seq, asked = r.asked OR g.asked, moved_at = v.at, planner = null,
+        started_at = CASE WHEN v.running > 0 THEN coalesce(r.started_at, v.at) ELSE r.started_at END,
+        finished_at = CASE WHEN v.state IN ('COMPLETED', 'FAILED', 'CANCELLED') THEN v.at END,
+        outcome = CASE v.state WHEN 'CANCELLED' THEN 'CANCELLED' WHEN 'FAILED' THEN 'FAILED'
+            WHEN 'COMPLETED' THEN CASE WHEN v.skipped > 0 THEN 'PARTIAL' ELSE 'CLEAN' END END,
+        error_code = CASE v.state WHEN 'FAILED' THEN 'STEP_FAILED' END,
+        error_message = CASE v.state WHEN 'FAILED' THEN v.failed || ' of ' ||
+            v.pending + v.ready + v.running + v.blocked + v.succeeded + v.failed + v.skipped + v.cancelled ||
+            ' steps failed' END
+    FROM verdict v JOIN grown g ON g.run_id = v.id
+    WHERE r.id = v.id
+    RETURNING r.id, v.was, r.state, r.last_seq, r.ready)"""
