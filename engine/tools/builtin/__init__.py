@@ -1,0 +1,1 @@
+"""The tools that come with the engine: they work on local data, with no network and no account."""

@@ -1,0 +1,111 @@
+"""The decorator that makes a function a tool."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+
+from engine.tools.arguments import Arguments
+from engine.tools.errors import ToolDeclarationError
+from engine.tools.signature import read_signature, where
+from engine.tools.tool import Tool
+from persistence.states import Risk
+
+if TYPE_CHECKING:
+    from engine.phrases import Phrase
+
+Function = TypeVar("Function", bound=Callable[..., object])
+
+_MARK: Final = "__lifeos_tool__"
+_MAX_NAME: Final = 100
+
+
+def tool(
+    risk: Risk | str = "L1",
+    *,
+    idempotent: bool | None = None,
+    timeout: float | None = None,
+    max_attempts: int | None = None,
+    phrases: Sequence[Phrase] = (),
+) -> Callable[[Function], Function]:
+    """Declare a function as a tool; the function itself stays as it is.
+
+    `idempotent` is True by default below L3: a call that may have happened is made again under the same
+    execution key. `timeout` is in seconds; `max_attempts` 0 means without end. Raises ToolDeclarationError,
+    which names the function and says what to mend.
+    """
+    if callable(risk):
+        raise ToolDeclarationError(f"tool {where(cast('Any', risk))}: write @tool() with its brackets")
+
+    def declare(function: Function) -> Function:
+        name = where(function)
+        _check_function(name, function)
+        level = _risk(name, risk)
+        _check_numbers(name, timeout, max_attempts)
+        signature = read_signature(function)
+        declared = Tool(
+            name=function.__name__,
+            description=_description(function),
+            risk=level,
+            idempotent=level < Risk.L3 if idempotent is None else idempotent,
+            timeout_seconds=timeout,
+            max_attempts=max_attempts,
+            args_schema=signature.args_schema,
+            result_schema=signature.result_schema,
+            phrases=tuple(phrases),
+            is_async=inspect.iscoroutinefunction(function),
+            function=function,
+            takes_context=signature.takes_context,
+            context_by_name=signature.context_by_name,
+            arguments=Arguments(signature),
+        )
+        setattr(function, _MARK, declared)
+        return function
+
+    return declare
+
+
+def declared_tool(thing: object) -> Tool | None:
+    """The tool that a value is, or that a decorated function was declared as; None for anything else."""
+    if isinstance(thing, Tool):
+        return thing
+    if not inspect.isfunction(thing):
+        return None  # a mock or a module has every attribute that it is asked for
+    found = getattr(thing, _MARK, None)
+    return found if isinstance(found, Tool) else None
+
+
+def _check_function(name: str, function: Callable[..., object]) -> None:
+    if not inspect.isfunction(function):
+        raise ToolDeclarationError(f"tool {name}: only a function declared with def can be a tool")
+    if inspect.isasyncgenfunction(function) or inspect.isgeneratorfunction(function):
+        raise ToolDeclarationError(f"tool {name}: a generator has no one result; return it instead of yielding")
+    if not function.__name__.isidentifier():
+        raise ToolDeclarationError(f"tool {name}: {function.__name__!r} is no name for a tool; use def")
+    if len(function.__name__) > _MAX_NAME:
+        raise ToolDeclarationError(f"tool {name}: its name is longer than {_MAX_NAME} characters")
+
+
+def _risk(name: str, risk: Risk | str) -> Risk:
+    if isinstance(risk, Risk):
+        return risk
+    if not isinstance(cast("object", risk), str) or risk not in Risk.__members__:
+        levels = ", ".join(Risk.__members__)
+        raise ToolDeclarationError(f"tool {name}: its risk {risk!r} is none of {levels}")
+    return Risk[risk]
+
+
+def _check_numbers(name: str, timeout: float | None, max_attempts: int | None) -> None:
+    if timeout is not None and not (math.isfinite(timeout) and timeout > 0):
+        raise ToolDeclarationError(f"tool {name}: its timeout of {timeout} should be some seconds, more than 0")
+    if max_attempts is not None and max_attempts < 0:
+        raise ToolDeclarationError(
+            f"tool {name}: max_attempts of {max_attempts} should be 1 or more, or 0 for without end"
+        )
+
+
+def _description(function: Callable[..., object]) -> str:
+    written = inspect.getdoc(function)
+    return written.strip() if written else function.__name__.replace("_", " ").capitalize() + "."
