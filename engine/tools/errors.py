@@ -22,7 +22,7 @@ class ToolError(Exception):
         self.retry_after = retry_after
 
 
-class InDoubt(Exception):  # noqa: N818 -- the contract's name: a doubt, not an error
+class InDoubt(Exception):
     """Nobody knows whether the call happened.
 
     An idempotent tool is called again under the same execution key; for another a person says what happened.
@@ -48,7 +48,7 @@ class Fault:
         return f"{dotted(self.path)}: {self.message}" if self.path else self.message
 
 
-class ArgsUnfit(ValueError):  # noqa: N818 -- reads as what happened: `except ArgsUnfit`
+class ArgsUnfit(ValueError):
     """Arguments do not fit the tool's schema: `faults` names each, and there is at least one."""
 
     def __init__(self, faults: Sequence[Fault]) -> None:
@@ -56,7 +56,7 @@ class ArgsUnfit(ValueError):  # noqa: N818 -- reads as what happened: `except Ar
         self.faults = tuple(faults)
 
 
-class ResultUnfit(ValueError):  # noqa: N818 -- reads as what happened: `except ResultUnfit`
+class ResultUnfit(ValueError):
     """A tool returned what can't be kept as JSON; `path` leads to it from the result."""
 
     def __init__(self, path: tuple[str | int, ...], message: str) -> None:

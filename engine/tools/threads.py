@@ -52,20 +52,31 @@ class ToolThreads:
             if self._idle >= len(self._work):
                 self._changed.notify()
                 return
-        threading.Thread(target=self._serve, name="tool", daemon=True).start()
+            # Started under the lock: if the system has no more threads, nothing stays queued.
+            try:
+                threading.Thread(target=self._serve, name="tool", daemon=True).start()
+            except RuntimeError:
+                self._work.pop()
+                raise
 
     def _serve(self) -> None:
+        counted = False
         while True:
             with self._changed:
+                self._idle += not counted
+                self._changed.wait_for(lambda: self._work, timeout=self._idle_seconds)
+                self._idle -= 1
                 if not self._work:
-                    self._idle += 1
-                    self._changed.wait_for(lambda: self._work, timeout=self._idle_seconds)
-                    self._idle -= 1
-                    if not self._work:
-                        return
+                    return
                 done, call = self._work.popleft()
-            if done.set_running_or_notify_cancel():
-                done.set_result(call())
+            counted = done.set_running_or_notify_cancel()
+            if counted:
+                outcome = call()
+                # Idle before the caller hears of it: the next call it makes finds this thread.
+                with self._changed:
+                    self._idle += 1
+                done.set_result(outcome)
+                del outcome
             del done, call  # an idle thread keeps no result alive
 
 

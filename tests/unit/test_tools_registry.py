@@ -1,0 +1,627 @@
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from importlib.metadata import EntryPoint, EntryPoints
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+import pytest
+import structlog
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel, Field
+
+from engine.tools import (
+    ArgsUnfit,
+    Registry,
+    ResultUnfit,
+    Tool,
+    ToolContext,
+    ToolDeclarationError,
+    load_registry,
+    plain,
+    registry,
+    tool,
+)
+from engine.tools.threads import ToolThreads
+from persistence.states import Risk
+
+
+class Stamp(BaseModel):
+    worth: int
+    image: str | None = None
+
+
+@tool(risk="L1", idempotent=True, timeout=30, max_attempts=3)
+async def send_postcard(
+    ctx: ToolContext,
+    to: str,
+    text: str = "Hello",
+    at: list[datetime] = [],  # noqa: B006 -- a default that must not be shared
+    stamp: Stamp | None = None,
+    size: Literal["A5", "A6"] = "A6",
+    copies: Annotated[int, Field(ge=1, le=9)] = 1,
+    house: int | str = 1,
+) -> dict:
+    """Posts a card."""
+    return {"to": to, "at": at, "stamp": stamp, "key": ctx.execution_key}
+
+
+@tool(risk="L3")
+def ring_bell(times: int, tone: str = "C") -> list[str]:
+    return ["ding"] * times
+
+
+def tool_of(function: Callable[..., Any]) -> Tool:
+    (found,) = Registry.of(function)
+    return found
+
+
+POSTCARD = tool_of(send_postcard)
+
+
+@pytest.fixture
+def ctx(tmp_path: Path) -> ToolContext:
+    return ToolContext("key", "run_1", "step_1", 1, "user_1", structlog.get_logger(), tmp_path)
+
+
+def faults(args: dict[str, Any], of: Tool = POSTCARD) -> dict[str, str]:
+    return {".".join(map(str, fault.path)): fault.message for fault in of.faults(args)}
+
+
+# --- what a declaration says ---
+
+
+def test_a_declared_tool_says_what_the_signature_and_the_docstring_say():
+    assert POSTCARD.name == "send_postcard"
+    assert POSTCARD.description == "Posts a card."
+    assert POSTCARD.risk is Risk.L1
+    assert (POSTCARD.idempotent, POSTCARD.timeout_seconds, POSTCARD.max_attempts) == (True, 30, 3)
+    assert POSTCARD.is_async
+    assert POSTCARD.result_schema is None
+    assert POSTCARD.args_schema["required"] == ["to"]
+    assert POSTCARD.args_schema["additionalProperties"] is False
+    assert "ctx" not in POSTCARD.args_schema["properties"]
+    assert POSTCARD.args_schema["properties"]["text"] == {"default": "Hello", "title": "Text", "type": "string"}
+
+
+def test_a_tool_without_context_docstring_or_options_has_sensible_ones():
+    bell = tool_of(ring_bell)
+
+    assert bell.description == "Ring bell."
+    assert bell.idempotent is False
+    assert bell.timeout_seconds is None
+    assert bell.max_attempts is None
+    assert bell.is_async is False
+    assert bell.result_schema == {"items": {"type": "string"}, "type": "array"}
+    assert set(bell.args_schema["properties"]) == {"times", "tone"}
+
+
+@pytest.mark.parametrize(("risk", "idempotent"), [("L0", True), ("L1", True), ("L2", True), ("L3", False)])
+def test_a_tool_is_idempotent_by_default_below_the_highest_risk(risk, idempotent):
+    @tool(risk=risk)
+    def act() -> None: ...
+
+    assert tool_of(act).idempotent is idempotent
+
+
+def test_the_decorated_function_stays_a_function():
+    assert ring_bell(2) == ["ding", "ding"]
+
+
+def test_a_parameter_may_have_any_name():
+    @tool()
+    def act(schema: int, model_config: int, json: int, self_: int, copy: int = 3) -> None: ...
+
+    args = {"schema": 1, "model_config": 2, "json": 3, "self_": 4}
+
+    assert tool_of(act).fit(args) == {**args, "copy": 3}
+    assert faults({**args, "arg_0": 1}, tool_of(act)) == {"arg_0": "is not known here"}
+
+
+# --- declarations that can't work ---
+
+
+def lacks_annotation(ctx: ToolContext, to) -> None: ...
+def takes_anything(ctx: ToolContext, *to: str) -> None: ...
+def takes_any_key(ctx: ToolContext, **to: str) -> None: ...
+def positional(ctx: ToolContext, to: str, /) -> None: ...
+def late_context(to: str, ctx: ToolContext) -> None: ...
+def unknown_type(ctx: ToolContext, to: NoSuchType) -> None: ...  # noqa: F821
+def bad_default(ctx: ToolContext, to: int = "x") -> None: ...
+def none_default(ctx: ToolContext, to: int = None) -> None: ...  # noqa: RUF013
+def field_default(ctx: ToolContext, to: int = Field(ge=1)) -> None: ...
+def callback(ctx: ToolContext, to: Callable[[], int]) -> None: ...
+def no_schema(ctx: ToolContext, to: threading.Thread) -> None: ...
+def infinite_default(ctx: ToolContext, to: float = float("nan")) -> None: ...
+
+
+async def agenerator(ctx: ToolContext):
+    yield 1
+
+
+def generator(ctx: ToolContext):
+    yield 1
+
+
+def declared_badly() -> None: ...
+
+
+class CallableThing:
+    def __call__(self, ctx: ToolContext) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("function", "says"),
+    [
+        (lacks_annotation, "'to: str'"),
+        (takes_anything, "*to has no schema"),
+        (takes_any_key, "**to has no schema"),
+        (positional, "move the / in front of it"),
+        (late_context, "first parameter"),
+        (unknown_type, "NoSuchType"),
+        (bad_default, "does not fit"),
+        (none_default, "| None"),
+        (field_default, "Annotated"),
+        (callback, "no JSON Schema"),
+        (no_schema, "no schema"),
+        (infinite_default, "finite"),
+        (agenerator, "generator"),
+        (generator, "generator"),
+        (lambda ctx: None, "<lambda>"),
+        (CallableThing(), "only a function"),
+    ],
+)
+def test_a_declaration_that_can_not_work_is_refused_with_its_mend(function, says):
+    with pytest.raises(ToolDeclarationError) as refused:
+        tool()(function)
+
+    assert says in str(refused.value)
+    assert getattr(function, "__name__", "") in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"risk": "L4"}, "L0, L1, L2, L3"),
+        ({"risk": 3}, "L0, L1, L2, L3"),
+        ({"timeout": 0}, "timeout"),
+        ({"timeout": float("inf")}, "timeout"),
+        ({"max_attempts": -1}, "max_attempts"),
+    ],
+)
+def test_bad_options_are_refused(options, says):
+    with pytest.raises(ToolDeclarationError, match=says):
+        tool(**options)(declared_badly)
+
+
+def test_a_decorator_without_brackets_is_refused():
+    with pytest.raises(ToolDeclarationError, match=r"write @tool\(\)"):
+        tool(ring_bell)
+
+
+# --- planned arguments ---
+
+
+def test_every_fault_is_named_at_its_path_in_plain_words():
+    args = {"text": 3, "x": 1, "at": ["never"], "stamp": {"worth": "3"}, "size": "A7", "copies": 10, "house": []}
+
+    assert faults(args) == {
+        "to": "is missing",
+        "text": "should be a valid string",
+        "at.0": "should be a valid datetime, input is too short",
+        "stamp.worth": "should be a valid integer",
+        "size": "should be 'A5' or 'A6'",
+        "copies": "should be less than or equal to 9",
+        "house": "should be a valid integer or a valid string",
+        "x": "is not known here",
+    }
+
+
+def test_with_a_reference_beside_them_the_same_faults_are_named():
+    args = {
+        "to": {"$jmespath": "ann"},
+        "text": 3,
+        "x": 1,
+        "at": ["never", {"$jmespath": "when"}],
+        "stamp": {"worth": "3"},
+        "size": "A7",
+        "copies": 10,
+        "house": [],
+    }
+
+    assert faults(args) == {
+        "text": "should be text",
+        "at.0": "should be a valid date-time",
+        "stamp.worth": "should be an integer",
+        "size": "should be one of 'A5', 'A6'",
+        "copies": "should be 9 or less",
+        "house": "should be an integer or text",
+        "x": "is not known here",
+    }
+    assert faults({"text": {"$secret": "T"}}) == {"to": "is missing"}
+
+
+@pytest.mark.parametrize("reference", [{"$jmespath": "a.b"}, {"$secret": "NAME"}])
+@pytest.mark.parametrize("place", ["to", "at", "stamp", "size", "copies", "house"])
+def test_a_reference_fits_any_schema_when_planned(place, reference):
+    assert faults({"to": "Ann", place: reference}) == {}
+    assert faults({"to": "Ann", "at": [reference, "2026-01-01T10:00:00Z"], "stamp": {"worth": reference}}) == {}
+
+
+def test_what_is_known_beside_a_reference_inside_a_choice_is_still_checked():
+    assert faults({"to": "Ann", "stamp": {"worth": {"$jmespath": "w"}, "image": 3}}) == {
+        "stamp.image": "should be text"
+    }
+
+
+def test_a_discriminated_choice_with_an_unknown_tag_may_be_any_branch():
+    class Cat(BaseModel):
+        kind: Literal["cat"]
+        lives: int
+
+    class Dog(BaseModel):
+        kind: Literal["dog"]
+
+    def adopt(pet) -> None: ...
+
+    adopt.__annotations__ = {"pet": Annotated[Cat | Dog, Field(discriminator="kind")]}
+    adopting = tool_of(tool()(adopt))
+
+    assert faults({"pet": {"kind": {"$jmespath": "k"}}}, adopting) == {}
+    assert faults({"pet": {"kind": "cat"}}, adopting) == {"pet.lives": "is missing"}
+    assert faults({"pet": {"kind": "cat", "lives": {"$jmespath": "n"}}}, adopting) == {}
+    assert faults({"pet": {"kind": "cat", "lives": [{"$jmespath": "n"}]}}, adopting) != {}
+
+
+def test_a_literal_stands_for_what_it_holds_even_if_that_looks_like_a_reference():
+    assert faults({"to": {"$literal": "Ann"}}) == {}
+    assert faults({"to": {"$literal": 3}}) == {"to": "should be a valid string"}
+    assert faults({"to": {"$literal": {"$jmespath": "x"}}}) == {"to": "should be a valid string"}
+
+
+def test_an_object_with_a_second_key_is_no_reference():
+    assert faults({"to": {"$jmespath": "x", "y": 1}}) == {"to": "should be a valid string"}
+
+
+def test_what_is_no_json_is_a_fault_and_no_crash():
+    assert "NUL" in faults({"to": "\x00"})["to"]
+    assert "surrogate" in faults({"to": "\ud800"})["to"]
+    with pytest.raises(ArgsUnfit, match="surrogate"):
+        POSTCARD.fit({"to": "\ud800"})
+    with pytest.raises(ArgsUnfit, match="2\\^53"):
+        POSTCARD.fit({"to": "Ann", "copies": 2**80})
+
+
+# --- resolved arguments ---
+
+
+def test_fit_fills_in_the_defaults_and_changes_nothing_else():
+    args = {"to": "Ann", "at": ["2026-01-01T10:00:00+02:00"], "stamp": {"worth": 3}}
+
+    assert POSTCARD.fit(args) == {**args, "text": "Hello", "size": "A6", "copies": 1, "house": 1}
+    assert args.keys() == {"to", "at", "stamp"}
+
+
+def test_a_default_is_not_shared_between_calls():
+    POSTCARD.fit({"to": "Ann"})["at"].append("2026-01-01")
+
+    assert POSTCARD.fit({"to": "Ann"})["at"] == []
+
+
+@pytest.mark.parametrize("args", [{"to": "Ann", "copies": "3"}, {"to": "Ann", "copies": 3.0}, {"to": 3}, {}])
+def test_fit_coerces_nothing(args):
+    with pytest.raises(ArgsUnfit) as unfit:
+        POSTCARD.fit(args)
+
+    assert unfit.value.faults
+
+
+def test_a_secret_still_stands_for_any_value_when_the_rest_is_resolved():
+    args = {"to": {"$secret": "ANN"}, "stamp": {"worth": {"$secret": "WORTH"}}}
+
+    assert POSTCARD.fit(args)["to"] == {"$secret": "ANN"}
+    with pytest.raises(ArgsUnfit, match="copies"):
+        POSTCARD.fit({**args, "copies": 10})
+
+
+def test_resolved_data_that_looks_like_a_jmespath_reference_is_only_data():
+    with pytest.raises(ArgsUnfit, match="to: should be a valid string"):
+        POSTCARD.fit({"to": {"$jmespath": "x"}})
+
+
+references = st.sampled_from([{"$secret": "A"}, {"$secret": "B"}])
+postcards = st.fixed_dictionaries(
+    {"to": st.text(max_size=3) | st.integers() | references},
+    optional={
+        "text": st.text(max_size=3) | st.none() | references,
+        "at": st.lists(st.datetimes().map(datetime.isoformat) | st.text(max_size=2) | references, max_size=2),
+        "stamp": st.none() | st.dictionaries(st.sampled_from(["worth", "image", "x"]), st.integers() | references),
+        "size": st.sampled_from(["A5", "A6", "A7"]),
+        "copies": st.integers(0, 10) | st.floats() | references,
+        "house": st.integers() | st.text(max_size=2) | st.booleans() | st.lists(references, max_size=1),
+        "x": st.integers(),
+    },
+)
+
+
+@given(postcards)
+def test_fit_succeeds_exactly_when_there_is_no_fault_and_never_changes_a_given_value(args):
+    found = POSTCARD.faults(args)
+
+    if found:
+        with pytest.raises(ArgsUnfit) as unfit:
+            POSTCARD.fit(args)
+        assert list(unfit.value.faults) == found
+    else:
+        fitted = POSTCARD.fit(args)
+        assert {key: fitted[key] for key in args} == args
+        assert POSTCARD.fit(fitted) == fitted
+
+
+# --- calling ---
+
+
+async def test_a_call_gets_python_values(ctx):
+    returned: Any = await POSTCARD.call(ctx, {"to": "Ann", "at": ["2026-01-01T10:00:00Z"], "stamp": {"worth": 3}})
+
+    assert returned["at"] == [datetime(2026, 1, 1, 10, tzinfo=UTC)]
+    assert returned["stamp"] == Stamp(worth=3)
+    assert returned["key"] == "key"
+
+
+async def test_a_secret_that_does_not_fit_is_refused_before_the_call_without_its_value(ctx):
+    with pytest.raises(ArgsUnfit) as unfit:
+        await POSTCARD.call(ctx, {"to": "Ann", "copies": "hunter2"})
+
+    assert "copies" in str(unfit.value)
+    assert "hunter2" not in str(unfit.value)
+    assert unfit.value.__cause__ is None
+
+
+async def test_a_plain_function_runs_in_a_thread_and_sees_the_callers_context(ctx):
+    seen: list[Any] = []
+    request = contextvars.ContextVar("request", default="none")
+    request.set("mine")
+
+    @tool()
+    def look(ctx: ToolContext) -> None:
+        seen.extend([threading.current_thread() is threading.main_thread(), request.get()])
+
+    await tool_of(look).call(ctx, {})
+
+    assert seen == [False, "mine"]
+
+
+async def test_a_context_that_is_passed_by_name_arrives(ctx):
+    @tool()
+    def look(*, ctx: ToolContext, n: int) -> str:
+        return ctx.run_id * n
+
+    assert await tool_of(look).call(ctx, {"n": 2}) == "run_1run_1"
+
+
+async def test_a_plain_wrapper_round_a_coroutine_function_is_awaited(ctx):
+    async def inner() -> str:
+        return "done"
+
+    @tool()
+    def outer() -> Any:
+        return inner()
+
+    assert await tool_of(outer).call(ctx, {}) == "done"
+
+
+@pytest.mark.parametrize("error", [StopIteration("x"), SystemExit(3), ValueError("x"), asyncio.CancelledError()])
+async def test_whatever_a_threaded_function_raises_reaches_the_caller(error):
+    def fail() -> None:
+        raise error
+
+    async with asyncio.timeout(10):
+        try:
+            await ToolThreads().run(fail)
+        except BaseException as raised:  # noqa: BLE001 -- SystemExit must reach the caller too
+            seen = raised
+
+    assert error in (seen, seen.__cause__)
+    assert not isinstance(seen, asyncio.CancelledError)
+
+
+async def test_calls_that_hang_starve_no_other_call():
+    threads = ToolThreads()
+    release = threading.Event()
+    hanging = [asyncio.create_task(threads.run(release.wait)) for _ in range(64)]
+
+    assert await threads.run(lambda: "served") == "served"
+
+    release.set()
+    assert all(await asyncio.gather(*hanging))
+
+
+async def test_an_idle_thread_is_used_again():
+    threads = ToolThreads()
+    names = set()
+    for _ in range(20):
+        names.add(await threads.run(threading.get_ident))
+
+    assert len(names) == 1
+
+
+# --- registries ---
+
+
+def test_a_registry_is_sorted_and_knows_its_tools_by_name():
+    both = Registry.of(send_postcard, ring_bell)
+
+    assert both.names == ("ring_bell", "send_postcard")
+    assert [each.name for each in both] == ["ring_bell", "send_postcard"]
+    assert both.get("ring_bell") is tool_of(ring_bell)
+    assert both.get("nothing") is None
+    assert "ring_bell" in both
+    assert len(both) == 2
+
+
+def test_two_tools_of_one_name_are_refused_and_the_same_one_twice_is_not():
+    @tool()
+    def ring_bell() -> None: ...
+
+    with pytest.raises(ToolDeclarationError, match="two tools are named 'ring_bell'"):
+        Registry.of(ring_bell, globals()["ring_bell"])
+    assert len(Registry.of(send_postcard, send_postcard)) == 1
+
+
+def test_a_function_that_is_no_tool_is_refused():
+    with pytest.raises(ToolDeclarationError, match="decorate it"):
+        Registry.of(faults)
+
+
+@pytest.fixture
+def working_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    known = set(sys.modules)
+    yield tmp_path
+    for name in set(sys.modules) - known:
+        if name.startswith("mine_"):
+            del sys.modules[name]
+
+
+ONE_TOOL = "from engine.tools import tool\n@tool(risk='L0')\ndef {name}(n: int) -> int:\n    return n\n"
+
+
+def test_modules_load_from_the_working_folder(working_folder):
+    (working_folder / "mine_good.py").write_text(ONE_TOOL.format(name="mine"))
+
+    loaded = load_registry(["mine_good"])
+
+    assert "mine" in loaded
+    assert set(load_registry().names) == set(loaded.names) - {"mine"}
+
+
+@pytest.mark.parametrize(
+    ("source", "says"),
+    [
+        (None, "can't be imported: ModuleNotFoundError"),
+        ("raise RuntimeError('no key')", "can't be imported: RuntimeError: no key"),
+        ("raise SystemExit(2)", "can't be imported: SystemExit: 2"),
+        ("def broken(:", "can't be imported: SyntaxError"),
+        ("x = 1", "offers no tool"),
+        ("from engine.tools import tool\n@tool()\ndef f(x): ...", "mine_bad.f: 'x' has no annotation"),
+    ],
+)
+def test_a_module_that_gives_no_tool_is_a_clear_error(working_folder, source, says):
+    if source is not None:
+        (working_folder / "mine_bad.py").write_text(source)
+
+    with pytest.raises(ToolDeclarationError) as refused:
+        load_registry(["mine_bad"])
+
+    assert "'mine_bad'" in str(refused.value)
+    assert says in str(refused.value)
+
+
+@pytest.mark.parametrize(("value", "offered"), [("mine_pack", {"one", "two"}), ("mine_pack:two", {"two"})])
+def test_packages_offer_a_module_or_one_tool_by_entry_point(working_folder, monkeypatch, value, offered):
+    (working_folder / "mine_pack.py").write_text(ONE_TOOL.format(name="one") + ONE_TOOL.format(name="two"))
+    monkeypatch.syspath_prepend(str(working_folder))
+    monkeypatch.setattr(registry, "entry_points", lambda group: EntryPoints([EntryPoint("pack", value, group)]))
+
+    assert set(load_registry().names) & {"one", "two"} == offered
+
+
+def test_an_entry_point_that_names_no_tool_is_a_clear_error(monkeypatch):
+    point = EntryPoint("pack", "json:loads", "lifeos.tools")
+    monkeypatch.setattr(registry, "entry_points", lambda group: EntryPoints([point]))
+
+    with pytest.raises(ToolDeclarationError, match=r"entry point 'pack' \(json:loads\) offers no tool"):
+        load_registry()
+
+
+# --- results ---
+
+
+class Colour(StrEnum):
+    RED = "red"
+
+
+@dataclass
+class Point:
+    x: int
+    when: date
+
+
+def test_results_become_plain_json():
+    value = {
+        "model": Stamp(worth=3),
+        "point": Point(1, date(2026, 1, 2)),
+        "when": datetime(2026, 1, 2, 3, tzinfo=UTC),
+        "lasts": timedelta(minutes=90),
+        "pair": (1, 2.5),
+        "path": Path("a/b"),
+        "price": Decimal("1.10"),
+        "id": UUID(int=1),
+        Colour.RED: Colour.RED,
+        "yes": True,
+        "nothing": None,
+    }
+
+    assert plain(value) == {
+        "model": {"worth": 3, "image": None},
+        "point": {"x": 1, "when": "2026-01-02"},
+        "when": "2026-01-02T03:00:00+00:00",
+        "lasts": "PT1H30M",
+        "pair": [1, 2.5],
+        "path": "a/b",
+        "price": "1.10",
+        "id": "00000000-0000-0000-0000-000000000001",
+        "red": "red",
+        "yes": True,
+        "nothing": None,
+    }
+
+
+def circular() -> Any:
+    value: list[Any] = []
+    value.append((value,))
+    return value
+
+
+@pytest.mark.parametrize(
+    ("value", "path", "says"),
+    [
+        ({"a": {1, 2}}, ("a",), "set"),
+        ([b"x"], (0,), "bytes"),
+        ({"a": (float("nan"),)}, ("a", 0), "finite"),
+        ({"a": Stamp(worth=2**60)}, ("a", "worth"), "2^53"),
+        ({1: 2}, (), "not text"),
+        ({"a": object()}, ("a",), "object"),
+        ({"a": Point}, ("a",), "type"),
+        ({"a": ("\x00",)}, ("a", 0), "NUL"),
+        (circular(), (0, 0), "itself"),
+        ((x for x in []), (), "generator"),
+    ],
+)
+def test_a_result_that_can_not_be_kept_is_refused_at_its_path(value, path, says):
+    with pytest.raises(ResultUnfit) as unfit:
+        plain(value)
+
+    assert unfit.value.path == path
+    assert says in unfit.value.message
+
+
+def test_a_deep_result_is_refused_and_exhausts_no_stack():
+    value: Any = ()
+    for _ in range(100_000):
+        value = (value,)
+
+    with pytest.raises(ResultUnfit, match="100 levels"):
+        plain(value)
