@@ -92,9 +92,7 @@ def _move(connection: Connection, revision: str) -> None:
     target = script.get_current_head() if revision == "head" else revision
     if current == target:
         return
-    if current is not None and revision != "head" and current > revision:
-        command.downgrade(config, revision)
-    elif revision == "base":
+    if (current is not None and revision != "head" and current > revision) or revision == "base":
         command.downgrade(config, revision)
     else:
         command.upgrade(config, revision)

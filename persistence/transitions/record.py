@@ -70,12 +70,13 @@ line AS (
     UNION ALL
     SELECT id, {Rank.RUN}, 2, 0,
         CASE state WHEN 'COMPLETED' THEN 'WORKFLOW_COMPLETE' WHEN 'FAILED' THEN 'WORKFLOW_FAILED' END, null, null,
-        CASE WHEN state = 'FAILED' THEN 'The workflow failed: ' || failed || CASE failed WHEN 1 THEN ' step' ELSE ' steps' END
-                || ' could not be done'
+        CASE WHEN state = 'FAILED' THEN 'The workflow failed: ' || failed ||
+                CASE failed WHEN 1 THEN ' step' ELSE ' steps' END || ' could not be done'
             WHEN skipped > 0 THEN 'The workflow is complete; ' || skipped || ' of its steps ' ||
                 CASE skipped WHEN 1 THEN 'was' ELSE 'were' END || ' skipped'
             ELSE 'The workflow is complete' END,
-        jsonb_build_object('outcome', CASE WHEN failed > 0 THEN 'FAILED' WHEN skipped > 0 THEN 'PARTIAL' ELSE 'CLEAN' END)
+        jsonb_build_object('outcome',
+            CASE WHEN failed > 0 THEN 'FAILED' WHEN skipped > 0 THEN 'PARTIAL' ELSE 'CLEAN' END)
     FROM verdict WHERE state IN ('COMPLETED', 'FAILED')),
 numbered AS (
     SELECT l.run_id, l.type, l.position, l.approval_id, l.message, l.metadata, v.at,

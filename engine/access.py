@@ -1,0 +1,50 @@
+"""Who may see and do what: the contract's matrix, in one place.
+
+Everything that reads takes a `Scope`, everything that changes asks one of the questions here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from persistence.scope import Reach, Scope
+from persistence.states import Role
+
+
+@dataclass(frozen=True, slots=True)
+class Viewer:
+    """The person behind a request, as its token says."""
+
+    id: UUID
+    name: str
+    roles: frozenset[Role]
+
+    @property
+    def is_admin(self) -> bool:
+        """May see and do everything."""
+        return Role.ADMIN in self.roles
+
+    @property
+    def may_submit(self) -> bool:
+        """May start runs, and cancel and retry their own."""
+        return self.is_admin or Role.SUBMITTER in self.roles
+
+    @property
+    def scope(self) -> Scope:
+        """What this person may see."""
+        if self.is_admin:
+            return Scope(self.id, Reach.ALL)
+        return Scope(self.id, Reach.ASKED if Role.APPROVER in self.roles else Reach.OWN)
+
+
+def may_steer(viewer: Viewer, submitted_by: UUID) -> bool:
+    """May cancel the run, and retry its steps."""
+    return viewer.is_admin or (viewer.may_submit and viewer.id == submitted_by)
+
+
+def may_decide(viewer: Viewer, submitted_by: UUID, *, separation_of_duties: bool) -> bool:
+    """May decide the run's approvals, and say of its calls whether they happened."""
+    if viewer.id == submitted_by and separation_of_duties:
+        return False
+    return viewer.is_admin or Role.APPROVER in viewer.roles or (viewer.may_submit and viewer.id == submitted_by)

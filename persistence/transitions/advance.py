@@ -1,0 +1,450 @@
+"""The heart of the engine: steps leave RUNNING or BLOCKED, and all that follows from it happens, in one statement.
+
+For any number of steps across any number of runs it settles their states and tool calls, counts down those that depend
+on them, skips what can no longer be reached, opens approvals, claims what became ready for the caller (up to its free
+slots), and records every event and the state of every run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from uuid import UUID
+
+import asyncpg
+
+from persistence.database import Connection
+from persistence.states import EventType, RunState, StepState, ToolCallStatus
+from persistence.transitions.record import CLOCK, Rank, record
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What becomes of one step that is RUNNING (fenced by attempt and owner) or BLOCKED (its owner is None).
+
+    `enters` is a state that the table of moves allows; `reason` is a `Retrying` or `SkipReason`, or DID_NOT_HAPPEN.
+    `call` is how the tool call of that attempt ended, None to leave it. `result` is JSON text; `error_*` say what went
+    wrong; `delay_seconds` postpones the next attempt.
+    """
+
+    run: UUID
+    position: int
+    attempt: int
+    leaves: StepState
+    enters: StepState
+    owner: UUID | None = None
+    reason: str | None = None
+    call: ToolCallStatus | None = None
+    result: str | None = None
+    error_code: str | None = None
+    error_message: str | None = None
+    delay_seconds: float = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """The arguments (JSON text) that a step with references will be called with, or why there are none."""
+
+    run: UUID
+    position: int
+    args: str | None = None
+    digest: str | None = None
+    error_code: str | None = None
+    error_message: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """An event that stands before the step's own: the decision that moved it. `metadata` is JSON text."""
+
+    run: UUID
+    type: EventType
+    position: int | None
+    approval: UUID | None
+    message: str
+    metadata: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedStep:
+    """A step that the caller now owns, its tool call recorded: what a call needs. `args` is JSON text."""
+
+    run: UUID
+    position: int
+    attempt: int
+    calls: int
+    max_attempts: int | None
+    losses: int
+    tool: str
+    args: str
+    digest: str | None
+    gated: bool
+    idempotent: bool
+    feeds: bool
+    timeout_seconds: float
+    user: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class RunMark:
+    """How far a run's timeline reaches after a transition, and whether it left steps that anybody may claim."""
+
+    run: UUID
+    seq: int
+    state: RunState
+    ready: int
+
+
+@dataclass(slots=True)
+class Advance:
+    """What a transition did: `accepted` are the indexes of the outcomes that counted."""
+
+    claimed: list[ClaimedStep] = field(default_factory=list[ClaimedStep])
+    marks: list[RunMark] = field(default_factory=list[RunMark])
+    accepted: set[int] = field(default_factory=set[int])
+
+
+@dataclass(frozen=True, slots=True)
+class Claimer:
+    """Who takes what becomes ready, and how many at most. Nobody: everything stays READY."""
+
+    worker: UUID | None = None
+    slots: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class GatePolicy:
+    """How long a new approval may stay undecided; None: for ever."""
+
+    approval_timeout_seconds: float | None = None
+
+
+_SKIP_TEXT = """CASE {reason}
+            WHEN 'REJECTED' THEN 'a person said no' WHEN 'APPROVAL_EXPIRED' THEN 'nobody decided in time'
+            WHEN 'ABANDONED' THEN 'a person left it' WHEN 'DEPENDENCY_FAILED' THEN 'a step before it failed'
+            WHEN 'DEPENDENCY_SKIPPED' THEN 'a step before it was skipped' ELSE {reason} END"""
+
+ALIVE = """EXISTS (SELECT FROM workers
+        WHERE id = {worker} AND ended_at IS NULL AND lease_until > clock_timestamp())"""
+"""A process whose lease is over takes nothing more: its claims would be rescued from it at once."""
+
+_ADVANCE = f"""
+WITH RECURSIVE {CLOCK},
+outcome AS MATERIALIZED (
+    SELECT * FROM unnest($1::uuid[], $2::int[], $3::int[], $4::text[], $5::text[], $6::uuid[], $7::text[], $8::text[],
+        $9::text[], $10::text[], $11::text[], $12::float8[]) WITH ORDINALITY
+        AS o (run_id, position, attempt, leaves, enters, owner, reason, call, result, code, message, delay, nth)),
+resolution AS MATERIALIZED (
+    SELECT * FROM unnest($13::uuid[], $14::int[], $15::text[], $16::text[], $17::text[], $18::text[])
+        AS r (run_id, position, args, digest, code, message)),
+settled AS (
+    UPDATE steps s SET
+        state = o.enters,
+        skip_reason = CASE WHEN o.enters = 'SKIPPED' THEN o.reason END,
+        result = CASE WHEN o.enters = 'SUCCEEDED' THEN o.result::jsonb END,
+        error_code = o.code, error_message = o.message,
+        owner = null,
+        due_at = CASE WHEN o.enters = 'READY' THEN clock.at + o.delay * interval '1 second' END,
+        ready_at = CASE WHEN o.enters = 'READY' THEN coalesce(s.ready_at, clock.at) ELSE s.ready_at END,
+        calls = s.calls - (o.reason IN ('HANDED_BACK', 'DID_NOT_HAPPEN') AND s.calls > 0)::int,
+        losses = s.losses + (o.reason = 'LOST')::int,
+        dead_lettered = o.enters = 'FAILED',
+        finished_at = CASE WHEN o.enters IN ('SUCCEEDED', 'FAILED', 'SKIPPED') THEN clock.at END
+    FROM outcome o, clock
+    WHERE s.run_id = o.run_id AND s.position = o.position
+        AND s.state = o.leaves AND s.attempt = o.attempt AND s.owner IS NOT DISTINCT FROM o.owner
+    RETURNING s.run_id, s.position, s.name, s.tool, s.risk, s.attempt, s.execution, s.resolved_args, s.args, s.digest,
+        s.dependents, s.due_at, o.nth, o.leaves, o.enters, o.reason, o.code, o.message, o.delay),
+-- Also of an attempt that was taken over: a late word moves nothing, but it is kept where it can be read.
+closed AS (
+    UPDATE tool_calls c SET
+        status = CASE WHEN c.status = 'STARTED' OR o.leaves = 'BLOCKED' THEN o.call ELSE c.status END,
+        result = coalesce(c.result, o.result::jsonb),
+        error_code = CASE WHEN o.leaves = 'BLOCKED' AND o.call = 'SUCCEEDED' THEN null
+            ELSE coalesce(c.error_code, o.code) END,
+        error_message = CASE WHEN o.leaves = 'BLOCKED' AND o.call = 'SUCCEEDED' THEN null
+            WHEN c.error_message IS NULL THEN o.message
+            WHEN o.message IS NULL OR o.message = c.error_message THEN c.error_message
+            ELSE left(c.error_message || ' Later: ' || o.message, 8000) END,
+        finished_at = coalesce(c.finished_at, clock.at)
+    FROM outcome o, clock
+    WHERE o.call IS NOT NULL AND c.run_id = o.run_id AND c.position = o.position AND c.attempt = o.attempt),
+hit AS (
+    SELECT s.run_id, d AS position, count(*)::int AS n
+    FROM settled s, unnest(s.dependents) d WHERE s.enters = 'SUCCEEDED' GROUP BY 1, 2),
+near AS MATERIALIZED (
+    SELECT s.run_id, s.position, h.n, s.remaining = h.n AS free, s.gated, r.code IS NOT NULL AS unfit, s.dependents,
+        r.args, r.digest, r.code, r.message
+    FROM hit h
+    JOIN steps s ON s.run_id = h.run_id AND s.position = h.position AND s.state = 'PENDING'
+    LEFT JOIN resolution r ON r.run_id = h.run_id AND r.position = h.position),
+doom (run_id, position, reason) AS (
+    SELECT * FROM (
+        SELECT s.run_id, d, CASE s.enters WHEN 'FAILED' THEN 'DEPENDENCY_FAILED' ELSE 'DEPENDENCY_SKIPPED' END
+        FROM settled s, unnest(s.dependents) d WHERE s.enters IN ('FAILED', 'SKIPPED')
+        UNION ALL
+        SELECT n.run_id, d, 'DEPENDENCY_FAILED' FROM near n, unnest(n.dependents) d WHERE n.free AND n.unfit) AS start
+    UNION
+    SELECT w.run_id, d, w.reason
+    FROM doom w JOIN steps s ON s.run_id = w.run_id AND s.position = w.position AND s.state = 'PENDING',
+        unnest(s.dependents) d),
+doomed AS (SELECT run_id, position, min(reason) AS reason FROM doom GROUP BY 1, 2),
+turn AS (
+    SELECT n.run_id, n.position, n.n, n.args, n.digest, n.code, n.message, null AS reason,
+        CASE WHEN NOT n.free THEN null WHEN n.unfit THEN 'FAILED' WHEN n.gated THEN 'BLOCKED'
+            WHEN row_number() OVER (PARTITION BY n.free AND NOT n.unfit AND NOT n.gated ORDER BY n.run_id, n.position)
+                <= (CASE WHEN {ALIVE.format(worker="$19::uuid")} THEN $20::int ELSE 0 END) THEN 'RUNNING'
+            ELSE 'READY' END AS enters
+    FROM near n WHERE NOT EXISTS (SELECT FROM doomed d WHERE d.run_id = n.run_id AND d.position = n.position)
+    UNION ALL
+    SELECT run_id, position, 0, null, null, null, null, reason, 'SKIPPED' FROM doomed),
+turned AS (
+    UPDATE steps s SET
+        remaining = s.remaining - t.n,
+        state = coalesce(t.enters, s.state),
+        skip_reason = t.reason,
+        resolved_args = coalesce(t.args::jsonb, s.resolved_args),
+        digest = coalesce(t.digest, s.digest),
+        error_code = t.code, error_message = t.message,
+        resolved_at = CASE WHEN t.enters IN ('READY', 'RUNNING', 'BLOCKED') THEN clock.at END,
+        ready_at = CASE WHEN t.enters IN ('READY', 'RUNNING') THEN clock.at END,
+        started_at = CASE WHEN t.enters = 'RUNNING' THEN clock.at END,
+        due_at = CASE WHEN t.enters = 'READY' THEN clock.at END,
+        owner = CASE WHEN t.enters = 'RUNNING' THEN $19::uuid END,
+        attempt = s.attempt + (t.enters IS NOT DISTINCT FROM 'RUNNING')::int,
+        calls = s.calls + (t.enters IS NOT DISTINCT FROM 'RUNNING')::int,
+        dead_lettered = t.enters IS NOT DISTINCT FROM 'FAILED',
+        finished_at = CASE WHEN t.enters IN ('FAILED', 'SKIPPED') THEN clock.at END
+    FROM turn t, clock
+    WHERE s.run_id = t.run_id AND s.position = t.position AND s.state = 'PENDING'
+    RETURNING s.run_id, s.position, s.name, s.tool, s.risk, s.gated, s.gate_reason, s.idempotent, s.feeds, s.state,
+        s.attempt, s.calls, s.max_attempts, s.losses, s.execution, s.skip_reason, s.error_code, s.error_message,
+        coalesce(s.resolved_args, s.args) AS args, s.digest, s.timeout_seconds, t.enters),
+called AS (
+    INSERT INTO tool_calls (run_id, position, attempt, tool, args, digest, started_at)
+    SELECT run_id, position, attempt, tool, args, digest, clock.at FROM turned, clock WHERE enters = 'RUNNING'),
+opened AS (
+    INSERT INTO approvals
+        (id, run_id, position, execution, attempt, kind, risk, reason, proposed_args, digest, created_at, expires_at)
+    SELECT gen_random_uuid(), run_id, position, execution, attempt, 'EXECUTE', risk, gate_reason, args, digest,
+        clock.at, clock.at + $21::float8 * interval '1 second'
+    FROM turned, clock WHERE enters = 'BLOCKED'
+    UNION ALL
+    SELECT gen_random_uuid(), run_id, position, execution, attempt, 'IN_DOUBT', risk,
+        left('Nobody knows whether this call of ' || tool || ' happened: ' || message, 8000),
+        coalesce(resolved_args, args), digest, clock.at, null
+    FROM settled, clock WHERE enters = 'BLOCKED'
+    RETURNING id, run_id, position, kind, risk, digest, expires_at),
+moved (run_id, leaves, enters) AS (
+    SELECT run_id, leaves, enters FROM settled
+    UNION ALL
+    SELECT run_id, 'PENDING', enters FROM turned WHERE enters IS NOT NULL),
+told (run_id, rank, major, minor, type, position, approval_id, message, metadata) AS (
+    SELECT run_id, {Rank.DECISION}, nth, 0, type, position, approval_id, message, metadata::jsonb
+    FROM unnest($22::uuid[], $23::text[], $24::int[], $25::uuid[], $26::text[], $27::text[]) WITH ORDINALITY
+        AS note (run_id, type, position, approval_id, message, metadata, nth)
+    WHERE EXISTS (SELECT FROM settled s WHERE s.run_id = note.run_id AND s.position = note.position)
+    UNION ALL
+    SELECT run_id, {Rank.STEP}, nth, 0,
+        CASE enters WHEN 'SUCCEEDED' THEN 'STEP_SUCCEEDED' WHEN 'FAILED' THEN 'STEP_FAILED'
+            WHEN 'SKIPPED' THEN 'STEP_SKIPPED' WHEN 'BLOCKED' THEN 'STEP_IN_DOUBT'
+            ELSE CASE leaves WHEN 'RUNNING' THEN 'STEP_RETRYING' ELSE 'STEP_READY' END END,
+        position, null,
+        name || CASE enters WHEN 'SUCCEEDED' THEN ' succeeded' WHEN 'FAILED' THEN ' failed: ' || coalesce(message, code)
+            WHEN 'SKIPPED' THEN ' was skipped: ' || {_SKIP_TEXT.format(reason="reason")}
+            WHEN 'BLOCKED' THEN ': nobody knows whether it happened'
+            ELSE CASE WHEN leaves = 'BLOCKED' THEN ' is ready' WHEN reason = 'LOST' THEN ' was lost with its process'
+                WHEN reason = 'HANDED_BACK' THEN ' was handed back'
+                ELSE ' will be tried again: ' || coalesce(message, code) END END,
+        CASE enters WHEN 'SUCCEEDED' THEN jsonb_build_object('attempt', attempt)
+            WHEN 'FAILED' THEN jsonb_build_object('attempt', attempt, 'code', code, 'error', message)
+            WHEN 'SKIPPED' THEN jsonb_build_object('reason', reason)
+            WHEN 'BLOCKED' THEN jsonb_build_object('attempt', attempt, 'code', code, 'error', message)
+            ELSE CASE leaves WHEN 'RUNNING' THEN jsonb_build_object('reason', reason, 'attempt', attempt, 'code', code,
+                'error', message, 'delaySeconds', delay, 'nextAttemptAt', due_at) ELSE '{{}}' END END
+    FROM settled
+    UNION ALL
+    SELECT run_id, {Rank.STEP}, nth, 1, 'STEP_DEAD_LETTERED', position, null,
+        name || ' is a dead letter and waits for a person', jsonb_build_object('attempts', attempt)
+    FROM settled WHERE enters = 'FAILED'
+    UNION ALL
+    SELECT run_id, {Rank.STEP}, 1000000 + position, 0,
+        CASE enters WHEN 'BLOCKED' THEN 'STEP_BLOCKED' WHEN 'FAILED' THEN 'STEP_FAILED'
+            WHEN 'SKIPPED' THEN 'STEP_SKIPPED' ELSE 'STEP_READY' END,
+        position, null,
+        name || CASE enters WHEN 'BLOCKED' THEN ' waits for a person' WHEN 'FAILED' THEN ' failed: ' || error_message
+            WHEN 'SKIPPED' THEN ' was skipped: ' || {_SKIP_TEXT.format(reason="skip_reason")} ELSE ' is ready' END,
+        CASE enters WHEN 'FAILED' THEN jsonb_build_object('code', error_code, 'error', error_message)
+            WHEN 'SKIPPED' THEN jsonb_build_object('reason', skip_reason) ELSE '{{}}' END
+    FROM turned WHERE enters IS NOT NULL
+    UNION ALL
+    SELECT run_id, {Rank.STEP}, 1000000 + position, 1, 'STEP_DEAD_LETTERED', position, null,
+        name || ' is a dead letter and waits for a person', jsonb_build_object('attempts', attempt)
+    FROM turned WHERE enters = 'FAILED'
+    UNION ALL
+    SELECT run_id, {Rank.APPROVAL}, position, 0, 'APPROVAL_REQUIRED', position, id,
+        CASE kind WHEN 'EXECUTE' THEN 'A person must approve exactly these arguments'
+            ELSE 'A person must say whether the call happened' END,
+        jsonb_build_object('kind', kind, 'riskLevel', 'L' || risk, 'argsDigest', digest, 'expiresAt', expires_at)
+    FROM opened
+    UNION ALL
+    SELECT run_id, {Rank.RUNNING}, position, 0, 'STEP_RUNNING', position, null, name || ' is running',
+        jsonb_build_object('attempt', attempt)
+    FROM turned WHERE enters = 'RUNNING'),
+{record()}
+SELECT 0 AS kind, id AS run_id, last_seq AS position, ready AS attempt, state AS tool, null::int AS calls,
+    null::int AS max_attempts, null::int AS losses, null::text AS args, null AS digest, null::bool AS gated,
+    null::bool AS idempotent, null::bool AS feeds, null::float8 AS timeout_seconds, null::uuid AS user_id
+FROM recorded
+UNION ALL
+SELECT 1, run_id, nth::int, null, null, null, null, null, null, null, null, null, null, null, null FROM settled
+UNION ALL
+SELECT 2, t.run_id, t.position, t.attempt, t.tool, t.calls, t.max_attempts, t.losses, t.args::text, t.digest, t.gated,
+    t.idempotent, t.feeds, t.timeout_seconds, r.submitted_by
+FROM turned t JOIN runs r ON r.id = t.run_id WHERE t.enters = 'RUNNING'
+"""
+
+
+async def advance(
+    tx: Connection,
+    outcomes: Sequence[Outcome],
+    *,
+    resolutions: Sequence[Resolution] = (),
+    notes: Sequence[Note] = (),
+    claimer: Claimer = Claimer(),
+    gate: GatePolicy = GatePolicy(),
+) -> Advance:
+    """Apply the outcomes that still count, and all that follows from them.
+
+    The caller holds the runs' locks and gives a resolution for each step that `freed_references` named. An outcome
+    whose step has moved on, or runs under another attempt or owner, changes no state: its word is kept on its tool
+    call, and its index is missing in `accepted`. `notes` of such outcomes are dropped too.
+    """
+    rows = await tx.fetch(
+        _ADVANCE,
+        [o.run for o in outcomes],
+        [o.position for o in outcomes],
+        [o.attempt for o in outcomes],
+        [o.leaves for o in outcomes],
+        [o.enters for o in outcomes],
+        [o.owner for o in outcomes],
+        [o.reason for o in outcomes],
+        [o.call for o in outcomes],
+        [o.result for o in outcomes],
+        [o.error_code for o in outcomes],
+        [o.error_message for o in outcomes],
+        [float(o.delay_seconds) for o in outcomes],
+        [r.run for r in resolutions],
+        [r.position for r in resolutions],
+        [r.args for r in resolutions],
+        [r.digest for r in resolutions],
+        [r.error_code for r in resolutions],
+        [r.error_message for r in resolutions],
+        claimer.worker,
+        max(0, claimer.slots),
+        gate.approval_timeout_seconds,
+        [n.run for n in notes],
+        [n.type for n in notes],
+        [n.position for n in notes],
+        [n.approval for n in notes],
+        [n.message for n in notes],
+        [n.metadata for n in notes],
+    )
+    return told(rows)
+
+
+def told(rows: Iterable[asyncpg.Record]) -> Advance:
+    """Sort the rows of a transition's final SELECT into what they are."""
+    done = Advance()
+    for row in rows:
+        kind = row[0]
+        if kind == 2:
+            done.claimed.append(claimed_step(row))
+        elif kind == 0:
+            done.marks.append(RunMark(row[1], row[2], RunState(row[4]), row[3]))
+        else:
+            done.accepted.add(row[2] - 1)
+    return done
+
+
+def claimed_step(row: asyncpg.Record) -> ClaimedStep:
+    """A row of kind 2, in the column order that `advance` and `claim` share."""
+    return ClaimedStep(
+        run=row[1],
+        position=row[2],
+        attempt=row[3],
+        tool=row[4],
+        calls=row[5],
+        max_attempts=row[6],
+        losses=row[7],
+        args=row[8],
+        digest=row[9],
+        gated=row[10],
+        idempotent=row[11],
+        feeds=row[12],
+        timeout_seconds=row[13],
+        user=row[14],
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class FreedStep:
+    """A step with references that the given outcomes free: `known` maps the keys that it needs to results (JSON text).
+
+    `pending` maps positions among those it needs to keys: their results are in the outcomes at hand.
+    """
+
+    run: UUID
+    position: int
+    tool: str
+    args: str
+    gated: bool
+    known: str
+    pending: dict[int, str]
+
+
+_FREED = """
+WITH done AS (
+    SELECT s.run_id, s.position, s.dependents
+    FROM unnest($1::uuid[], $2::int[], $3::int[], $4::text[], $5::uuid[])
+        AS o (run_id, position, attempt, leaves, owner)
+    JOIN steps s ON s.run_id = o.run_id AND s.position = o.position AND s.state = o.leaves
+        AND s.attempt = o.attempt AND s.owner IS NOT DISTINCT FROM o.owner),
+hit AS (SELECT run_id, d AS position, count(*)::int AS n FROM done, unnest(dependents) d GROUP BY 1, 2)
+SELECT s.run_id, s.position, s.tool, s.args::text, s.gated, coalesce(k.known, '{}')::text AS known, k.places, k.keys
+FROM hit h JOIN steps s ON s.run_id = h.run_id AND s.position = h.position,
+    LATERAL (
+        SELECT jsonb_object_agg(n.key, n.result) FILTER (WHERE n.state = 'SUCCEEDED') AS known,
+            array_agg(n.position) FILTER (WHERE n.state <> 'SUCCEEDED') AS places,
+            array_agg(n.key) FILTER (WHERE n.state <> 'SUCCEEDED') AS keys
+        FROM steps n WHERE n.run_id = s.run_id AND n.position = ANY(s.needs)) k
+WHERE s.state = 'PENDING' AND s.dynamic AND s.remaining = h.n
+"""
+
+
+async def freed_references(tx: Connection, outcomes: Sequence[Outcome]) -> list[FreedStep]:
+    """The steps with references that `advance` with these outcomes will unblock, and what they refer to.
+
+    Reads under the runs' locks, so that `advance` in the same transaction finds the same ones.
+    """
+    good = [o for o in outcomes if o.enters == StepState.SUCCEEDED]
+    rows = await tx.fetch(
+        _FREED,
+        [o.run for o in good],
+        [o.position for o in good],
+        [o.attempt for o in good],
+        [o.leaves for o in good],
+        [o.owner for o in good],
+    )
+    return [
+        FreedStep(
+            run=row["run_id"],
+            position=row["position"],
+            tool=row["tool"],
+            args=row["args"],
+            gated=row["gated"],
+            known=row["known"],
+            pending=dict(zip(row["places"] or (), row["keys"] or (), strict=True)),
+        )
+        for row in rows
+    ]

@@ -1,0 +1,300 @@
+"""A run begins: it is stored, and its steps are, at once or when a planner has found them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from persistence.database import Connection
+from persistence.states import RunState
+from persistence.transitions.advance import ALIVE, Advance, Claimer, GatePolicy, told
+from persistence.transitions.record import CLOCK, Rank, record
+
+
+@dataclass(frozen=True, slots=True)
+class NewRun:
+    """One submission. `input_digest` is the SHA-256 of its canonical input, needed with an idempotency key."""
+
+    id: UUID
+    submitted_by: UUID
+    intent: str | None
+    risk: int
+    approve_from: int
+    idempotency_key: str | None = None
+    input_digest: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewStep:
+    """One step, ready to be stored. All places are positions in the plan; `args` and `resolved_args` are JSON text.
+
+    `dynamic`: its arguments hold references, to the results of the steps at `needs`. `feeds`: a step with references
+    depends on it. `digest` is there for what a person may be asked about.
+    """
+
+    run: UUID
+    position: int
+    key: str
+    name: str
+    tool: str
+    risk: int
+    gated: bool
+    gate_reason: str | None
+    idempotent: bool
+    dynamic: bool
+    feeds: bool
+    args: str
+    resolved_args: str | None
+    digest: str | None
+    depends_on: tuple[int, ...]
+    dependents: tuple[int, ...]
+    needs: tuple[int, ...]
+    max_attempts: int | None
+    timeout_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRun:
+    """Where a submission went: its own run, or the one that its idempotency key already named."""
+
+    id: UUID
+    input_digest: bytes | None
+    is_new: bool
+
+
+_STORE = """
+WITH given AS (
+    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::smallint[], $5::smallint[], $6::text[], $7::bytea[])
+        AS g (id, submitted_by, intent, risk, approve_from, idempotency_key, input_digest)),
+stored AS (
+    INSERT INTO runs (id, submitted_by, intent, state, risk, approve_from, idempotency_key, input_digest, last_seq,
+        created_at, moved_at)
+    -- In the order of their keys, so that two groups with keys in common wait for each other in one order.
+    SELECT id, submitted_by, intent, 'QUEUED', risk, approve_from, idempotency_key, input_digest, 1, at, at
+    FROM given, (SELECT clock_timestamp() AS at) AS clock ORDER BY submitted_by, idempotency_key, id
+    ON CONFLICT (submitted_by, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING
+    RETURNING id, created_at, intent),
+started AS (
+    INSERT INTO timeline_events (run_id, seq, type, message, metadata, created_at)
+    SELECT id, 1, 'WORKFLOW_STARTED', 'The workflow is recorded', jsonb_build_object('intent', intent), created_at
+    FROM stored)
+SELECT id FROM stored
+"""
+
+_NAMED = """
+SELECT g.id AS given, r.id, r.input_digest
+FROM unnest($1::uuid[], $2::uuid[], $3::text[]) AS g (id, submitted_by, idempotency_key)
+JOIN runs r ON r.submitted_by = g.submitted_by AND r.idempotency_key = g.idempotency_key
+"""
+
+
+async def store_runs(tx: Connection, runs: Sequence[NewRun]) -> dict[UUID, StoredRun]:
+    """Store these runs as QUEUED, each with its first event; by its own id, what became of each.
+
+    A run whose idempotency key its user has used before is not stored: the earlier one is named instead.
+    """
+    rows = await tx.fetch(
+        _STORE,
+        [r.id for r in runs],
+        [r.submitted_by for r in runs],
+        [r.intent for r in runs],
+        [r.risk for r in runs],
+        [r.approve_from for r in runs],
+        [r.idempotency_key for r in runs],
+        [r.input_digest for r in runs],
+    )
+    new = {row["id"] for row in rows}
+    stored = {run.id: StoredRun(run.id, run.input_digest, is_new=True) for run in runs if run.id in new}
+    repeated = [run for run in runs if run.id not in new]
+    if repeated:
+        named = await tx.fetch(
+            _NAMED,
+            [r.id for r in repeated],
+            [r.submitted_by for r in repeated],
+            [r.idempotency_key for r in repeated],
+        )
+        stored |= {row["given"]: StoredRun(row["id"], row["input_digest"], is_new=False) for row in named}
+    return stored
+
+
+_PLAN = f"""
+WITH {CLOCK},
+given AS (
+    SELECT *, row_number() OVER (PARTITION BY remaining = 0 AND NOT gated ORDER BY run_id, position) AS nth
+    FROM (
+        SELECT *, cardinality(depends_on) AS remaining
+        FROM (
+            SELECT run_id, position, key, name, tool, risk, gated, gate_reason, idempotent, dynamic, feeds, args,
+                resolved_args, digest, depends_on::int[], dependents::int[], needs::int[], max_attempts,
+                timeout_seconds
+            FROM unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::text[], $6::smallint[], $7::bool[],
+                $8::text[], $9::bool[], $10::bool[], $11::bool[], $12::text[], $13::text[], $14::text[], $15::text[],
+                $16::text[], $17::text[], $18::int[], $19::float8[])
+                AS s (run_id, position, key, name, tool, risk, gated, gate_reason, idempotent, dynamic, feeds, args,
+                    resolved_args, digest, depends_on, dependents, needs, max_attempts, timeout_seconds)) AS g) AS g),
+turn AS (
+    SELECT *, CASE WHEN remaining > 0 THEN 'PENDING' WHEN gated THEN 'BLOCKED'
+        WHEN nth <= (CASE WHEN {ALIVE.format(worker="$20::uuid")} THEN $21::int ELSE 0 END) THEN 'RUNNING'
+        ELSE 'READY' END AS state
+    FROM given),
+stored AS (
+    INSERT INTO steps (run_id, position, key, name, tool, risk, gated, gate_reason, idempotent, dynamic, feeds, args,
+        resolved_args, digest, depends_on, dependents, needs, max_attempts, timeout_seconds, remaining, state,
+        attempt, calls, owner, due_at, created_at, resolved_at, ready_at, started_at)
+    SELECT run_id, position, key, name, tool, risk, gated, gate_reason, idempotent, dynamic, feeds, args::jsonb,
+        resolved_args::jsonb, digest, depends_on, dependents, needs, max_attempts, timeout_seconds, remaining, state,
+        (state = 'RUNNING')::int, (state = 'RUNNING')::int,
+        CASE WHEN state = 'RUNNING' THEN $20::uuid END, CASE WHEN state = 'READY' THEN at END,
+        at, CASE WHEN state <> 'PENDING' THEN at END, CASE WHEN state IN ('READY', 'RUNNING') THEN at END,
+        CASE WHEN state = 'RUNNING' THEN at END
+    FROM turn, clock
+    RETURNING run_id, position, name, tool, state, risk, gate_reason, coalesce(resolved_args, args) AS args, digest,
+        attempt, calls, max_attempts, losses, gated, idempotent, feeds, timeout_seconds),
+called AS (
+    INSERT INTO tool_calls (run_id, position, attempt, tool, args, digest, started_at)
+    SELECT run_id, position, attempt, tool, args, digest, at FROM stored, clock WHERE state = 'RUNNING'),
+opened AS (
+    INSERT INTO approvals
+        (id, run_id, position, execution, attempt, kind, risk, reason, proposed_args, digest, created_at, expires_at)
+    SELECT gen_random_uuid(), run_id, position, 1, 0, 'EXECUTE', risk, gate_reason, args, digest, at,
+        at + $22::float8 * interval '1 second'
+    FROM stored, clock WHERE state = 'BLOCKED'
+    RETURNING id, run_id, position, risk, digest, expires_at),
+moved (run_id, leaves, enters) AS (SELECT run_id, null, state FROM stored),
+told (run_id, rank, major, minor, type, position, approval_id, message, metadata) AS (
+    SELECT run_id, {Rank.DECISION}, 0, 0, 'WORKFLOW_PLANNED', null::int, null::uuid,
+        'Planned ' || count(*) || CASE count(*) WHEN 1 THEN ' step' ELSE ' steps' END,
+        jsonb_build_object('steps', count(*))
+    FROM given GROUP BY run_id
+    UNION ALL
+    SELECT run_id, {Rank.STEP}, position, 0, CASE state WHEN 'BLOCKED' THEN 'STEP_BLOCKED' ELSE 'STEP_READY' END, position,
+        null, name || CASE state WHEN 'BLOCKED' THEN ' waits for a person' ELSE ' is ready' END, '{{}}'
+    FROM stored WHERE state <> 'PENDING'
+    UNION ALL
+    SELECT run_id, {Rank.APPROVAL}, position, 0, 'APPROVAL_REQUIRED', position, id,
+        'A person must approve exactly these arguments',
+        jsonb_build_object('kind', 'EXECUTE', 'riskLevel', 'L' || risk, 'argsDigest', digest, 'expiresAt', expires_at)
+    FROM opened
+    UNION ALL
+    SELECT run_id, {Rank.RUNNING}, position, 0, 'STEP_RUNNING', position, null, name || ' is running',
+        jsonb_build_object('attempt', attempt)
+    FROM stored WHERE state = 'RUNNING'),
+{record()}
+SELECT 0 AS kind, id AS run_id, last_seq AS position, ready AS attempt, state AS tool, null::int AS calls,
+    null::int AS max_attempts, null::int AS losses, null::text AS args, null AS digest, null::bool AS gated,
+    null::bool AS idempotent, null::bool AS feeds, null::float8 AS timeout_seconds, null::uuid AS user_id
+FROM recorded
+UNION ALL
+SELECT 2, s.run_id, s.position, s.attempt, s.tool, s.calls, s.max_attempts, s.losses, s.args::text, s.digest, s.gated,
+    s.idempotent, s.feeds, s.timeout_seconds, r.submitted_by
+FROM stored s JOIN runs r ON r.id = s.run_id WHERE s.state = 'RUNNING'
+"""
+
+
+def _places(places: Sequence[int]) -> str:
+    return "{" + ",".join(map(str, places)) + "}"
+
+
+async def store_steps(
+    tx: Connection,
+    steps: Sequence[NewStep],
+    *,
+    claimer: Claimer = Claimer(),
+    gate: GatePolicy = GatePolicy(),
+) -> Advance:
+    """Give runs their steps: what waits for nothing is READY (or the claimer's), or BLOCKED with its approval.
+
+    The caller holds the runs' locks, or has stored the runs in this transaction.
+    """
+    rows = await tx.fetch(
+        _PLAN,
+        [s.run for s in steps],
+        [s.position for s in steps],
+        [s.key for s in steps],
+        [s.name for s in steps],
+        [s.tool for s in steps],
+        [s.risk for s in steps],
+        [s.gated for s in steps],
+        [s.gate_reason for s in steps],
+        [s.idempotent for s in steps],
+        [s.dynamic for s in steps],
+        [s.feeds for s in steps],
+        [s.args for s in steps],
+        [s.resolved_args for s in steps],
+        [s.digest for s in steps],
+        [_places(s.depends_on) for s in steps],
+        [_places(s.dependents) for s in steps],
+        [_places(s.needs) for s in steps],
+        [s.max_attempts for s in steps],
+        [s.timeout_seconds for s in steps],
+        claimer.worker,
+        max(0, claimer.slots),
+        gate.approval_timeout_seconds,
+    )
+    return told(rows)
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedRun:
+    """A run that the caller now plans: nobody else does while its lease lasts."""
+
+    id: UUID
+    intent: str
+    approve_from: int
+    submitted_by: UUID
+    attempt: int
+
+
+_CLAIM_PLANNING = f"""
+UPDATE runs SET state = 'PLANNING', planner = $1, planning_attempt = planning_attempt + 1
+WHERE id IN (SELECT id FROM runs WHERE state = 'QUEUED' ORDER BY created_at LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED)
+    AND {ALIVE.format(worker="$1::uuid")}
+RETURNING id, intent, approve_from, submitted_by, planning_attempt
+"""
+
+
+async def claim_planning(tx: Connection, worker: UUID, *, at_most: int) -> list[ClaimedRun]:
+    """Take up to `at_most` QUEUED runs to plan, oldest first, under the worker's lease."""
+    rows = await tx.fetch(_CLAIM_PLANNING, worker, at_most)
+    return [ClaimedRun(*row) for row in rows]
+
+
+async def hold_planning(tx: Connection, run: ClaimedRun, worker: UUID, *, risk: int) -> bool:
+    """Lock a run that the caller has planned and set its risk; False when it is no longer the caller's to plan."""
+    status = await tx.execute(
+        "UPDATE runs SET risk = $4 WHERE id = $1 AND state = 'PLANNING' AND planner = $2 AND planning_attempt = $3",
+        run.id,
+        worker,
+        run.attempt,
+        risk,
+    )
+    return status == "UPDATE 1"
+
+
+_FAIL_PLANNING = """
+WITH failed AS (
+    UPDATE runs SET state = 'FAILED', outcome = 'FAILED', planner = null, error_code = $4, error_message = $5,
+        last_seq = last_seq + 1, moved_at = greatest(clock_timestamp(), moved_at),
+        finished_at = greatest(clock_timestamp(), moved_at)
+    WHERE id = $1 AND state = 'PLANNING' AND planner = $2 AND planning_attempt = $3
+    RETURNING id, last_seq, finished_at)
+INSERT INTO timeline_events (run_id, seq, type, message, metadata, created_at)
+SELECT id, last_seq, 'WORKFLOW_FAILED', left('The workflow failed: ' || $5, 8000),
+    jsonb_build_object('outcome', 'FAILED', 'code', $4::text, 'error', $5::text), finished_at
+FROM failed RETURNING seq
+"""
+
+
+async def fail_planning(tx: Connection, run: ClaimedRun, worker: UUID, *, code: str, message: str) -> int | None:
+    """End a run that cannot be planned; its last seq, or None when it is no longer the caller's to plan."""
+    return await tx.fetchval(_FAIL_PLANNING, run.id, worker, run.attempt, code, message)
+
+
+async def release_planning(tx: Connection, workers: Sequence[UUID]) -> list[UUID]:
+    """Send the runs that these workers were planning back to the queue."""
+    rows = await tx.fetch(
+        f"UPDATE runs SET state = '{RunState.QUEUED}', planner = null WHERE planner = ANY($1::uuid[]) RETURNING id",
+        list(workers),
+    )
+    return [row["id"] for row in rows]

@@ -1,0 +1,99 @@
+"""Ready steps are taken: started, their tool calls recorded, their approvals spent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from persistence.database import Connection
+from persistence.transitions.advance import ALIVE, Advance, ClaimedStep, Claimer, told
+from persistence.transitions.locks import lock_free_runs
+from persistence.transitions.record import CLOCK, Rank, record
+
+_DUE = """
+SELECT DISTINCT run_id FROM (
+    SELECT run_id FROM steps WHERE due_at <= clock_timestamp() ORDER BY due_at LIMIT $1) AS due
+"""
+
+_CLAIM = f"""
+WITH {CLOCK},
+picked AS MATERIALIZED (
+    SELECT s.run_id, s.position, a.id AS approval_id
+    FROM steps s
+    LEFT JOIN approvals a ON s.gated AND a.run_id = s.run_id AND a.position = s.position
+        AND a.kind = 'EXECUTE' AND a.status = 'APPROVED' AND a.execution = s.execution
+    WHERE s.due_at <= (SELECT at FROM clock) AND s.run_id = ANY($1::uuid[]) AND (a.id IS NOT NULL OR NOT s.gated)
+        AND {ALIVE.format(worker="$2::uuid")}
+    ORDER BY s.due_at LIMIT $3),
+claimed AS (
+    UPDATE steps s SET state = 'RUNNING', owner = $2, attempt = s.attempt + 1, calls = s.calls + 1, due_at = null,
+        started_at = coalesce(s.started_at, clock.at)
+    FROM picked p, clock
+    WHERE s.run_id = p.run_id AND s.position = p.position AND s.state = 'READY'
+    RETURNING s.run_id, s.position, s.name, s.tool, s.attempt, s.calls, s.max_attempts, s.losses, s.gated,
+        s.idempotent, s.feeds, s.timeout_seconds, coalesce(s.resolved_args, s.args) AS args, s.digest, p.approval_id),
+spent AS (
+    UPDATE approvals a SET spent_at = coalesce(a.spent_at, clock.at)
+    FROM claimed c, clock WHERE a.id = c.approval_id),
+called AS (
+    INSERT INTO tool_calls (run_id, position, attempt, tool, args, digest, approval_id, started_at)
+    SELECT run_id, position, attempt, tool, args, digest, approval_id, clock.at FROM claimed, clock),
+moved (run_id, leaves, enters) AS (SELECT run_id, 'READY', 'RUNNING' FROM claimed),
+told (run_id, rank, major, minor, type, position, approval_id, message, metadata) AS (
+    SELECT run_id, {Rank.RUNNING}, position, 0, 'STEP_RUNNING', position, approval_id,
+        name || ' is running' || CASE WHEN attempt > 1 THEN ' (attempt ' || attempt || ')' ELSE '' END,
+        jsonb_build_object('attempt', attempt)
+    FROM claimed),
+{record()}
+SELECT 0 AS kind, id AS run_id, last_seq AS position, ready AS attempt, state AS tool, null::int AS calls,
+    null::int AS max_attempts, null::int AS losses, null::text AS args, null AS digest, null::bool AS gated,
+    null::bool AS idempotent, null::bool AS feeds, null::float8 AS timeout_seconds, null::uuid AS user_id
+FROM recorded
+UNION ALL
+SELECT 2, c.run_id, c.position, c.attempt, c.tool, c.calls, c.max_attempts, c.losses, c.args::text, c.digest, c.gated,
+    c.idempotent, c.feeds, c.timeout_seconds, r.submitted_by
+FROM claimed c JOIN runs r ON r.id = c.run_id
+"""
+
+
+async def due_runs(tx: Connection, *, at_most: int) -> list[UUID]:
+    """The runs of the steps that are due, the longest waiting `at_most` steps counted; some may be busy."""
+    return [row["run_id"] for row in await tx.fetch(_DUE, at_most)]
+
+
+async def claim(tx: Connection, claimer: Claimer) -> tuple[Advance, bool]:
+    """Take up to the claimer's slots of due steps and start their next attempt.
+
+    Longest due first. Runs that another transaction holds are passed over, so fewer (or none) may come back; the
+    second value says that some were, and that looking again soon is worth it. A gated step comes only with its
+    approval, which is spent by this.
+    """
+    runs = await due_runs(tx, at_most=claimer.slots)
+    if not runs:
+        return Advance(), False
+    free = await lock_free_runs(tx, runs)
+    if not free:
+        return Advance(), True
+    rows = await tx.fetch(_CLAIM, free, claimer.worker, claimer.slots)
+    return told(rows), len(free) < len(runs)
+
+
+_ENTER = """
+UPDATE tool_calls c SET entered_at = clock_timestamp()
+FROM unnest($1::uuid[], $2::int[], $3::int[]) AS g (run_id, position, attempt)
+JOIN steps s ON s.run_id = g.run_id AND s.position = g.position AND s.attempt = g.attempt
+    AND s.state = 'RUNNING' AND s.owner = $4
+WHERE c.run_id = g.run_id AND c.position = g.position AND c.attempt = g.attempt AND c.status = 'STARTED'
+RETURNING c.run_id, c.position
+"""
+
+
+async def enter(tx: Connection, steps: Sequence[ClaimedStep], worker: UUID) -> set[tuple[UUID, int]]:
+    """Note that these calls are about to be made; the (run, position) of those that may be.
+
+    For calls that must not be repeated: what was claimed and never entered surely did not happen.
+    """
+    rows = await tx.fetch(
+        _ENTER, [s.run for s in steps], [s.position for s in steps], [s.attempt for s in steps], worker
+    )
+    return {(row["run_id"], row["position"]) for row in rows}

@@ -1,0 +1,124 @@
+"""Approvals are decided, resolved or expire: the write decides, and what lost learns who won."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from persistence.database import Connection
+from persistence.states import ApprovalKind, ApprovalStatus
+
+
+@dataclass(frozen=True, slots=True)
+class DecidedStep:
+    """The BLOCKED step whose approval has just been decided; what its outcome needs."""
+
+    approval: UUID
+    run: UUID
+    position: int
+    attempt: int
+    name: str
+
+
+_DECIDE = """
+WITH decided AS (
+    UPDATE approvals SET status = $2, decided_by = $3, decided_at = clock_timestamp(), decision_reason = $4,
+        edited_args = $5::jsonb, resolution = $7,
+        granted_digest = CASE WHEN kind = 'EXECUTE' AND $2 = 'APPROVED' THEN coalesce($6, digest) END
+    WHERE id = $1 AND status = 'REQUIRED' AND kind = $8 AND (expires_at IS NULL OR expires_at > clock_timestamp())
+    RETURNING id, run_id, position),
+edited AS (
+    UPDATE steps s SET resolved_args = $5::jsonb, digest = $6
+    FROM decided d WHERE $5::jsonb IS NOT NULL AND s.run_id = d.run_id AND s.position = d.position)
+SELECT d.id, d.run_id, d.position, s.attempt, s.name
+FROM decided d JOIN steps s ON s.run_id = d.run_id AND s.position = d.position
+"""
+
+
+async def decide(
+    tx: Connection,
+    approval: UUID,
+    *,
+    kind: ApprovalKind,
+    status: ApprovalStatus,
+    by: UUID,
+    reason: str | None = None,
+    edited_args: str | None = None,
+    edited_digest: str | None = None,
+    resolution: str | None = None,
+) -> DecidedStep | None:
+    """Decide an open approval of a locked run; None when it is no longer open: somebody, or time, was first."""
+    row = await tx.fetchrow(_DECIDE, approval, status, by, reason, edited_args, edited_digest, resolution, kind)
+    return DecidedStep(*row) if row is not None else None
+
+
+async def overdue_runs(tx: Connection, *, at_most: int) -> list[UUID]:
+    """The runs with approvals that nobody decided in time, the longest overdue `at_most` approvals counted."""
+    rows = await tx.fetch(
+        """SELECT DISTINCT run_id FROM (
+            SELECT run_id FROM approvals WHERE status = 'REQUIRED' AND expires_at <= clock_timestamp()
+            ORDER BY expires_at LIMIT $1) AS overdue""",
+        at_most,
+    )
+    return [row["run_id"] for row in rows]
+
+
+_EXPIRE = """
+WITH expired AS (
+    UPDATE approvals SET status = 'EXPIRED'
+    WHERE run_id = ANY($1::uuid[]) AND status = 'REQUIRED' AND expires_at <= clock_timestamp()
+    RETURNING id, run_id, position)
+SELECT e.id, e.run_id, e.position, s.attempt, s.name
+FROM expired e JOIN steps s ON s.run_id = e.run_id AND s.position = e.position
+"""
+
+
+async def expire(tx: Connection, runs: Sequence[UUID]) -> list[DecidedStep]:
+    """Mark the overdue approvals of these locked runs as expired."""
+    return [DecidedStep(*row) for row in await tx.fetch(_EXPIRE, list(runs))]
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalFacts:
+    """What a decision has to know of an approval before it is attempted, and after it lost."""
+
+    id: UUID
+    run: UUID
+    position: int
+    kind: ApprovalKind
+    status: ApprovalStatus
+    tool: str
+    digest: str
+    risk: int
+    attempt: int
+    edited_args: str | None
+    decided_by: UUID | None
+    decided_by_name: str | None
+    decided_at: datetime | None
+    resolution: str | None
+    submitted_by: UUID
+    overdue: bool
+
+
+_FACTS = """
+SELECT a.id, a.run_id, a.position, a.kind, a.status, s.tool, a.digest, a.risk, a.attempt, a.edited_args::text,
+    a.decided_by, u.name, a.decided_at, a.resolution, r.submitted_by,
+    a.status = 'REQUIRED' AND a.expires_at <= clock_timestamp() IS TRUE
+FROM approvals a
+JOIN steps s ON s.run_id = a.run_id AND s.position = a.position
+JOIN runs r ON r.id = a.run_id
+LEFT JOIN users u ON u.id = a.decided_by
+WHERE a.id = $1
+"""
+
+
+async def approval_facts(tx: Connection, approval: UUID) -> ApprovalFacts | None:
+    """The facts of one approval, or None."""
+    row = await tx.fetchrow(_FACTS, approval)
+    if row is None:
+        return None
+    facts = list(row)
+    facts[3], facts[4] = ApprovalKind(facts[3]), ApprovalStatus(facts[4])
+    return ApprovalFacts(*facts)
