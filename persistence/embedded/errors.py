@@ -4,6 +4,8 @@ Not frozen, unlike other values: an exception is given its traceback while it tr
 `contextlib` does so by assignment.
 """
 
+# ruff: noqa: N818 - the project names errors by what happened
+
 from dataclasses import dataclass
 from pathlib import Path
 
