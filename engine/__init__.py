@@ -1,0 +1,1 @@
+"""What happens: plans, risk, approvals, and the loops that run steps."""

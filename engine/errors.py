@@ -111,7 +111,7 @@ class ArgsChanged(EngineError):
 
 @dataclass(eq=False)
 class InvalidState(EngineError):
-    """This can't be done in the state that it is in. `why` says what that is."""
+    """It can't be done in the state that it is in; `why` says what that is."""
 
     why: str
     state: RunState | StepState | None = None

@@ -25,7 +25,7 @@ from sqlalchemy import (
     Uuid,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import JSON
 
 metadata = MetaData()
 
@@ -124,10 +124,10 @@ steps = Table(
     Column("feeds", Boolean, nullable=False),
     Column("state", Text, nullable=False),
     Column("skip_reason", Text),
-    Column("args", JSONB, nullable=False),
-    Column("resolved_args", JSONB),
+    Column("args", JSON, nullable=False),
+    Column("resolved_args", JSON),
     Column("digest", Text),
-    Column("result", JSONB),
+    Column("result", JSON),
     Column("error_code", Text),
     Column("error_message", Text),
     Column("depends_on", ARRAY(Integer), nullable=False),
@@ -165,9 +165,9 @@ approvals = Table(
     Column("status", Text, nullable=False, server_default=text("'REQUIRED'")),
     Column("risk", SmallInteger, nullable=False),
     Column("reason", Text, nullable=False),
-    Column("proposed_args", JSONB, nullable=False),
+    Column("proposed_args", JSON, nullable=False),
     Column("digest", Text, nullable=False),
-    Column("edited_args", JSONB),
+    Column("edited_args", JSON),
     Column("granted_digest", Text),
     Column("created_at", DateTime(timezone=True), nullable=False),
     Column("expires_at", DateTime(timezone=True)),
@@ -176,10 +176,10 @@ approvals = Table(
     Column("decision_reason", Text),
     Column("resolution", Text),
     Column("spent_at", DateTime(timezone=True)),
+    Column("moved_at", DateTime(timezone=True), nullable=False, server_default=text("clock_timestamp()")),
+    Index("approvals_moved", "moved_at"),
     ForeignKeyConstraint(["run_id", "position"], ["steps.run_id", "steps.position"]),
-    Index(
-        "approvals_one_open", "run_id", "position", unique=True, postgresql_where=text("status = 'REQUIRED'")
-    ),
+    Index("approvals_one_open", "run_id", "position", unique=True, postgresql_where=text("status = 'REQUIRED'")),
     Index(
         "approvals_one_grant",
         "run_id",
@@ -201,10 +201,10 @@ tool_calls = Table(
     Column("attempt", Integer, primary_key=True),
     Column("tool", Text, nullable=False),
     Column("status", Text, nullable=False, server_default=text("'STARTED'")),
-    Column("args", JSONB, nullable=False),
+    Column("args", JSON, nullable=False),
     Column("digest", Text),
     Column("approval_id", Uuid),
-    Column("result", JSONB),
+    Column("result", JSON),
     Column("error_code", Text),
     Column("error_message", Text),
     Column("started_at", DateTime(timezone=True), nullable=False),
@@ -221,6 +221,6 @@ timeline_events = Table(
     Column("position", Integer),
     Column("approval_id", Uuid),
     Column("message", Text, nullable=False),
-    Column("metadata", JSONB, nullable=False),
+    Column("metadata", JSON, nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False),
 )

@@ -75,7 +75,7 @@ class ApprovalStatus(StrEnum):
 
 
 class ApprovalKind(StrEnum):
-    """EXECUTE: may this step run? IN_DOUBT: did this call happen?"""
+    """What a person is asked: EXECUTE, may this step run; IN_DOUBT, did this call happen."""
 
     EXECUTE = "EXECUTE"
     IN_DOUBT = "IN_DOUBT"
@@ -153,9 +153,7 @@ STEP_MOVES: Final[dict[StepState, frozenset[StepState]]] = {
     StepState.PENDING: frozenset(
         {StepState.READY, StepState.BLOCKED, StepState.SKIPPED, StepState.FAILED, StepState.CANCELLED}
     ),
-    StepState.BLOCKED: frozenset(
-        {StepState.READY, StepState.SUCCEEDED, StepState.SKIPPED, StepState.CANCELLED}
-    ),
+    StepState.BLOCKED: frozenset({StepState.READY, StepState.SUCCEEDED, StepState.SKIPPED, StepState.CANCELLED}),
     StepState.READY: frozenset({StepState.RUNNING, StepState.CANCELLED}),
     StepState.RUNNING: frozenset(
         {StepState.SUCCEEDED, StepState.FAILED, StepState.READY, StepState.BLOCKED, StepState.CANCELLED}
@@ -172,22 +170,14 @@ RUN_MOVES: Final[dict[RunState, frozenset[RunState]]] = {
     RunState.PLANNING: frozenset(
         {RunState.QUEUED, RunState.EXECUTING, RunState.WAITING_APPROVAL, RunState.FAILED, RunState.CANCELLED}
     ),
-    RunState.EXECUTING: frozenset(
-        {RunState.WAITING_APPROVAL, RunState.COMPLETED, RunState.FAILED, RunState.CANCELLED}
-    ),
-    RunState.WAITING_APPROVAL: frozenset(
-        {RunState.EXECUTING, RunState.COMPLETED, RunState.FAILED, RunState.CANCELLED}
-    ),
+    RunState.EXECUTING: frozenset({RunState.WAITING_APPROVAL, RunState.COMPLETED, RunState.FAILED, RunState.CANCELLED}),
+    RunState.WAITING_APPROVAL: frozenset({RunState.EXECUTING, RunState.COMPLETED, RunState.FAILED, RunState.CANCELLED}),
     RunState.FAILED: frozenset({RunState.EXECUTING, RunState.WAITING_APPROVAL}),
     RunState.COMPLETED: frozenset(),
     RunState.CANCELLED: frozenset(),
 }
 
-FINISHED_STEP_STATES: Final = frozenset(
-    {StepState.SUCCEEDED, StepState.FAILED, StepState.SKIPPED, StepState.CANCELLED}
-)
+FINISHED_STEP_STATES: Final = frozenset({StepState.SUCCEEDED, StepState.FAILED, StepState.SKIPPED, StepState.CANCELLED})
 FINISHED_RUN_STATES: Final = frozenset({RunState.COMPLETED, RunState.FAILED, RunState.CANCELLED})
-ENDING_EVENTS: Final = frozenset(
-    {EventType.WORKFLOW_COMPLETE, EventType.WORKFLOW_FAILED, EventType.WORKFLOW_CANCELLED}
-)
+ENDING_EVENTS: Final = frozenset({EventType.WORKFLOW_COMPLETE, EventType.WORKFLOW_FAILED, EventType.WORKFLOW_CANCELLED})
 """A timeline subscription may end after one of these, if nothing later is recorded."""

@@ -1,0 +1,1 @@
+"""What clients see: the GraphQL API and how it is served."""

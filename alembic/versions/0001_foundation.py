@@ -96,6 +96,8 @@ CREATE INDEX runs_planning ON runs (planner) WHERE planner IS NOT NULL;
 
 -- A step is named by its run and its place in the plan, so that one index serves the key, the run's steps and every
 -- dependency, which are places too.
+-- JSON is kept as the text that was written (json, not jsonb): what was digested is what is read back, and nothing is
+-- searched in it.
 CREATE TABLE steps (
     run_id uuid NOT NULL REFERENCES runs (id),
     position integer NOT NULL,
@@ -110,10 +112,10 @@ CREATE TABLE steps (
     feeds boolean NOT NULL,
     state text NOT NULL,
     skip_reason text,
-    args jsonb NOT NULL,
-    resolved_args jsonb,
+    args json NOT NULL,
+    resolved_args json,
     digest text,
-    result jsonb,
+    result json,
     error_code text,
     error_message text,
     depends_on integer[] NOT NULL,
@@ -167,9 +169,9 @@ CREATE TABLE approvals (
     status text NOT NULL DEFAULT 'REQUIRED',
     risk smallint NOT NULL,
     reason text NOT NULL,
-    proposed_args jsonb NOT NULL,
+    proposed_args json NOT NULL,
     digest text NOT NULL,
-    edited_args jsonb,
+    edited_args json,
     granted_digest text,
     created_at timestamptz NOT NULL,
     expires_at timestamptz,
@@ -178,6 +180,7 @@ CREATE TABLE approvals (
     decision_reason text,
     resolution text,
     spent_at timestamptz,
+    moved_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     FOREIGN KEY (run_id, position) REFERENCES steps (run_id, position),
     CONSTRAINT approvals_kind_known CHECK (kind IN ('EXECUTE', 'IN_DOUBT')),
     CONSTRAINT approvals_status_known CHECK (status IN ('REQUIRED', 'APPROVED', 'REJECTED', 'EXPIRED', 'CANCELLED')),
@@ -198,20 +201,21 @@ CREATE UNIQUE INDEX approvals_one_grant ON approvals (run_id, position, executio
     WHERE kind = 'EXECUTE' AND status = 'APPROVED';
 CREATE INDEX approvals_of_step ON approvals (run_id, position, created_at);
 CREATE INDEX approvals_newest ON approvals (created_at, id);
+CREATE INDEX approvals_moved ON approvals (moved_at);
 CREATE INDEX approvals_expiring ON approvals (expires_at) WHERE status = 'REQUIRED';
 
--- No foreign key to the step: a row is written by the statement that moves its step, and a check of every row would cost
--- the hot path more than the rest of the statement.
+-- No foreign key to the step: a row is written by the statement that moves its step, and a check of every row would
+-- cost the hot path more than the rest of the statement.
 CREATE TABLE tool_calls (
     run_id uuid NOT NULL,
     position integer NOT NULL,
     attempt integer NOT NULL,
     tool text NOT NULL,
     status text NOT NULL DEFAULT 'STARTED',
-    args jsonb NOT NULL,
+    args json NOT NULL,
     digest text,
     approval_id uuid,
-    result jsonb,
+    result json,
     error_code text,
     error_message text,
     started_at timestamptz NOT NULL,
@@ -229,7 +233,7 @@ CREATE TABLE timeline_events (
     position integer,
     approval_id uuid,
     message text NOT NULL,
-    metadata jsonb NOT NULL,
+    metadata json NOT NULL,
     created_at timestamptz NOT NULL,
     PRIMARY KEY (run_id, seq),
     CONSTRAINT timeline_events_seq_counts_from_one CHECK (seq > 0)

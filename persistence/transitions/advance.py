@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 from uuid import UUID
 
 import asyncpg
@@ -22,9 +23,10 @@ from persistence.transitions.record import CLOCK, Rank, record
 class Outcome:
     """What becomes of one step that is RUNNING (fenced by attempt and owner) or BLOCKED (its owner is None).
 
-    `enters` is a state that the table of moves allows; `reason` is a `Retrying` or `SkipReason`, or DID_NOT_HAPPEN.
+    `enters` is a state that the table of moves allows; `reason` is a `Retrying` or `SkipReason`.
     `call` is how the tool call of that attempt ended, None to leave it. `result` is JSON text; `error_*` say what went
-    wrong; `delay_seconds` postpones the next attempt.
+    wrong; `delay_seconds` postpones the next attempt; `uncounted`: the call was not made, and
+    uses up no attempt.
     """
 
     run: UUID
@@ -39,6 +41,7 @@ class Outcome:
     error_code: str | None = None
     error_message: str | None = None
     delay_seconds: float = 0
+    uncounted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +90,15 @@ class ClaimedStep:
 
 @dataclass(frozen=True, slots=True)
 class RunMark:
-    """How far a run's timeline reaches after a transition, and whether it left steps that anybody may claim."""
+    """How far a run's timeline reaches after a transition, and whether it left steps that anybody may claim.
+
+    `judged`: an approval was asked for, or decided."""
 
     run: UUID
     seq: int
     state: RunState
     ready: int
+    judged: bool
 
 
 @dataclass(slots=True)
@@ -119,6 +125,9 @@ class GatePolicy:
     approval_timeout_seconds: float | None = None
 
 
+NOBODY: Final = Claimer()
+NO_EXPIRY: Final = GatePolicy()
+
 _SKIP_TEXT = """CASE {reason}
             WHEN 'REJECTED' THEN 'a person said no' WHEN 'APPROVAL_EXPIRED' THEN 'nobody decided in time'
             WHEN 'ABANDONED' THEN 'a person left it' WHEN 'DEPENDENCY_FAILED' THEN 'a step before it failed'
@@ -132,8 +141,8 @@ _ADVANCE = f"""
 WITH RECURSIVE {CLOCK},
 outcome AS MATERIALIZED (
     SELECT * FROM unnest($1::uuid[], $2::int[], $3::int[], $4::text[], $5::text[], $6::uuid[], $7::text[], $8::text[],
-        $9::text[], $10::text[], $11::text[], $12::float8[]) WITH ORDINALITY
-        AS o (run_id, position, attempt, leaves, enters, owner, reason, call, result, code, message, delay, nth)),
+        $9::text[], $10::text[], $11::text[], $12::float8[], $28::bool[]) WITH ORDINALITY
+        AS o (run_id, position, attempt, leaves, enters, owner, reason, call, result, code, message, delay, uncounted, nth)),
 resolution AS MATERIALIZED (
     SELECT * FROM unnest($13::uuid[], $14::int[], $15::text[], $16::text[], $17::text[], $18::text[])
         AS r (run_id, position, args, digest, code, message)),
@@ -141,13 +150,13 @@ settled AS (
     UPDATE steps s SET
         state = o.enters,
         skip_reason = CASE WHEN o.enters = 'SKIPPED' THEN o.reason END,
-        result = CASE WHEN o.enters = 'SUCCEEDED' THEN o.result::jsonb END,
+        result = CASE WHEN o.enters = 'SUCCEEDED' THEN o.result::json END,
         error_code = o.code, error_message = o.message,
         owner = null,
         due_at = CASE WHEN o.enters = 'READY' THEN clock.at + o.delay * interval '1 second' END,
         ready_at = CASE WHEN o.enters = 'READY' THEN coalesce(s.ready_at, clock.at) ELSE s.ready_at END,
-        calls = s.calls - (o.reason IN ('HANDED_BACK', 'DID_NOT_HAPPEN') AND s.calls > 0)::int,
-        losses = s.losses + (o.reason = 'LOST')::int,
+        calls = s.calls - (o.uncounted AND s.calls > 0)::int,
+        losses = s.losses + (o.reason IS NOT DISTINCT FROM 'LOST')::int,
         dead_lettered = o.enters = 'FAILED',
         finished_at = CASE WHEN o.enters IN ('SUCCEEDED', 'FAILED', 'SKIPPED') THEN clock.at END
     FROM outcome o, clock
@@ -159,7 +168,7 @@ settled AS (
 closed AS (
     UPDATE tool_calls c SET
         status = CASE WHEN c.status = 'STARTED' OR o.leaves = 'BLOCKED' THEN o.call ELSE c.status END,
-        result = coalesce(c.result, o.result::jsonb),
+        result = coalesce(c.result, o.result::json),
         error_code = CASE WHEN o.leaves = 'BLOCKED' AND o.call = 'SUCCEEDED' THEN null
             ELSE coalesce(c.error_code, o.code) END,
         error_message = CASE WHEN o.leaves = 'BLOCKED' AND o.call = 'SUCCEEDED' THEN null
@@ -203,7 +212,7 @@ turned AS (
         remaining = s.remaining - t.n,
         state = coalesce(t.enters, s.state),
         skip_reason = t.reason,
-        resolved_args = coalesce(t.args::jsonb, s.resolved_args),
+        resolved_args = coalesce(t.args::json, s.resolved_args),
         digest = coalesce(t.digest, s.digest),
         error_code = t.code, error_message = t.message,
         resolved_at = CASE WHEN t.enters IN ('READY', 'RUNNING', 'BLOCKED') THEN clock.at END,
@@ -240,7 +249,7 @@ moved (run_id, leaves, enters) AS (
     UNION ALL
     SELECT run_id, 'PENDING', enters FROM turned WHERE enters IS NOT NULL),
 told (run_id, rank, major, minor, type, position, approval_id, message, metadata) AS (
-    SELECT run_id, {Rank.DECISION}, nth, 0, type, position, approval_id, message, metadata::jsonb
+    SELECT run_id, {Rank.DECISION}, nth, 0, type, position, approval_id, message, metadata::json
     FROM unnest($22::uuid[], $23::text[], $24::int[], $25::uuid[], $26::text[], $27::text[]) WITH ORDINALITY
         AS note (run_id, type, position, approval_id, message, metadata, nth)
     WHERE EXISTS (SELECT FROM settled s WHERE s.run_id = note.run_id AND s.position = note.position)
@@ -256,16 +265,16 @@ told (run_id, rank, major, minor, type, position, approval_id, message, metadata
             ELSE CASE WHEN leaves = 'BLOCKED' THEN ' is ready' WHEN reason = 'LOST' THEN ' was lost with its process'
                 WHEN reason = 'HANDED_BACK' THEN ' was handed back'
                 ELSE ' will be tried again: ' || coalesce(message, code) END END,
-        CASE enters WHEN 'SUCCEEDED' THEN jsonb_build_object('attempt', attempt)
-            WHEN 'FAILED' THEN jsonb_build_object('attempt', attempt, 'code', code, 'error', message)
-            WHEN 'SKIPPED' THEN jsonb_build_object('reason', reason)
-            WHEN 'BLOCKED' THEN jsonb_build_object('attempt', attempt, 'code', code, 'error', message)
-            ELSE CASE leaves WHEN 'RUNNING' THEN jsonb_build_object('reason', reason, 'attempt', attempt, 'code', code,
+        CASE enters WHEN 'SUCCEEDED' THEN json_build_object('attempt', attempt)
+            WHEN 'FAILED' THEN json_build_object('attempt', attempt, 'code', code, 'error', message)
+            WHEN 'SKIPPED' THEN json_build_object('reason', reason)
+            WHEN 'BLOCKED' THEN json_build_object('attempt', attempt, 'code', code, 'error', message)
+            ELSE CASE leaves WHEN 'RUNNING' THEN json_build_object('reason', reason, 'attempt', attempt, 'code', code,
                 'error', message, 'delaySeconds', delay, 'nextAttemptAt', due_at) ELSE '{{}}' END END
     FROM settled
     UNION ALL
     SELECT run_id, {Rank.STEP}, nth, 1, 'STEP_DEAD_LETTERED', position, null,
-        name || ' is a dead letter and waits for a person', jsonb_build_object('attempts', attempt)
+        name || ' is a dead letter and waits for a person', json_build_object('attempts', attempt)
     FROM settled WHERE enters = 'FAILED'
     UNION ALL
     SELECT run_id, {Rank.STEP}, 1000000 + position, 0,
@@ -274,25 +283,25 @@ told (run_id, rank, major, minor, type, position, approval_id, message, metadata
         position, null,
         name || CASE enters WHEN 'BLOCKED' THEN ' waits for a person' WHEN 'FAILED' THEN ' failed: ' || error_message
             WHEN 'SKIPPED' THEN ' was skipped: ' || {_SKIP_TEXT.format(reason="skip_reason")} ELSE ' is ready' END,
-        CASE enters WHEN 'FAILED' THEN jsonb_build_object('code', error_code, 'error', error_message)
-            WHEN 'SKIPPED' THEN jsonb_build_object('reason', skip_reason) ELSE '{{}}' END
+        CASE enters WHEN 'FAILED' THEN json_build_object('code', error_code, 'error', error_message)
+            WHEN 'SKIPPED' THEN json_build_object('reason', skip_reason) ELSE '{{}}' END
     FROM turned WHERE enters IS NOT NULL
     UNION ALL
     SELECT run_id, {Rank.STEP}, 1000000 + position, 1, 'STEP_DEAD_LETTERED', position, null,
-        name || ' is a dead letter and waits for a person', jsonb_build_object('attempts', attempt)
+        name || ' is a dead letter and waits for a person', json_build_object('attempts', attempt)
     FROM turned WHERE enters = 'FAILED'
     UNION ALL
     SELECT run_id, {Rank.APPROVAL}, position, 0, 'APPROVAL_REQUIRED', position, id,
         CASE kind WHEN 'EXECUTE' THEN 'A person must approve exactly these arguments'
             ELSE 'A person must say whether the call happened' END,
-        jsonb_build_object('kind', kind, 'riskLevel', 'L' || risk, 'argsDigest', digest, 'expiresAt', expires_at)
+        json_build_object('kind', kind, 'riskLevel', 'L' || risk, 'argsDigest', digest, 'expiresAt', expires_at)
     FROM opened
     UNION ALL
     SELECT run_id, {Rank.RUNNING}, position, 0, 'STEP_RUNNING', position, null, name || ' is running',
-        jsonb_build_object('attempt', attempt)
+        json_build_object('attempt', attempt)
     FROM turned WHERE enters = 'RUNNING'),
 {record()}
-SELECT 0 AS kind, id AS run_id, last_seq AS position, ready AS attempt, state AS tool, null::int AS calls,
+SELECT 0 AS kind, id AS run_id, last_seq AS position, ready AS attempt, state AS tool, judged::int AS calls,
     null::int AS max_attempts, null::int AS losses, null::text AS args, null AS digest, null::bool AS gated,
     null::bool AS idempotent, null::bool AS feeds, null::float8 AS timeout_seconds, null::uuid AS user_id
 FROM recorded
@@ -311,8 +320,8 @@ async def advance(
     *,
     resolutions: Sequence[Resolution] = (),
     notes: Sequence[Note] = (),
-    claimer: Claimer = Claimer(),
-    gate: GatePolicy = GatePolicy(),
+    claimer: Claimer = NOBODY,
+    gate: GatePolicy = NO_EXPIRY,
 ) -> Advance:
     """Apply the outcomes that still count, and all that follows from them.
 
@@ -349,6 +358,7 @@ async def advance(
         [n.approval for n in notes],
         [n.message for n in notes],
         [n.metadata for n in notes],
+        [o.uncounted for o in outcomes],
     )
     return told(rows)
 
@@ -361,7 +371,7 @@ def told(rows: Iterable[asyncpg.Record]) -> Advance:
         if kind == 2:
             done.claimed.append(claimed_step(row))
         elif kind == 0:
-            done.marks.append(RunMark(row[1], row[2], RunState(row[4]), row[3]))
+            done.marks.append(RunMark(row[1], row[2], RunState(row[4]), row[3], bool(row[5])))
         else:
             done.accepted.add(row[2] - 1)
     return done
@@ -414,7 +424,7 @@ hit AS (SELECT run_id, d AS position, count(*)::int AS n FROM done, unnest(depen
 SELECT s.run_id, s.position, s.tool, s.args::text, s.gated, coalesce(k.known, '{}')::text AS known, k.places, k.keys
 FROM hit h JOIN steps s ON s.run_id = h.run_id AND s.position = h.position,
     LATERAL (
-        SELECT jsonb_object_agg(n.key, n.result) FILTER (WHERE n.state = 'SUCCEEDED') AS known,
+        SELECT json_object_agg(n.key, n.result) FILTER (WHERE n.state = 'SUCCEEDED') AS known,
             array_agg(n.position) FILTER (WHERE n.state <> 'SUCCEEDED') AS places,
             array_agg(n.key) FILTER (WHERE n.state <> 'SUCCEEDED') AS keys
         FROM steps n WHERE n.run_id = s.run_id AND n.position = ANY(s.needs)) k

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from persistence.database import Connection
 from persistence.states import RunState
-from persistence.transitions.advance import ALIVE, Advance, Claimer, GatePolicy, told
+from persistence.transitions.advance import ALIVE, NO_EXPIRY, NOBODY, Advance, Claimer, GatePolicy, told
 from persistence.transitions.record import CLOCK, Rank, record
 
 
@@ -77,7 +77,7 @@ stored AS (
     RETURNING id, created_at, intent),
 started AS (
     INSERT INTO timeline_events (run_id, seq, type, message, metadata, created_at)
-    SELECT id, 1, 'WORKFLOW_STARTED', 'The workflow is recorded', jsonb_build_object('intent', intent), created_at
+    SELECT id, 1, 'WORKFLOW_STARTED', 'The workflow is recorded', json_build_object('intent', intent), created_at
     FROM stored)
 SELECT id FROM stored
 """
@@ -142,8 +142,8 @@ stored AS (
     INSERT INTO steps (run_id, position, key, name, tool, risk, gated, gate_reason, idempotent, dynamic, feeds, args,
         resolved_args, digest, depends_on, dependents, needs, max_attempts, timeout_seconds, remaining, state,
         attempt, calls, owner, due_at, created_at, resolved_at, ready_at, started_at)
-    SELECT run_id, position, key, name, tool, risk, gated, gate_reason, idempotent, dynamic, feeds, args::jsonb,
-        resolved_args::jsonb, digest, depends_on, dependents, needs, max_attempts, timeout_seconds, remaining, state,
+    SELECT run_id, position, key, name, tool, risk, gated, gate_reason, idempotent, dynamic, feeds, args::json,
+        resolved_args::json, digest, depends_on, dependents, needs, max_attempts, timeout_seconds, remaining, state,
         (state = 'RUNNING')::int, (state = 'RUNNING')::int,
         CASE WHEN state = 'RUNNING' THEN $20::uuid END, CASE WHEN state = 'READY' THEN at END,
         at, CASE WHEN state <> 'PENDING' THEN at END, CASE WHEN state IN ('READY', 'RUNNING') THEN at END,
@@ -165,23 +165,23 @@ moved (run_id, leaves, enters) AS (SELECT run_id, null, state FROM stored),
 told (run_id, rank, major, minor, type, position, approval_id, message, metadata) AS (
     SELECT run_id, {Rank.DECISION}, 0, 0, 'WORKFLOW_PLANNED', null::int, null::uuid,
         'Planned ' || count(*) || CASE count(*) WHEN 1 THEN ' step' ELSE ' steps' END,
-        jsonb_build_object('steps', count(*))
+        json_build_object('steps', count(*))
     FROM given GROUP BY run_id
     UNION ALL
-    SELECT run_id, {Rank.STEP}, position, 0, CASE state WHEN 'BLOCKED' THEN 'STEP_BLOCKED' ELSE 'STEP_READY' END, position,
-        null, name || CASE state WHEN 'BLOCKED' THEN ' waits for a person' ELSE ' is ready' END, '{{}}'
+    SELECT run_id, {Rank.STEP}, position, 0,
+        CASE state WHEN 'BLOCKED' THEN 'STEP_BLOCKED' ELSE 'STEP_READY' END, position, null, name || CASE state WHEN 'BLOCKED' THEN ' waits for a person' ELSE ' is ready' END, '{{}}'
     FROM stored WHERE state <> 'PENDING'
     UNION ALL
     SELECT run_id, {Rank.APPROVAL}, position, 0, 'APPROVAL_REQUIRED', position, id,
         'A person must approve exactly these arguments',
-        jsonb_build_object('kind', 'EXECUTE', 'riskLevel', 'L' || risk, 'argsDigest', digest, 'expiresAt', expires_at)
+        json_build_object('kind', 'EXECUTE', 'riskLevel', 'L' || risk, 'argsDigest', digest, 'expiresAt', expires_at)
     FROM opened
     UNION ALL
     SELECT run_id, {Rank.RUNNING}, position, 0, 'STEP_RUNNING', position, null, name || ' is running',
-        jsonb_build_object('attempt', attempt)
+        json_build_object('attempt', attempt)
     FROM stored WHERE state = 'RUNNING'),
 {record()}
-SELECT 0 AS kind, id AS run_id, last_seq AS position, ready AS attempt, state AS tool, null::int AS calls,
+SELECT 0 AS kind, id AS run_id, last_seq AS position, ready AS attempt, state AS tool, judged::int AS calls,
     null::int AS max_attempts, null::int AS losses, null::text AS args, null AS digest, null::bool AS gated,
     null::bool AS idempotent, null::bool AS feeds, null::float8 AS timeout_seconds, null::uuid AS user_id
 FROM recorded
@@ -200,8 +200,8 @@ async def store_steps(
     tx: Connection,
     steps: Sequence[NewStep],
     *,
-    claimer: Claimer = Claimer(),
-    gate: GatePolicy = GatePolicy(),
+    claimer: Claimer = NOBODY,
+    gate: GatePolicy = NO_EXPIRY,
 ) -> Advance:
     """Give runs their steps: what waits for nothing is READY (or the claimer's), or BLOCKED with its approval.
 
@@ -281,7 +281,7 @@ WITH failed AS (
     RETURNING id, last_seq, finished_at)
 INSERT INTO timeline_events (run_id, seq, type, message, metadata, created_at)
 SELECT id, last_seq, 'WORKFLOW_FAILED', left('The workflow failed: ' || $5, 8000),
-    jsonb_build_object('outcome', 'FAILED', 'code', $4::text, 'error', $5::text), finished_at
+    json_build_object('outcome', 'FAILED', 'code', $4::text, 'error', $5::text), finished_at
 FROM failed RETURNING seq
 """
 

@@ -19,7 +19,8 @@ cancelled AS (
     FROM open o, clock WHERE s.run_id = o.run_id AND s.position = o.position
     RETURNING s.run_id, s.position, s.name, o.leaves),
 withdrawn AS (
-    UPDATE approvals SET status = 'CANCELLED' WHERE run_id = $1 AND status = 'REQUIRED'
+    UPDATE approvals SET status = 'CANCELLED', moved_at = clock_timestamp()
+    WHERE run_id = $1 AND status = 'REQUIRED'
     RETURNING id, run_id, position),
 moved (run_id, leaves, enters) AS (
     SELECT run_id, leaves, 'CANCELLED' FROM cancelled
@@ -27,18 +28,18 @@ moved (run_id, leaves, enters) AS (
     SELECT $1::uuid, null, null),
 told (run_id, rank, major, minor, type, position, approval_id, message, metadata) AS (
     SELECT run_id, {Rank.DECISION}, position, 0, 'APPROVAL_CANCELLED', position, id,
-        'The approval is no longer needed', '{{}}'::jsonb
+        'The approval is no longer needed', '{{}}'::json
     FROM withdrawn
     UNION ALL
     SELECT run_id, {Rank.STEP}, position, 0, 'STEP_CANCELLED', position, null, name || ' was cancelled',
-        jsonb_build_object('wasRunning', leaves = 'RUNNING')
+        json_build_object('wasRunning', leaves = 'RUNNING')
     FROM cancelled
     UNION ALL
     SELECT $1::uuid, {Rank.RUNNING}, 0, 0, 'WORKFLOW_CANCELLED', null, null,
         'The workflow was cancelled' || coalesce(': ' || $2, ''),
-        jsonb_build_object('reason', $2::text, 'cancelledBy', $3::text)),
+        json_build_object('reason', $2::text, 'cancelledBy', $3::text)),
 {record(ends_as=RunState.CANCELLED)}
-SELECT 0 AS kind, id AS run_id, last_seq AS position, ready AS attempt, state AS tool FROM recorded
+SELECT 0 AS kind, id AS run_id, last_seq AS position, ready AS attempt, state AS tool, judged::int AS calls FROM recorded
 """
 
 

@@ -42,10 +42,10 @@ moved (run_id, leaves, enters) AS (SELECT run_id, 'READY', 'RUNNING' FROM claime
 told (run_id, rank, major, minor, type, position, approval_id, message, metadata) AS (
     SELECT run_id, {Rank.RUNNING}, position, 0, 'STEP_RUNNING', position, approval_id,
         name || ' is running' || CASE WHEN attempt > 1 THEN ' (attempt ' || attempt || ')' ELSE '' END,
-        jsonb_build_object('attempt', attempt)
+        json_build_object('attempt', attempt)
     FROM claimed),
 {record()}
-SELECT 0 AS kind, id AS run_id, last_seq AS position, ready AS attempt, state AS tool, null::int AS calls,
+SELECT 0 AS kind, id AS run_id, last_seq AS position, ready AS attempt, state AS tool, judged::int AS calls,
     null::int AS max_attempts, null::int AS losses, null::text AS args, null AS digest, null::bool AS gated,
     null::bool AS idempotent, null::bool AS feeds, null::float8 AS timeout_seconds, null::uuid AS user_id
 FROM recorded

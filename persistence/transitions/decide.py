@@ -24,14 +24,15 @@ class DecidedStep:
 
 _DECIDE = """
 WITH decided AS (
-    UPDATE approvals SET status = $2, decided_by = $3, decided_at = clock_timestamp(), decision_reason = $4,
-        edited_args = $5::jsonb, resolution = $7,
+    UPDATE approvals SET status = $2, decided_by = $3, decided_at = clock_timestamp(), moved_at = clock_timestamp(),
+        decision_reason = $4,
+        edited_args = $5::json, resolution = $7,
         granted_digest = CASE WHEN kind = 'EXECUTE' AND $2 = 'APPROVED' THEN coalesce($6, digest) END
     WHERE id = $1 AND status = 'REQUIRED' AND kind = $8 AND (expires_at IS NULL OR expires_at > clock_timestamp())
     RETURNING id, run_id, position),
 edited AS (
-    UPDATE steps s SET resolved_args = $5::jsonb, digest = $6
-    FROM decided d WHERE $5::jsonb IS NOT NULL AND s.run_id = d.run_id AND s.position = d.position)
+    UPDATE steps s SET resolved_args = $5::json, digest = $6
+    FROM decided d WHERE $5::json IS NOT NULL AND s.run_id = d.run_id AND s.position = d.position)
 SELECT d.id, d.run_id, d.position, s.attempt, s.name
 FROM decided d JOIN steps s ON s.run_id = d.run_id AND s.position = d.position
 """
@@ -67,7 +68,7 @@ async def overdue_runs(tx: Connection, *, at_most: int) -> list[UUID]:
 
 _EXPIRE = """
 WITH expired AS (
-    UPDATE approvals SET status = 'EXPIRED'
+    UPDATE approvals SET status = 'EXPIRED', moved_at = clock_timestamp()
     WHERE run_id = ANY($1::uuid[]) AND status = 'REQUIRED' AND expires_at <= clock_timestamp()
     RETURNING id, run_id, position)
 SELECT e.id, e.run_id, e.position, s.attempt, s.name

@@ -7,7 +7,7 @@ A transition is a list of CTEs that ends in two:
   `rank` (see `Rank`), `major`, `minor`.
 
 `record()` adds the CTEs that derive the run's new state from its counters, number the events after the run's last one
-and write everything. It leaves `recorded (id, was, state, last_seq, ready)` for the final SELECT.
+and write everything. It leaves `recorded (id, was, state, last_seq, ready, judged)` for the final SELECT.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ line AS (
             WHEN skipped > 0 THEN 'The workflow is complete; ' || skipped || ' of its steps ' ||
                 CASE skipped WHEN 1 THEN 'was' ELSE 'were' END || ' skipped'
             ELSE 'The workflow is complete' END,
-        jsonb_build_object('outcome',
+        json_build_object('outcome',
             CASE WHEN failed > 0 THEN 'FAILED' WHEN skipped > 0 THEN 'PARTIAL' ELSE 'CLEAN' END)
     FROM verdict WHERE state IN ('COMPLETED', 'FAILED')),
 numbered AS (
@@ -86,7 +86,9 @@ written AS (
     INSERT INTO timeline_events (run_id, seq, type, position, approval_id, message, metadata, created_at)
     SELECT run_id, seq, type, position, approval_id, message, metadata, at FROM numbered),
 grown AS (
-    SELECT run_id, max(seq) AS last_seq, bool_or(type = 'APPROVAL_REQUIRED') AS asked FROM numbered GROUP BY run_id),
+    SELECT run_id, max(seq) AS last_seq, bool_or(type = 'APPROVAL_REQUIRED') AS asked,
+        bool_or(approval_id IS NOT NULL AND type <> 'STEP_RUNNING') AS judged
+    FROM numbered GROUP BY run_id),
 recorded AS (
     UPDATE runs r SET state = v.state, {_KEPT},
         last_seq = g.last_seq, asked = r.asked OR g.asked, moved_at = v.at, planner = null,
@@ -100,4 +102,4 @@ recorded AS (
             ' steps failed' END
     FROM verdict v JOIN grown g ON g.run_id = v.id
     WHERE r.id = v.id
-    RETURNING r.id, v.was, r.state, r.last_seq, r.ready)"""
+    RETURNING r.id, v.was, r.state, r.last_seq, r.ready, g.judged)"""

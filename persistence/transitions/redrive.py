@@ -17,7 +17,7 @@ target AS (
         due_at = CASE WHEN s.gated THEN null ELSE clock.at END,
         ready_at = CASE WHEN s.gated THEN s.ready_at ELSE coalesce(s.ready_at, clock.at) END,
         resolved_at = coalesce(s.resolved_at, clock.at),
-        resolved_args = coalesce($5::jsonb, s.resolved_args), digest = coalesce($6, s.digest),
+        resolved_args = coalesce($5::json, s.resolved_args), digest = coalesce($6, s.digest),
         execution = s.execution + 1, calls = 0, losses = 0, dead_lettered = false, finished_at = null,
         error_code = null, error_message = null
     FROM clock WHERE s.run_id = $1 AND s.position = $2 AND s.dead_lettered
@@ -43,7 +43,7 @@ moved (run_id, leaves, enters) AS (
 told (run_id, rank, major, minor, type, position, approval_id, message, metadata) AS (
     SELECT run_id, {Rank.STEP}, 0, 0, 'STEP_REDRIVEN', position, null::uuid,
         name || ' was sent back' || coalesce(': ' || $8, ''),
-        jsonb_build_object('reason', $8::text, 'redrivenBy', $9::text, 'execution', execution)
+        json_build_object('reason', $8::text, 'redrivenBy', $9::text, 'execution', execution)
     FROM target
     UNION ALL
     SELECT run_id, {Rank.STEP}, 1, position, 'STEP_REDRIVEN', position, null, name || ' came back with it', '{{}}'
@@ -51,10 +51,10 @@ told (run_id, rank, major, minor, type, position, approval_id, message, metadata
     UNION ALL
     SELECT run_id, {Rank.APPROVAL}, position, 0, 'APPROVAL_REQUIRED', position, id,
         'A person must approve exactly these arguments',
-        jsonb_build_object('kind', 'EXECUTE', 'riskLevel', 'L' || risk, 'argsDigest', digest, 'expiresAt', expires_at)
+        json_build_object('kind', 'EXECUTE', 'riskLevel', 'L' || risk, 'argsDigest', digest, 'expiresAt', expires_at)
     FROM opened),
 {record()}
-SELECT 0 AS kind, id AS run_id, last_seq AS position, ready AS attempt, state AS tool FROM recorded
+SELECT 0 AS kind, id AS run_id, last_seq AS position, ready AS attempt, state AS tool, judged::int AS calls FROM recorded
 """
 
 
