@@ -25,7 +25,7 @@ def programs_for(account: Account) -> Path:
     That is where pip put them, or (as root, with an environment below a private home such as /root) a copy under
     /var/cache, made once per version.
     """
-    package = _package()
+    package = package_folder()
     programs = package / _PREFIX / "bin"
     if not all((programs / name).is_file() for name in ("initdb", "postgres")):
         raise BinariesMissing(str(programs))
@@ -35,7 +35,8 @@ def programs_for(account: Account) -> Path:
     return _copy_of(package) / _PACKAGE / _PREFIX / "bin"
 
 
-def _package() -> Path:
+def package_folder() -> Path:
+    """Where the wheel with the programs lies."""
     # Found without importing it: the package's own interface starts servers and edits the system.
     spec = find_spec(_PACKAGE)
     if spec is None or not spec.submodule_search_locations:
@@ -48,7 +49,7 @@ def _copy_of(package: Path) -> Path:
     digest = hashlib.sha256()
     for name in ("initdb", "postgres"):
         digest.update((programs / name).read_bytes())
-    cache = _cache()
+    cache = cache_folder()
     copy = cache / f"postgresql-{MAJOR_VERSION}-{digest.hexdigest()[:16]}"
     if copy.is_dir():
         return copy
@@ -72,7 +73,8 @@ def _copy_of(package: Path) -> Path:
     return copy
 
 
-def _cache() -> Path:
+def cache_folder() -> Path:
+    """A folder for copies that every account can read and root alone can write."""
     for cache in _CACHES:
         try:
             cache.mkdir(mode=0o755, exist_ok=True)

@@ -4,8 +4,6 @@ Not frozen, unlike other values: an exception is given its traceback while it tr
 `contextlib` does so by assignment.
 """
 
-# ruff: noqa: N818 - the project names errors by what happened
-
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,13 +11,13 @@ from pathlib import Path
 _ADVICE = {
     "No space left on device": "The disk is full: free some space, or choose another LIFEOS_DATA_DIR.",
     "Disk quota exceeded": "The disk quota is used up: free some space, or choose another LIFEOS_DATA_DIR.",
-    "Permission denied": "A file or folder is out of reach for the account PostgreSQL runs as: see the path above.",
+    "Permission denied": "The account that needs this file or folder may not use it: choose another LIFEOS_DATA_DIR.",
     "Read-only file system": "The data folder lies on a read-only file system: choose another LIFEOS_DATA_DIR.",
     "could not look up effective user ID": "This account has no passwd entry: add one, or set DATABASE_URL.",
     "Operation not permitted": "This container may not change accounts: run as an ordinary user, or set DATABASE_URL.",
     "Cannot allocate memory": "There is not enough memory: free some, or set DATABASE_URL to a server elsewhere.",
 }
-_NO_ADVICE = "If this does not tell what is wrong, set DATABASE_URL to a PostgreSQL server of your own."
+_OTHERWISE = "If this does not tell what is wrong, set DATABASE_URL to a PostgreSQL server of your own."
 
 
 class EmbeddedError(Exception):
@@ -94,7 +92,7 @@ class FolderUnusable(EmbeddedError):
     reason: str
 
     def __str__(self) -> str:
-        return f"The folder {self.folder} cannot be used: {self.reason}."
+        return f"The folder {self.folder} cannot be used: {self.reason}. {_advice(self.reason)}".rstrip()
 
 
 @dataclass(eq=False)
@@ -111,11 +109,10 @@ class StartFailed(EmbeddedError):
 
     log_tail: str
 
-    @property
-    def advice(self) -> str:
-        """What the person who started us can do about it."""
-        return next((advice for sign, advice in _ADVICE.items() if sign in self.log_tail), _NO_ADVICE)
-
     def __str__(self) -> str:
         said = self.log_tail.strip() or "(nothing)"
-        return f"PostgreSQL did not start. It said:\n{said}\n{self.advice}"
+        return f"PostgreSQL did not start. It said:\n{said}\n{_advice(self.log_tail) or _OTHERWISE}"
+
+
+def _advice(text: str) -> str:
+    return next((advice for sign, advice in _ADVICE.items() if sign in text), "")

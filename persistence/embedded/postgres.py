@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import subprocess
 import threading
 import time
@@ -155,7 +156,7 @@ class EmbeddedPostgres:
             try:
                 is_ready = thread.submit(asyncio.run, _is_ready(self._process, sockets)).result()
             except BaseException:
-                self._process.terminate()  # lets the thread see that there is nothing to wait for
+                self._process.send_signal(signal.SIGINT)  # lets the thread see that there is nothing to wait for
                 raise
         if not is_ready:
             raise StartFailed(_tail(log, log_start))
@@ -187,17 +188,14 @@ class EmbeddedPostgres:
 async def _is_ready(process: subprocess.Popen[bytes], sockets: Path) -> bool:
     """Wait until the database takes connections, creating it at first; False when the server ends instead."""
     deadline = time.monotonic() + _READY_SECONDS
-    database = DATABASE
     while process.poll() is None and time.monotonic() < deadline:
         try:
-            connection = await asyncpg.connect(host=str(sockets), port=PORT, user=USER, database=database, timeout=10)
-        except asyncpg.InvalidCatalogNameError:
-            database = "postgres"
+            connection = await asyncpg.connect(host=str(sockets), port=PORT, user=USER, database="postgres", timeout=10)
         except (OSError, asyncpg.CannotConnectNowError, asyncpg.ConnectionDoesNotExistError):
             await asyncio.sleep(_LOOK_SECONDS)
         else:
             try:
-                if database != DATABASE:
+                if not await connection.fetchval("SELECT true FROM pg_database WHERE datname = $1", DATABASE):
                     await connection.execute(f"CREATE DATABASE {DATABASE}")
             finally:
                 await connection.close()
