@@ -78,8 +78,7 @@ class Document:
 
     def _present(self, error: GraphQLError) -> GraphQLError:
         if error.message == _GAVE_UP:
-            limit = self.limits.comparisons
-            return refusal(over("MAX_QUERY_TOKENS", limit, "The document repeats its fields too often to compare"))
+            return refusal(self.limits.too_many_repeats())
         return present(error, otherwise=GRAPHQL_VALIDATION_FAILED)
 
 

@@ -8,6 +8,7 @@ as its text is long, and is seen to ask for 2ⁿ fields.
 # graphql-core's list and non-null types are generic, and named without their parameter in its own unions.
 # pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false, reportUnknownVariableType=false
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -39,6 +40,7 @@ from schema.faults import LIMIT_EXCEEDED, RequestError
 __all__ = ["Analysis", "Limits", "OperationShape", "analyse", "shape_of"]
 
 _PAGE_ARGUMENT: Final = "first"
+_FEW: Final = 16
 _INTROSPECTION: Final = ("__schema", "__type")
 
 
@@ -70,7 +72,7 @@ class Limits:
     @property
     def comparisons(self) -> int:
         """The budget of the one validation rule whose cost grows with the square of the text."""
-        return 8 * self.tokens
+        return 4 * self.tokens
 
     def check(self, analysis: "Analysis") -> None:
         """Refuse what is over a limit with `LIMIT_EXCEEDED`, naming the limit, its value and what was asked."""
@@ -84,6 +86,12 @@ class Limits:
         ):
             if asked > limit:
                 raise over(name, limit, f"The operation has {_rounded(asked)} {what}")
+        if analysis.repeats > self.comparisons:
+            raise self.too_many_repeats()
+
+    def too_many_repeats(self) -> RequestError:
+        """The refusal of a document in which too many fields have to be compared with each other."""
+        return over("MAX_QUERY_TOKENS", self.comparisons, "The document repeats its fields too often to compare them")
 
 
 def over(name: str, limit: int, found: str) -> RequestError:
@@ -101,6 +109,8 @@ class Analysis:
     directives: int
     fields: int
     nodes: int
+    repeats: int
+    """Pairs of fields in one selection set that share a response name: validation compares them all."""
 
     @property
     def points(self) -> int:
@@ -198,6 +208,7 @@ class _Pass:
     variables: Mapping[str, Any]
     saw_variables: bool = False
     _sums: dict[str, _Sum] = field(default_factory=dict[str, _Sum])
+    _repeats: int = 0
 
     @cached_property
     def analysis(self) -> Analysis:
@@ -218,9 +229,12 @@ class _Pass:
             directives=total.directives + own_directives,
             fields=total.fields,
             nodes=total.single_nodes + total.listed_nodes,
+            repeats=self._repeats,
         )
 
     def _selections(self, selection_set: SelectionSetNode, parent: GraphQLNamedType | None) -> _Sum:
+        if len(selection_set.selections) > _FEW:
+            self._repeats += _pairs(selection_set)
         depth = aliases = directives = fields = single_nodes = listed_nodes = 0
         for node in selection_set.selections:
             if isinstance(node, FieldNode):
@@ -300,6 +314,11 @@ class _Pass:
                 self.saw_variables = True
                 return self.variables.get(given.value.name.value)
         return None
+
+
+def _pairs(selection_set: SelectionSetNode) -> int:
+    names = Counter((node.alias or node.name).value for node in selection_set.selections if isinstance(node, FieldNode))
+    return sum(count * (count - 1) // 2 for count in names.values())
 
 
 def _whole(node: IntValueNode) -> int:
