@@ -1,0 +1,1 @@
+"""The read side: everything that answers a question and changes nothing."""

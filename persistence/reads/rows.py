@@ -1,0 +1,137 @@
+"""What the reads give back: one value a row, as the database said it.
+
+States, kinds and reasons are the words of `persistence.states`, as text; JSON columns are JSON text, so that nobody
+pays for parsing what is not looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+
+class UserRow(NamedTuple):
+    """A person; `roles` are words of `Role`."""
+
+    id: UUID
+    name: str
+    roles: list[str]
+
+
+class RunRow(NamedTuple):
+    """One submission, with who made it and how many of its steps stand where."""
+
+    id: UUID
+    submitted_by: UUID
+    submitter_name: str
+    submitter_roles: list[str]
+    intent: str | None
+    state: str
+    outcome: str | None
+    risk: int
+    error_code: str | None
+    error_message: str | None
+    last_seq: int
+    pending: int
+    ready: int
+    running: int
+    blocked: int
+    succeeded: int
+    failed: int
+    skipped: int
+    cancelled: int
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+
+class StepRow(NamedTuple):
+    """One step of a run; `depends_on` and `dependents` are positions in the same run."""
+
+    run_id: UUID
+    position: int
+    key: str
+    name: str
+    tool: str
+    risk: int
+    state: str
+    skip_reason: str | None
+    args: str
+    resolved_args: str | None
+    result: str | None
+    error_code: str | None
+    error_message: str | None
+    depends_on: list[int]
+    dependents: list[int]
+    execution: int
+    attempt: int
+    max_attempts: int | None
+    due_at: datetime | None
+    is_due: bool
+    is_in_doubt: bool
+    dead_lettered: bool
+    created_at: datetime
+    resolved_at: datetime | None
+    ready_at: datetime | None
+    started_at: datetime | None
+    finished_at: datetime | None
+
+
+class ApprovalRow(NamedTuple):
+    """One question to a person, with who answered it; `submitted_by` is who submitted its run."""
+
+    id: UUID
+    run_id: UUID
+    position: int
+    submitted_by: UUID
+    kind: str
+    status: str
+    risk: int
+    reason: str
+    proposed_args: str
+    digest: str
+    edited_args: str | None
+    created_at: datetime
+    expires_at: datetime | None
+    decided_by: UUID | None
+    decider_name: str | None
+    decider_roles: list[str] | None
+    decided_at: datetime | None
+    decision_reason: str | None
+
+
+class ToolCallRow(NamedTuple):
+    """One call of a step's tool."""
+
+    run_id: UUID
+    position: int
+    attempt: int
+    tool: str
+    status: str
+    args: str
+    result: str | None
+    error_code: str | None
+    error_message: str | None
+    started_at: datetime
+    finished_at: datetime | None
+
+
+@dataclass(slots=True, eq=False)
+class EventRow:
+    """One event of a run's timeline, shared by all who follow it.
+
+    `memo` is where answers that were worked out for one reader are kept for the next; it dies with the event.
+    """
+
+    run_id: UUID
+    seq: int
+    type: str
+    position: int | None
+    approval_id: UUID | None
+    message: str
+    metadata: str
+    created_at: datetime
+    memo: dict[Hashable, Any] = field(default_factory=dict[Hashable, Any], repr=False)
