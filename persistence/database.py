@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -87,7 +87,7 @@ _LOST_RACE: Final = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError)
 
 
 @asynccontextmanager
-async def translated() -> AsyncIterator[None]:
+async def translated() -> AsyncGenerator[None]:
     """Turns whatever means that the database is away into Unavailable; a fault of ours stays what it is."""
     try:
         yield
@@ -146,7 +146,7 @@ class Database:
             self._pool = None
 
     @asynccontextmanager
-    async def connection(self) -> AsyncIterator[Connection]:
+    async def connection(self) -> AsyncGenerator[Connection]:
         """A connection without a transaction: each statement commits by itself."""
         assert self._pool is not None, "open the database first"
         async with translated(), self._pool.acquire(timeout=self.settings.acquire_seconds) as connection:

@@ -92,7 +92,8 @@ class ClaimedStep:
 class RunMark:
     """How far a run's timeline reaches after a transition, and whether it left steps that anybody may claim.
 
-    `judged`: an approval was asked for, or decided."""
+    `judged`: an approval was asked for, or decided.
+    """
 
     run: UUID
     seq: int
@@ -142,7 +143,8 @@ WITH RECURSIVE {CLOCK},
 outcome AS MATERIALIZED (
     SELECT * FROM unnest($1::uuid[], $2::int[], $3::int[], $4::text[], $5::text[], $6::uuid[], $7::text[], $8::text[],
         $9::text[], $10::text[], $11::text[], $12::float8[], $28::bool[]) WITH ORDINALITY
-        AS o (run_id, position, attempt, leaves, enters, owner, reason, call, result, code, message, delay, uncounted, nth)),
+        AS o (run_id, position, attempt, leaves, enters, owner, reason, call, result, code, message, delay, uncounted,
+            nth)),
 resolution AS MATERIALIZED (
     SELECT * FROM unnest($13::uuid[], $14::int[], $15::text[], $16::text[], $17::text[], $18::text[])
         AS r (run_id, position, args, digest, code, message)),

@@ -169,7 +169,8 @@ told (run_id, rank, major, minor, type, position, approval_id, message, metadata
     FROM given GROUP BY run_id
     UNION ALL
     SELECT run_id, {Rank.STEP}, position, 0,
-        CASE state WHEN 'BLOCKED' THEN 'STEP_BLOCKED' ELSE 'STEP_READY' END, position, null, name || CASE state WHEN 'BLOCKED' THEN ' waits for a person' ELSE ' is ready' END, '{{}}'
+        CASE state WHEN 'BLOCKED' THEN 'STEP_BLOCKED' ELSE 'STEP_READY' END, position, null,
+        name || CASE state WHEN 'BLOCKED' THEN ' waits for a person' ELSE ' is ready' END, '{{}}'
     FROM stored WHERE state <> 'PENDING'
     UNION ALL
     SELECT run_id, {Rank.APPROVAL}, position, 0, 'APPROVAL_REQUIRED', position, id,

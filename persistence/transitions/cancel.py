@@ -39,7 +39,8 @@ told (run_id, rank, major, minor, type, position, approval_id, message, metadata
         'The workflow was cancelled' || coalesce(': ' || $2, ''),
         json_build_object('reason', $2::text, 'cancelledBy', $3::text)),
 {record(ends_as=RunState.CANCELLED)}
-SELECT 0 AS kind, id AS run_id, last_seq AS position, ready AS attempt, state AS tool, judged::int AS calls FROM recorded
+SELECT 0 AS kind, id AS run_id, last_seq AS position, ready AS attempt, state AS tool, judged::int AS calls
+FROM recorded
 """
 
 

@@ -54,7 +54,8 @@ told (run_id, rank, major, minor, type, position, approval_id, message, metadata
         json_build_object('kind', 'EXECUTE', 'riskLevel', 'L' || risk, 'argsDigest', digest, 'expiresAt', expires_at)
     FROM opened),
 {record()}
-SELECT 0 AS kind, id AS run_id, last_seq AS position, ready AS attempt, state AS tool, judged::int AS calls FROM recorded
+SELECT 0 AS kind, id AS run_id, last_seq AS position, ready AS attempt, state AS tool, judged::int AS calls
+FROM recorded
 """
 
 

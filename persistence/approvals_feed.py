@@ -1,0 +1,136 @@
+"""Following approvals across runs: each one that is asked for or changes, as it happens."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+import structlog
+
+from persistence.database import Database, Unavailable
+from persistence.wakeups import Wake, Wakeups
+
+log = structlog.get_logger()
+
+_OVERLAP: Final = timedelta(seconds=30)
+"""Longer than any transaction of ours may last: what committed late is still found by its time."""
+
+_MOST_WAITING: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalChange:
+    """An approval that was asked for or changed; who may hear of it depends on its run's submitter."""
+
+    approval: UUID
+    run: UUID
+    submitted_by: UUID
+    status: str
+
+
+_MOVED = """
+SELECT a.id, a.run_id, r.submitted_by, a.status, a.moved_at
+FROM approvals a JOIN runs r ON r.id = a.run_id
+WHERE a.moved_at > $1 ORDER BY a.moved_at, a.id
+"""
+_OPEN = """
+SELECT a.id, a.run_id, r.submitted_by, a.status
+FROM approvals a JOIN runs r ON r.id = a.run_id WHERE a.status = 'REQUIRED' ORDER BY a.created_at, a.id
+"""
+
+
+class ApprovalsFeed:
+    """One reader for all who follow approvals in this process; `sweep` finds what lost wake-ups would have announced."""
+
+    def __init__(self, database: Database, wakeups: Wakeups) -> None:
+        self._database = database
+        self._followers: set[asyncio.Queue[ApprovalChange | None]] = set()
+        self._seen: dict[tuple[UUID, str], datetime] = {}
+        self._since: datetime | None = None
+        self._look = asyncio.Event()
+        self._reader: asyncio.Task[None] | None = None
+        self._closing = False
+        wakeups.listen(on_runs=self._on_runs, on_missed=self._look.set)
+
+    def _on_runs(self, wakes: list[Wake]) -> None:
+        if self._followers and any(wake.judged for wake in wakes):
+            self._look.set()
+
+    def sweep(self) -> None:
+        """Look again, whether or not anybody said so."""
+        if self._followers:
+            self._look.set()
+
+    async def close(self) -> None:
+        """End every follower."""
+        self._closing = True
+        for queue in self._followers:
+            queue.put_nowait(None)
+        if self._reader is not None:
+            self._reader.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._reader
+
+    async def follow(self) -> AsyncGenerator[ApprovalChange]:
+        """The approvals open now, then each as it is asked for or changes.
+
+        One that changes while it is first read may come twice, with the same status. Raises Unavailable at the start
+        only. A follower that lets too much wait is ended, and begins anew from what is open.
+        """
+        queue: asyncio.Queue[ApprovalChange | None] = asyncio.Queue(_MOST_WAITING + 1)
+        await self._start()
+        self._followers.add(queue)
+        try:
+            for row in await self._database.fetch(_OPEN):
+                yield ApprovalChange(*row)
+            while not self._closing:
+                change = await queue.get()
+                if change is None:
+                    return
+                yield change
+        finally:
+            self._followers.discard(queue)
+
+    async def _start(self) -> None:
+        if self._reader is None:
+            self._reader = asyncio.create_task(self._read_on(), name="approvals-feed")
+        if not self._followers:
+            # Nobody was looking: what changed until now is in what is open now.
+            self._since = await self._database.fetchval("SELECT clock_timestamp()")
+            self._seen = {(row[0], row[3]): row[4] for row in await self._database.fetch(_MOVED, self._floor())}
+
+    def _floor(self) -> datetime:
+        assert self._since is not None
+        return self._since - _OVERLAP
+
+    async def _read_on(self) -> None:
+        while True:
+            await self._look.wait()
+            self._look.clear()
+            if not self._followers or self._since is None:
+                continue
+            try:
+                rows = await self._database.fetch(_MOVED, self._floor())
+            except Unavailable as error:
+                log.warning("approvals_wait_for_the_database", error=str(error))
+                continue
+            for approval, run, submitted_by, status, moved_at in rows:
+                self._since = max(self._since, moved_at)
+                if (approval, status) in self._seen:
+                    continue
+                self._seen[approval, status] = moved_at
+                self._tell(ApprovalChange(approval, run, submitted_by, status))
+            floor = self._floor()
+            self._seen = {key: moved_at for key, moved_at in self._seen.items() if moved_at > floor}
+
+    def _tell(self, change: ApprovalChange) -> None:
+        for queue in self._followers:
+            if queue.qsize() < _MOST_WAITING:
+                queue.put_nowait(change)
+            elif queue.qsize() == _MOST_WAITING:
+                queue.put_nowait(None)

@@ -1,0 +1,190 @@
+"""Wake-ups: "look again at these runs". What they announce is always read from the database.
+
+They are published after the commit, on a connection of their own, many in one message: NOTIFY inside the hot
+transactions makes every commit in the database queue behind one lock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID, uuid4
+
+import structlog
+from broadcaster import Broadcast
+
+from persistence.broadcast import MISSED, PostgresBackend
+from persistence.states import FINISHED_RUN_STATES, RunState
+from persistence.transitions.advance import RunMark
+
+log = structlog.get_logger()
+
+_CHANNEL: Final = "wake"
+_MARKS_A_MESSAGE: Final = 100
+"""A notification's payload ends at 8,000 bytes; a mark takes up to 50."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wake:
+    """What one wake-up says of one run."""
+
+    run: UUID
+    seq: int
+    ended: bool
+    cancelled: bool
+    judged: bool
+
+
+Listener = Callable[[list[Wake]], None]
+
+
+class Wakeups:
+    """Tells listeners in this process at once, and those in others through the broadcaster, of what was committed.
+
+    Listeners are plain functions that must not block: `on_runs` gets what moved, `on_work` that steps or runs wait for
+    a worker, `on_missed` that anything may have been missed.
+    """
+
+    def __init__(self, broadcast: Broadcast, backend: PostgresBackend | None) -> None:
+        self._broadcast = broadcast
+        self._backend = backend
+        self._origin = uuid4().hex[:12]
+        self._marks: dict[UUID, RunMark] = {}
+        self._work = False
+        self._something = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._on_runs: list[Listener] = []
+        self._on_work: list[Callable[[], None]] = []
+        self._on_missed: list[Callable[[], None]] = []
+        self.published = 0
+        self.failed = 0
+
+    def listen(
+        self,
+        *,
+        on_runs: Listener | None = None,
+        on_work: Callable[[], None] | None = None,
+        on_missed: Callable[[], None] | None = None,
+    ) -> None:
+        """Add listeners; they stay as long as this does."""
+        if on_runs is not None:
+            self._on_runs.append(on_runs)
+        if on_work is not None:
+            self._on_work.append(on_work)
+        if on_missed is not None:
+            self._on_missed.append(on_missed)
+
+    @property
+    def is_listening(self) -> bool:
+        """Whether wake-ups of other processes arrive at this moment, as far as is known."""
+        return self._backend is None or self._backend.listening.is_set()
+
+    async def open(self) -> None:
+        """Start listening and publishing."""
+        await self._broadcast.connect()
+        self._tasks = [
+            asyncio.create_task(self._listen(), name="wakeups-listen"),
+            asyncio.create_task(self._publish(), name="wakeups-publish"),
+        ]
+
+    async def close(self) -> None:
+        """Stop; what was not published yet is found by the others' sweeps."""
+        for task in self._tasks:
+            task.cancel()
+        for task in self._tasks:
+            with suppress(asyncio.CancelledError):
+                await task
+        with suppress(asyncio.CancelledError):
+            await self._broadcast.disconnect()
+
+    def announce(self, marks: Iterable[RunMark] = (), *, work: bool = False) -> None:
+        """Say what was just committed. Returns at once; a lost message costs others at most a sweep's time."""
+        marks = list(marks)
+        if marks:
+            for mark in marks:
+                earlier = self._marks.get(mark.run)
+                # Of several transitions the last state counts, and an approval touched by any of them.
+                self._marks[mark.run] = (
+                    mark
+                    if earlier is None
+                    else RunMark(
+                        mark.run, max(mark.seq, earlier.seq), mark.state, mark.ready, mark.judged or earlier.judged
+                    )
+                )
+            self._tell_runs([_wake(mark) for mark in marks])
+        if work:
+            self._work = True
+            for listener in self._on_work:
+                listener()
+        self._something.set()
+
+    def _tell_runs(self, wakes: list[Wake]) -> None:
+        for listener in self._on_runs:
+            listener(wakes)
+
+    async def _publish(self) -> None:
+        while True:
+            await self._something.wait()
+            self._something.clear()
+            marks, self._marks = list(self._marks.values()), {}
+            work, self._work = self._work, False
+            while marks or work:
+                part, marks = marks[:_MARKS_A_MESSAGE], marks[_MARKS_A_MESSAGE:]
+                message = _written(self._origin, part, work=work)
+                work = False
+                try:
+                    await self._broadcast.publish(_CHANNEL, message)
+                    self.published += 1
+                except Exception as error:  # noqa: BLE001 - whatever the broadcaster's backend raises, sweeps make up for it
+                    self.failed += 1
+                    log.warning("wakeup_not_published", error=str(error) or type(error).__name__)
+
+    async def _listen(self) -> None:
+        async with self._broadcast.subscribe(_CHANNEL) as subscriber:
+            while True:
+                event = await subscriber.get()
+                self._hear(str(event.message))
+
+    def _hear(self, message: str) -> None:
+        if message == MISSED:
+            for listener in (*self._on_missed, *self._on_work):
+                listener()
+            return
+        origin, _, rest = message.partition(" ")
+        if origin == self._origin:
+            return
+        try:
+            wakes, work = _read(rest)
+        except ValueError:
+            log.warning("wakeup_not_understood", message=message[:100])
+            return
+        if wakes:
+            self._tell_runs(wakes)
+        if work:
+            for listener in self._on_work:
+                listener()
+
+
+def _wake(mark: RunMark) -> Wake:
+    return Wake(mark.run, mark.seq, mark.state in FINISHED_RUN_STATES, mark.state is RunState.CANCELLED, mark.judged)
+
+
+def _written(origin: str, marks: list[RunMark], *, work: bool) -> str:
+    def flags(mark: RunMark) -> str:
+        wake = _wake(mark)
+        return f"{'e' * wake.ended}{'c' * wake.cancelled}{'j' * wake.judged}"
+
+    lines = ";".join(f"{mark.run.hex}:{mark.seq}:{flags(mark)}" for mark in marks)
+    return f"{origin} {'w' if work else '-'} {lines}"
+
+
+def _read(message: str) -> tuple[list[Wake], bool]:
+    work, _, lines = message.partition(" ")
+    wakes: list[Wake] = []
+    for line in filter(None, lines.split(";")):
+        run, seq, flags = line.split(":")
+        wakes.append(Wake(UUID(hex=run), int(seq), "e" in flags, "c" in flags, "j" in flags))
+    return wakes, work == "w"
