@@ -1,0 +1,8 @@
+"""GraphQL at the edge: over HTTP, over `graphql-transport-ws` and as server-sent events."""
+
+from schema.http.bodies import HttpError
+from schema.http.connections import Connections, Viewer
+from schema.http.settings import HttpSettings
+from schema.http.view import GraphQLView
+
+__all__ = ["Connections", "GraphQLView", "HttpError", "HttpSettings", "Viewer"]

@@ -1,0 +1,33 @@
+"""What the edge allows."""
+
+from dataclasses import dataclass
+
+__all__ = ["HttpSettings"]
+
+
+@dataclass(frozen=True, slots=True)
+class HttpSettings:
+    """How much, how long and how many; the defaults are the contract's."""
+
+    max_body_bytes: int = 2 * 1024 * 1024
+    max_message_bytes: int = 256 * 1024
+    """The longest message that a socket may send us."""
+
+    max_operations_per_socket: int = 50
+    max_sockets_per_user: int = 50
+    """Sockets and event streams together."""
+
+    request_timeout_seconds: float = 10.0
+    """For reading a request and finding out who sends it; the operation's own is the schema's."""
+
+    connection_init_timeout_seconds: float = 10.0
+    send_timeout_seconds: float = 30.0
+    """A reader that takes nothing for so long is dropped."""
+
+    heartbeat_seconds: float = 15.0
+    """Between the comments that keep a silent event stream open."""
+
+    retry_after_seconds: int = 2
+    """What a client is told to wait when we are unavailable."""
+
+    cookie_name: str = "lifeos_session"
