@@ -89,9 +89,7 @@ class Template(Phrase):
     @property
     def placeholders(self) -> frozenset[str]:
         """The names of the parameters it may set."""
-        return frozenset(
-            part.name for parts in self.variants for part in parts if isinstance(part, Placeholder)
-        )
+        return frozenset(part.name for parts in self.variants for part in parts if isinstance(part, Placeholder))
 
 
 def _with_and_without(text: str) -> Iterable[str]:
@@ -111,7 +109,10 @@ def _parts(text: str, *, whole: str) -> tuple[TemplatePart, ...]:
     for found in _PART.finditer(text):
         if found[0] in "{}":
             raise ValueError(f"a brace that is no placeholder in the phrase {whole!r}")
-        parts.append(Placeholder(found[1]) if found[1] else found[0].casefold())
+        if found[1]:
+            parts.append(Placeholder(found[1]))
+        elif word := found[0].casefold().strip(",.:;!?"):
+            parts.append(word)
     names = [part.name for part in parts if isinstance(part, Placeholder)]
     if not parts or isinstance(parts[0], Placeholder):
         raise ValueError(f"the phrase {whole!r} has to begin with a word: that is how it is recognised")
@@ -142,7 +143,8 @@ class Choice(Slot):
 class Said(Slot):
     """One placeholder among fixed words: `for {number} people`, `over {money}`, `without {list}`.
 
-    The value is an int, a str or a tuple of str. Text ends where anything else that the wording knows begins;
+    The value is an int, a str or a tuple of str; `{money}` is any amount, `{pay}` one that shows it (`$90,000`,
+    `80k`). Text ends where anything else that the wording knows begins;
     it does not begin with one of `never`.
     """
 
@@ -152,7 +154,10 @@ class Said(Slot):
 
 @dataclass(frozen=True, slots=True)
 class Count(Slot):
-    """How many: `2`, `a couple of`, `some`; with `articles`, `a` is one. The value is a `Quantity`."""
+    """How many, before anything else: `2`, `a couple of`, `some`; a `Quantity`. With `articles`, `a` is one.
+
+    Beside a `When` it says how many occasions there are to be.
+    """
 
     articles: bool = False
 
@@ -181,8 +186,8 @@ class Which(Slot):
 class Subject:
     """The words of a clause that are its topic: whatever is neither verb nor noun nor slot.
 
-    With `heads`, they stand right before one of these words, or right after one of `leads`; without heads,
-    anywhere.
+    With `heads`, they stand before one of these words, or begin with one of `leads`; without heads, anywhere,
+    and a lead is left away.
     `joins` are the prepositions that a topic may go on with (`dinner with Ann`).
     """
 
@@ -222,11 +227,14 @@ class Period:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which of the things offered: `number` of them from `first` on (0-based); without a number, all."""
+    """Which of the things offered: `number` of them from `first` on (0-based); without a number, all.
+
+    `exactly` is how many there are in all, where the words say so: two for `both`, one for `it`.
+    """
 
     first: int = 0
     number: int | None = None
-    text: str = ""
+    exactly: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,9 +281,7 @@ class Draft(ABC):
     """The plan as it grows, as a builder sees it."""
 
     @abstractmethod
-    def step(
-        self, tool: str, *, key: str, name: str, args: Mapping[str, Any], after: Sequence[str] = ()
-    ) -> str:
+    def step(self, tool: str, *, key: str, name: str, args: Mapping[str, Any], after: Sequence[str] = ()) -> str:
         """Add a step; returns its key, made unique in the plan."""
 
     @abstractmethod

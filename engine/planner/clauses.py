@@ -1,0 +1,240 @@
+"""A sentence as clauses, each read by one phrase of one tool.
+
+Sentence ends, “;”, “then” and a verb that some tool declares always begin a clause. A comma or an “and” may
+stand inside one (“on Monday, Wednesday and Friday”): the longest run that a phrase reads without a word left
+over is taken. What follows may leave its verb away (“schedule gym on Monday and yoga on Tuesday”).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+from engine.phrases import Phrase, Refusal
+from engine.planner.matching import Match, Speech, matches, past_opening
+from engine.planner.slots import as_written
+from engine.planner.times import read_time
+from engine.planner.tokens import Kind, Token
+from engine.planner.words import (
+    DETERMINERS,
+    IMPERATIVES,
+    LATER,
+    NEGATIONS,
+    POLITE,
+    SENTENCE_ENDS,
+    SILENT_MARKS,
+    WEAK_MARKS,
+    WEAK_WORDS,
+)
+from persistence.states import Risk
+
+MOST_CLAUSES: Final = 40
+MOST_FAULTS: Final = 20
+_LONGEST_JOIN: Final = 12
+UNKNOWN: Final = "no tool can do this"
+
+
+@dataclass(frozen=True, slots=True)
+class Clause:
+    """One request; `waits` when it was said to come after all that stands before it."""
+
+    match: Match
+    waits: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Words that can't be planned, and why."""
+
+    part: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Segment:
+    """What stands between two separators; `first` is its first token's place in the sentence."""
+
+    first: int
+    end: int
+    waits: bool
+    begins_sentence: bool
+
+
+def clauses_of(tokens: Sequence[Token], speech: Speech, now: datetime) -> tuple[list[Clause], list[Fault]]:
+    """The clauses in order, and the parts of the sentence that are none."""
+    return _Splitting(tokens, speech, now).split()
+
+
+@dataclass(slots=True)
+class _Splitting:
+    tokens: Sequence[Token]
+    speech: Speech
+    now: datetime
+    clauses: list[Clause] = field(default_factory=list[Clause])
+    faults: list[Fault] = field(default_factory=list[Fault])
+    before: Match | None = None
+    """The clause just before, whose verb the next one may leave away."""
+
+    def split(self) -> tuple[list[Clause], list[Fault]]:
+        segments = [segment for segment in _segments(self.tokens) if not self._is_silent(segment)]
+        at = 0
+        while at < len(segments):
+            if segments[at].begins_sentence:
+                self.before = None
+            if len(self.clauses) >= MOST_CLAUSES:
+                self.faults.append(Fault(self._text(segments[at], segments[-1]), "too many requests at once"))
+                break
+            at = self._take(segments, at)
+            if len(self.faults) >= MOST_FAULTS:
+                break
+        return self.clauses, self.faults
+
+    def _take(self, segments: Sequence[_Segment], at: int) -> int:
+        """Read the clause that begins with this segment; where the next one begins."""
+        last = self._reach(segments, at)
+        for joined in range(last, at, -1):
+            if match := self._whole(self._words(segments[at], segments[joined - 1])):
+                return self._accept(match, segments[at], joined)
+        if self._begins(segments[at]) is None and self.before is not None and self.before.head:
+            for joined in range(last, at, -1):
+                words = (*self.before.head, *self._words(segments[at], segments[joined - 1]))
+                if match := self._whole(words, only=self.before.phrase):
+                    return self._accept(match, segments[at], joined)
+        if self._leads_in(segments, at):
+            last = self._reach(segments, at + 1)
+            for joined in range(last, at + 1, -1):
+                if match := self._whole(self._words(segments[at], segments[joined - 1])):
+                    return self._accept(match, segments[at], joined)
+        self._refuse(segments[at])
+        self.before = None
+        return at + 1
+
+    def _reach(self, segments: Sequence[_Segment], at: int) -> int:
+        """The first segment after this one that surely begins a clause of its own."""
+        end = at + 1
+        while end < len(segments) and end - at < _LONGEST_JOIN:
+            segment = segments[end]
+            if segment.waits != segments[at].waits or segment.begins_sentence or self._begins(segment):
+                break
+            end += 1
+        return end
+
+    def _begins(self, segment: _Segment) -> str | None:
+        """By what the segment shows that it begins a request of its own."""
+        words = self._words(segment, segment)
+        if self.speech.begins_request(words):
+            return "verb"
+        rest = words[past_opening(words) :]
+        if not rest or rest[0].kind is not Kind.WORD:
+            return None
+        if rest[0].word in IMPERATIVES:
+            return "imperative"
+        if len(rest) > 1 and rest[1].word in DETERMINERS and rest[0].word.isalpha():
+            starts_time = matches_time(rest)
+            return None if starts_time else "imperative"
+        return None
+
+    def _leads_in(self, segments: Sequence[_Segment], at: int) -> bool:
+        """“This week, schedule gym 3x”: the words before the comma belong to what follows."""
+        if at + 1 >= len(segments) or segments[at + 1].begins_sentence or self._begins(segments[at]):
+            return False
+        return segments[at + 1].waits == segments[at].waits and self._begins(segments[at + 1]) == "verb"
+
+    def _words(self, first: _Segment, last: _Segment) -> tuple[Token, ...]:
+        return tuple(self.tokens[first.first : last.end])
+
+    def _text(self, first: _Segment, last: _Segment) -> str:
+        return as_written(self._words(first, last))
+
+    def _whole(self, words: tuple[Token, ...], *, only: Phrase | None = None) -> Match | None:
+        """The best reading that leaves no word over; Refusal-carrying ones count only if nothing else does."""
+        found = [match for match in matches(words, self.speech, self.now, only=only) if match.is_whole]
+        if not found:
+            return None
+        best = max(found, key=lambda match: match.score)
+        rivals = [match for match in found if match.score == best.score and match.tool.name != best.tool.name]
+        if rivals and any(match.tool.risk >= Risk.L3 for match in (best, *rivals)):
+            names = ", ".join(sorted({match.tool.name for match in (best, *rivals)}))
+            return Match(best.tool, best.phrase, best.facts, best.head, refusal=Refusal(f"may mean any of {names}"))
+        return best
+
+    def _accept(self, match: Match, segment: _Segment, joined: int) -> int:
+        if match.refusal is not None:
+            self.faults.append(Fault(match.refusal.part or match.facts.text, match.refusal.reason))
+        else:
+            self.clauses.append(Clause(match, segment.waits))
+        self.before = match
+        return joined
+
+    def _refuse(self, segment: _Segment) -> None:
+        words = self._words(segment, segment)
+        text = as_written(words)
+        readings = matches(words, self.speech, self.now)
+        if any(token.word in NEGATIONS and token.kind is Kind.WORD for token in words):
+            parts = self._left_of(readings)
+            self.faults.append(Fault(parts[0] if parts else text, "nothing is planned from what is not to be done"))
+            return
+        if not readings:
+            self.faults.append(Fault(text, UNKNOWN))
+            return
+        best = min(readings, key=lambda match: (_size(match), match.refusal is not None, _negative(match)))
+        if best.left:
+            self.faults += [Fault(part, UNKNOWN) for part in best.left]
+        elif best.refusal is not None:
+            self.faults.append(Fault(best.refusal.part or text, best.refusal.reason))
+
+    def _left_of(self, readings: Sequence[Match]) -> tuple[str, ...]:
+        return min((match.left for match in readings), key=lambda left: sum(map(len, left)), default=())
+
+    def _is_silent(self, segment: _Segment) -> bool:
+        words = self._words(segment, segment)
+        at = past_opening(words)
+        return at == len(words) or (at == 0 and tuple(token.word for token in words) in POLITE)
+
+
+def _size(match: Match) -> int:
+    return sum(map(len, match.left))
+
+
+def _negative(match: Match) -> tuple[int, ...]:
+    return tuple(-number for number in match.score)
+
+
+def matches_time(words: Sequence[Token]) -> bool:
+    """Whether the words begin with a time: “Monday the 7th” is no request to “Monday” something."""
+    return read_time(words, 0) is not None
+
+
+def _segments(tokens: Sequence[Token]) -> Iterator[_Segment]:
+    first, waits, begins = 0, False, True
+    at = 0
+    while at < len(tokens):
+        token = tokens[at]
+        later = _later_end(tokens, at)
+        is_end = token.kind is Kind.MARK and token.word in SENTENCE_ENDS
+        is_weak = token.kind is not Kind.QUOTED and (
+            token.word in WEAK_WORDS or (token.kind is Kind.MARK and token.word in WEAK_MARKS | SILENT_MARKS)
+        )
+        if not (later or is_end or is_weak):
+            at += 1
+            continue
+        if at > first:
+            yield _Segment(first, at, waits, begins)
+            begins = False
+        if is_end:
+            waits, begins = False, True
+        at = later or at + 1
+        first = at
+        waits = waits or bool(later)
+    if first < len(tokens):
+        yield _Segment(first, len(tokens), waits, begins)
+
+
+def _later_end(tokens: Sequence[Token], at: int) -> int | None:
+    for words in LATER:
+        if tokens[at].word == words[0] and len(tokens) - at >= len(words):
+            if all(tokens[at + offset].word == word for offset, word in enumerate(words)):
+                return at + len(words)
+    return None

@@ -1,0 +1,284 @@
+"""Reading one slot at one place of a clause."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, Final
+
+from engine.phrases import Choice, Count, Said, Selection, Slot, Span, When, Which
+from engine.planner.numbers import ORDINALS, follows, money, quantity, whole
+from engine.planner.times import Atom, Clock, ClockRange, Every, Lasting, Part, PartOf, Soon, Times, read_time
+from engine.planner.tokens import Kind, Token, plain
+from engine.planner.words import FILLERS, IMPERATIVES, JOINS, RELATIONS, SILENT_MARKS, WEAK_MARKS, WEAK_WORDS
+
+Tokens = Sequence[Token]
+Ends = Callable[[int], bool]
+"""Whether something else begins at a place, so that a free text ends before it."""
+
+_MOST_WORDS: Final = 8
+_MOST_WORDS_OF_ITEM: Final = 3
+_MOST_ITEMS: Final = 30
+_PAY: Final = re.compile(r"[$€£][0-9].*|[0-9][0-9,.]*k\+?|[0-9][0-9,.]*\+")
+_NOT_OF_SPANS: Final = (Clock, ClockRange, Every, Lasting, Part, PartOf, Soon, Times)
+_BEST: Final = frozenset({"best", "top", "first", "strongest", "best-matching", "closest"})
+_ONES: Final = frozenset({"one", "match", "fit", "result", "hit", "option"})
+_MANY: Final = frozenset({"ones", "matches", "fits", "results", "hits", "options"})
+_ALL: Final = (
+    ("all", "of", "them"), ("all", "of", "these"), ("all", "of", "those"), ("each", "of", "them"), ("each", "one"),
+    ("every", "one"), ("each", "of", "these"), ("each", "of", "those"), ("them", "all"), ("them",), ("these",), ("those",),
+)  # fmt: skip
+
+
+def read_slot(slot: Slot, tokens: Tokens, at: int, ends: Ends) -> tuple[Any, int] | None:
+    """What the slot says at a place, and where that ends."""
+    match slot:
+        case Choice():
+            return _choice(slot.words, tokens, at)
+        case Said():
+            return _said(slot, tokens, at, ends)
+        case Count():
+            return quantity(tokens, at, articles=slot.articles)
+        case When():
+            return read_time(tokens, at)
+        case Span():
+            return _span(tokens, at)
+        case Which():
+            return _which(slot.nouns, tokens, at)
+        case _:
+            raise TypeError(f"no reader for the slot {slot!r}")
+
+
+def begins_slot(slot: Slot, tokens: Tokens, at: int) -> bool:
+    """Whether the slot could begin here; of free texts, only the words before them are looked at."""
+    if isinstance(slot, Count):
+        return False
+    if isinstance(slot, Said):
+        return any(_lead_fits(pattern, tokens, at) for pattern in slot.patterns)
+    return read_slot(slot, tokens, at, lambda _: False) is not None
+
+
+def match_words(tokens: Tokens, at: int, words: Sequence[str]) -> int | None:
+    """Where the words end that stand here, with small words like articles between them; None if they don't."""
+    for number, word in enumerate(words):
+        while number and at < len(tokens) and tokens[at].word in FILLERS and tokens[at].word != word:
+            at += 1
+        if at >= len(tokens) or tokens[at].word != word:
+            return None
+        at += 1
+    return at
+
+
+@lru_cache(maxsize=4096)
+def split_words(text: str) -> tuple[str, ...]:
+    """The words of a declared text, for comparing."""
+    return tuple(plain(word) for word in text.split())
+
+
+def _choice(words: Mapping[str, Any], tokens: Tokens, at: int) -> tuple[Any, int] | None:
+    found: tuple[Any, int] | None = None
+    for text, value in words.items():
+        end = match_words(tokens, at, split_words(text))
+        if end is not None and (found is None or end > found[1]):
+            found = value, end
+    return found
+
+
+def _span(tokens: Tokens, at: int) -> tuple[Atom, int] | None:
+    found = read_time(tokens, at)
+    return None if found is None or isinstance(found[0], _NOT_OF_SPANS) else found
+
+
+# ── patterns ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def _lead_fits(pattern: str, tokens: Tokens, at: int) -> bool:
+    lead: list[str] = []
+    for word in split_words(pattern):
+        if word.startswith("{"):
+            break
+        lead.append(word)
+    if not lead:
+        return word_is_pay(tokens, at) if "{pay}" in pattern else False
+    return match_words(tokens, at, lead) is not None
+
+
+def _said(slot: Said, tokens: Tokens, at: int, ends: Ends) -> tuple[Any, int] | None:
+    found: tuple[Any, int] | None = None
+    for pattern in slot.patterns:
+        reading = _pattern(pattern, slot.never, tokens, at, ends)
+        if reading and (found is None or reading[1] > found[1]):
+            found = reading
+    return found
+
+
+def _pattern(pattern: str, never: frozenset[str], tokens: Tokens, at: int, ends: Ends) -> tuple[Any, int] | None:
+    value: Any = None
+    for word in split_words(pattern):
+        if not word.startswith("{"):
+            end = match_words(tokens, at, (word,))
+        elif reading := _placeholder(word, never, tokens, at, ends):
+            value, end = reading
+        else:
+            return None
+        if end is None:
+            return None
+        at = end
+    return value, at
+
+
+def _placeholder(kind: str, never: frozenset[str], tokens: Tokens, at: int, ends: Ends) -> tuple[Any, int] | None:
+    match kind:
+        case "{number}":
+            return whole(tokens, at)
+        case "{money}":
+            return money(tokens, at)
+        case "{pay}":
+            return money(tokens, at) if word_is_pay(tokens, at) else None
+        case "{text}":
+            end = _text_end(tokens, at, ends, never, _MOST_WORDS)
+            return (as_written(tokens[at:end]), end) if end > at else None
+        case "{list}":
+            return _list(tokens, at, ends, never)
+        case _:
+            raise TypeError(f"no reader for the placeholder {kind}")
+
+
+def word_is_pay(tokens: Tokens, at: int) -> bool:
+    """Whether the word here shows by itself that it is an amount of money."""
+    return at < len(tokens) and _PAY.fullmatch(tokens[at].word) is not None
+
+
+def _text_end(tokens: Tokens, at: int, ends: Ends, never: frozenset[str], most: int) -> int:
+    end = at
+    if at < len(tokens) and tokens[at].kind is Kind.QUOTED:
+        return at + 1
+    while end < len(tokens) and end - at < most:
+        token = tokens[end]
+        if token.kind is not Kind.WORD or token.word in RELATIONS or ends(end):
+            break
+        if token.word in WEAK_WORDS or (token.word in JOINS and token.word != "of"):
+            break
+        if token.word in never and all(before.word in FILLERS for before in tokens[at:end]):
+            return at
+        end += 1
+    return at if all(token.word in FILLERS for token in tokens[at:end]) else end
+
+
+def _list(tokens: Tokens, at: int, ends: Ends, never: frozenset[str]) -> tuple[tuple[str, ...], int] | None:
+    items: list[str] = []
+    end = at
+    while len(items) < _MOST_ITEMS:
+        item_end = _text_end(tokens, at, ends, never, _MOST_WORDS_OF_ITEM)
+        if item_end == at or (items and tokens[at].word in IMPERATIVES):
+            break
+        items.append(as_written(tokens[at:item_end]))
+        at = end = item_end
+        while at < len(tokens) and tokens[at].word in {",", "and", "or", "nor", "&"}:
+            at += 1
+        if at == end:
+            break
+    return (tuple(items), end) if items else None
+
+
+def as_written(tokens: Tokens) -> str:
+    """The tokens as they were written, white space as one blank; quotes fall away."""
+    text = ""
+    last: Token | None = None
+    for token in tokens:
+        if last is not None and token.start > last.end:
+            text += " "
+        text += token.text
+        last = token
+    return text
+
+
+# ── what was offered before ────────────────────────────────────────────────────────────────────────
+
+
+def _which(nouns: tuple[str, ...], tokens: Tokens, at: int) -> tuple[Selection, int] | None:
+    for words in _ALL:
+        if follows(tokens, at, words):
+            if words == ("these",) or words == ("those",):
+                return _counted(nouns, tokens, at + 1) or (Selection(), at + 1)
+            return Selection(), at + len(words)
+    if follows(tokens, at, ("both",)):
+        end = at + 3 if follows(tokens, at + 1, ("of", "them")) else at + 1
+        return Selection(exactly=2), _skip_noun(nouns, tokens, end, plural=True)
+    if follows(tokens, at, ("it",)):
+        return Selection(exactly=1), at + 1
+    if at < len(tokens) and tokens[at].word in {"that", "this"} and _noun_end(nouns, tokens, at + 1, plural=False):
+        return Selection(exactly=1), at + 2
+    if follows(tokens, at, ("all",)):
+        return _all_of(nouns, tokens, at + 1)
+    return _ranked(nouns, tokens, at + 1 if follows(tokens, at, ("the",)) else at, at)
+
+
+def _counted(nouns: tuple[str, ...], tokens: Tokens, at: int) -> tuple[Selection, int] | None:
+    """“all three of them”, “these 2 jobs”, “those jobs”."""
+    number = whole(tokens, at)
+    end = number[1] if number else at
+    exactly = number[0] if number else None
+    if number and follows(tokens, end, ("of", "them")):
+        return Selection(exactly=exactly), end + 2
+    noun = _noun_end(nouns, tokens, end, plural=True)
+    if noun is None and number is None:
+        return None
+    return Selection(exactly=exactly), noun or end
+
+
+def _all_of(nouns: tuple[str, ...], tokens: Tokens, at: int) -> tuple[Selection, int] | None:
+    """“all the jobs”, “all of these jobs”, “all 3 jobs”; “all jobs” says nothing of what came before."""
+    pointing = at
+    while pointing < len(tokens) and tokens[pointing].word in {"of", "the", "these", "those"}:
+        pointing += 1
+    found = _counted(nouns, tokens, pointing)
+    return found if found and (pointing > at or found[0].exactly is not None) else None
+
+
+def _ranked(nouns: tuple[str, ...], tokens: Tokens, at: int, start: int) -> tuple[Selection, int] | None:
+    """“the best one”, “the top 2 jobs”, “the second one”; “the results”, “the 2 jobs”."""
+    if at >= len(tokens):
+        return None
+    word = tokens[at].word
+    if word in _BEST:
+        return _best(nouns, tokens, at + 1)
+    if word in ORDINALS:
+        end = _noun_end(nouns, tokens, at + 1, plural=False)
+        return (Selection(first=ORDINALS[word] - 1, number=1), end) if end else None
+    if at == start:
+        return None
+    if end := _noun_end((), tokens, at, plural=True):
+        return Selection(), end
+    number = whole(tokens, at)
+    end = _noun_end(nouns, tokens, number[1] if number else at, plural=True)
+    return (Selection(exactly=number[0] if number else None), end) if end else None
+
+
+def _best(nouns: tuple[str, ...], tokens: Tokens, at: int) -> tuple[Selection, int] | None:
+    number = whole(tokens, at) if not follows(tokens, at, ("one",)) else None
+    count, end = number or (1, at)
+    if number is None and follows(tokens, end, ("matching",)):
+        end += 1
+    plural = number is not None and count != 1
+    noun = _noun_end(nouns, tokens, end, plural=plural)
+    if noun is None and not plural and _noun_end(nouns, tokens, end, plural=True):
+        return None  # "the best jobs" says no number
+    return Selection(number=count), noun or end
+
+
+def _noun_end(nouns: tuple[str, ...], tokens: Tokens, at: int, *, plural: bool) -> int | None:
+    if at >= len(tokens):
+        return None
+    word = tokens[at].word
+    if word in (_MANY if plural else _ONES):
+        return at + 1
+    return at + 1 if word in nouns and word.endswith("s") == plural else None
+
+
+def _skip_noun(nouns: tuple[str, ...], tokens: Tokens, at: int, *, plural: bool) -> int:
+    return _noun_end(nouns, tokens, at, plural=plural) or at
+
+
+SEPARATORS: Final = WEAK_MARKS | WEAK_WORDS | SILENT_MARKS

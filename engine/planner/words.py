@@ -1,0 +1,94 @@
+"""What the planner knows of English, beside numbers and times: words that add nothing, and words that add much."""
+
+from __future__ import annotations
+
+from typing import Final
+
+APOSTROPHES: Final = str.maketrans({"’": "'", "ʼ": "'", "‘": "'"})
+
+
+def _phrases(*texts: str) -> tuple[tuple[str, ...], ...]:
+    return tuple(sorted((tuple(text.split()) for text in texts), key=len, reverse=True))
+
+
+POLITE: Final = _phrases(
+    "please", "thanks", "thank you", "thanks a lot", "for me", "as well", "too", "also", "just", "now",
+    "right now", "right away", "asap", "immediately",
+)  # fmt: skip
+"""Said for courtesy or for emphasis, anywhere; they change nothing of what is to be done."""
+
+OPENINGS: Final = _phrases(
+    *(" ".join(words) for words in POLITE),
+    "kindly", "hey", "hi", "hello", "ok", "okay", "can you", "could you", "would you", "will you", "i want to",
+    "i want you to", "i want", "i need to", "i need you to", "i need", "i would like to", "i would like",
+    "i would like you to", "i'd like to", "i'd like you to", "i'd like", "i'd love to", "help me to", "help me",
+    "let's", "let us", "make sure to", "go ahead", "first", "firstly", "first of all",
+)  # fmt: skip
+"""What may stand before the verb without a meaning of its own."""
+
+FILLERS: Final = frozenset({"a", "an", "the", "my", "our", "me", "us"})
+"""Small words that may stand between the parts of a clause without a meaning of their own."""
+
+LATER: Final[tuple[tuple[str, ...], ...]] = (
+    ("once", "that", "is", "done"),
+    ("once", "that's", "done"),
+    ("when", "that", "is", "done"),
+    ("when", "that's", "done"),
+    ("followed", "by"),
+    ("after", "that"),
+    ("after", "this"),
+    ("afterwards",),
+    ("afterward",),
+    ("thereafter",),
+    ("then",),
+    ("finally",),
+    ("lastly",),
+)
+"""What follows waits for what was said before."""
+
+SENTENCE_ENDS: Final = frozenset({".", "!", "?", ";", "\n", "…"})
+WEAK_MARKS: Final = frozenset({",", ":", "-", "–", "—", "&"})
+WEAK_WORDS: Final = frozenset({"and", "plus"})
+SILENT_MARKS: Final = frozenset({"(", ")", "•", "*"})
+SEPARATORS_IN_LISTS: Final = frozenset({",", "and", "or", "&", "plus"})
+
+NEGATIONS: Final = frozenset(
+    {
+        "don't", "dont", "not", "never", "no", "cannot", "can't", "cant", "won't", "wont", "shouldn't",
+        "mustn't", "doesn't", "nor", "neither", "without", "except", "instead", "stop", "cancel", "undo",
+        "skip", "avoid", "unschedule", "withdraw", "revoke", "delete", "remove", "nothing", "none", "nobody",
+    }
+)  # fmt: skip
+"""Words that turn a clause into its opposite, unless a slot knows what to do with them."""
+
+RELATIONS: Final = frozenset(
+    {
+        "if", "unless", "when", "whenever", "while", "until", "till", "because", "since", "but", "although",
+        "though", "except", "instead", "before", "after", "by", "via", "using", "through", "without", "on",
+        "onto", "into", "under", "over", "between", "against", "from", "per", "than", "every", "each", "all",
+        "any", "or", "either", "at", "in", "only", "unlike", "so", "that", "which", "who", "whose", "where",
+        "during", "within", "behind", "above", "below", "across", "inside", "outside", "toward", "towards",
+    }
+) | NEGATIONS  # fmt: skip
+"""Words that say more than a topic does: a free text ends before them, and they are never swallowed by one."""
+
+JOINS: Final = frozenset({"with", "about", "for", "to", "of", "re", "regarding"})
+"""Prepositions that a topic can go on with, where the wording lets it."""
+
+IMPERATIVES: Final = frozenset(
+    {
+        "send", "email", "launch", "buy", "delete", "remove", "cancel", "write", "hire", "fire", "tweet",
+        "remind", "transfer", "invest", "sell", "invite", "ask", "tell", "give", "make", "take", "bring",
+        "fetch", "download", "upload", "install", "translate", "summarize", "summarise", "reply", "subscribe",
+        "unsubscribe", "donate", "create", "hack", "destroy", "kill", "explode", "don't", "do", "never",
+        "submit", "rent", "pay", "stop", "turn", "feed", "ignore", "forget", "skip", "wire", "publish",
+        "deploy", "fix", "find", "search", "apply", "schedule", "tailor", "plan",
+    }
+)  # fmt: skip
+"""Words that begin a request of its own when they follow a comma or an “and”, whatever tools there are."""
+
+DETERMINERS: Final = frozenset(
+    {"a", "an", "the", "my", "our", "your", "his", "her", "their", "this", "that", "these", "those", "him", "them",
+     "it", "me", "us", "everyone", "everybody", "everything", "up", "off", "out"}
+)  # fmt: skip
+"""After a first word they give away a verb: “launch the …”, “call my …”."""

@@ -1,0 +1,417 @@
+"""How people ask for the built-in tools: words as data, and what to build of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, cast
+
+from engine.phrases import (
+    Choice,
+    Count,
+    Draft,
+    Facts,
+    Item,
+    Occasions,
+    Offer,
+    Period,
+    Phrase,
+    Quantity,
+    Refusal,
+    Said,
+    Selection,
+    Slot,
+    Span,
+    Subject,
+    When,
+    Which,
+    Wording,
+)
+
+MOST_APPLICATIONS: Final = 20
+MOST_RESULTS: Final = 50
+_USUAL_RESULTS: Final = 10
+
+_JOB: Final = "job"
+_APPLICATION: Final = "application"
+"""What clauses offer to later ones: a posting found; a CV tailored to a posting."""
+
+
+# ── jobs ───────────────────────────────────────────────────────────────────────────────────────────
+
+_JOBS: Final = (
+    "job", "jobs", "position", "positions", "role", "roles", "opening", "openings", "vacancy", "vacancies",
+    "posting", "postings", "job opening", "job openings", "job posting", "job postings", "job offer", "job offers",
+)  # fmt: skip
+_WHAT: Final = Subject(
+    heads=_JOBS,
+    leads=("as a", "as an", "as", "involving", "for a", "for an", "for"),
+)
+_NO_PLACES: Final = frozenset(
+    {"tech", "it", "finance", "marketing", "sales", "engineering", "design", "data", "software", "healthcare", "python"}
+)
+_WHERE: Final[Mapping[str, Slot]] = {
+    "count": Count(articles=True),
+    "which": Which(_JOBS),
+    "location": Said(("in {text}", "near {text}", "around {text}", "based in {text}", "located in {text}"), _NO_PLACES),
+    "remote": Choice(
+        {
+            "remote": True, "remotely": True, "fully remote": True, "remote only": True, "work from home": True,
+            "working from home": True, "from home": True, "on-site": False, "onsite": False, "on site": False,
+        }
+    ),
+    "min_salary": Said(
+        (
+            "over {money}", "above {money}", "at least {money}", "more than {money}", "minimum {money}",
+            "min {money}", "from {pay}", "{pay}", "{pay} or more", "{pay} and up", "starting at {pay}",
+            "paying {money}", "paying over {money}", "paying above {money}", "paying at least {money}",
+            "paying more than {money}", "that pay {money}", "that pay over {money}", "that pay at least {money}",
+            "that pay more than {money}", "which pay over {money}", "which pay at least {money}",
+            "with a salary over {money}", "with a salary of at least {money}", "with a salary above {money}",
+            "with a salary of {pay}", "with salary over {money}", "with a minimum salary of {money}",
+            "minimum salary {money}", "salary over {money}", "salary at least {money}", "earning over {money}",
+            "with at least {pay}",
+        )
+    ),
+    "seniority": Choice(
+        {
+            "junior": "junior", "entry-level": "junior", "entry level": "junior", "graduate": "junior",
+            "mid": "mid", "mid-level": "mid", "mid level": "mid", "intermediate": "mid",
+            "senior": "senior", "sr": "senior", "senior-level": "senior", "lead": "lead",
+        }
+    ),
+}  # fmt: skip
+
+
+def _search(facts: Facts, draft: Draft) -> None:
+    quantity: Quantity | None = facts.get("count")
+    selection: Selection | None = facts.get("which")
+    if selection is not None and selection.exactly is not None:
+        raise Refusal("says which jobs, but a search has still to find them")
+    number = selection.number if selection is not None else quantity.number if quantity is not None else None
+    _offer_jobs(_searched(facts, draft, number or _USUAL_RESULTS), draft, number, facts)
+
+
+def _searched(facts: Facts, draft: Draft, count: int) -> str:
+    """The key of a new search for what the clause is about."""
+    if not 1 <= count <= MOST_RESULTS:
+        raise Refusal(f"a search finds 1 to {MOST_RESULTS} jobs", part=facts.said.get("count"))
+    args: dict[str, Any] = {"query": facts.subject or "", "count": count}
+    for name in ("location", "remote", "min_salary", "seniority"):
+        if (value := facts.get(name)) is not None:
+            args[name] = value
+    if not facts.subject and len(args) == 2:
+        raise Refusal("says nothing of what the jobs are to be")
+    return draft.step(
+        "job_search", key="search", name=f"Search for {count} {_kind(facts)}{'s' * (count != 1)}", args=args
+    )
+
+
+def _kind(facts: Facts) -> str:
+    """What the jobs are called in a step's name: “remote senior python job”."""
+    words = ["remote" if facts.get("remote") else "", facts.get("seniority") or "", facts.subject or "", "job"]
+    return " ".join(word for word in words if word)
+
+
+def _offer_jobs(search: str, draft: Draft, number: int | None, facts: Facts) -> tuple[Item, ...]:
+    count = number or _USUAL_RESULTS
+    items = tuple(
+        Item({"job": f"{search}.jobs[{place}]"}, (search,), f"{_kind(facts)} {place + 1}") for place in range(count)
+    )
+    draft.offer(_JOB, Offer(items, counted=number is not None))
+    return items
+
+
+def _picked(selection: Selection, offer: Offer | None, words: str) -> tuple[Item, ...]:
+    """The items that are meant; Refusal when the words do not say exactly which."""
+    if offer is None:
+        raise Refusal("says which, but nothing before it finds jobs", part=words)
+    if selection.number is not None:
+        chosen = offer.items[selection.first : selection.first + selection.number]
+        if len(chosen) < selection.number or selection.number < 1:
+            raise Refusal(f"there are only {len(offer.items)} to choose from", part=words)
+        return chosen
+    if not offer.counted:
+        raise Refusal("says no number; say “the best one”, or how many", part=words)
+    if selection.exactly not in {None, len(offer.items)}:
+        raise Refusal(f"there are {len(offer.items)}, not {selection.exactly}", part=words)
+    return offer.items
+
+
+def _jobs_meant(facts: Facts, draft: Draft) -> tuple[Item, ...]:
+    """The jobs that a clause acts on: some of those found before, or those of a new search."""
+    selection: Selection | None = facts.get("which")
+    quantity: Quantity | None = facts.get("count")
+    is_new = facts.subject is not None or any(
+        facts.get(name) is not None for name in ("location", "remote", "min_salary", "seniority")
+    )
+    if selection is not None and not is_new:
+        if quantity is not None:
+            raise Refusal("says twice how many", part=facts.said.get("count"))
+        return _picked(selection, draft.offered(_JOB), facts.said.get("which", facts.text))
+    number = _number_of_new(selection, quantity, facts)
+    if number > MOST_APPLICATIONS:
+        raise Refusal(f"at most {MOST_APPLICATIONS} at once", part=facts.said.get("count"))
+    return _offer_jobs(_searched(facts, draft, number), draft, number, facts)
+
+
+def _number_of_new(selection: Selection | None, quantity: Quantity | None, facts: Facts) -> int:
+    if selection is not None:
+        if selection.number is None or selection.first or quantity is not None:
+            raise Refusal("it is not clear which jobs are meant", part=facts.said.get("which"))
+        return selection.number
+    if quantity is None:
+        raise Refusal("says no number of jobs")
+    if not quantity.number:
+        raise Refusal("says no number of jobs", part=quantity.text)
+    return quantity.number
+
+
+def _tailor(facts: Facts, draft: Draft) -> None:
+    _tailored(_jobs_meant(facts, draft), draft)
+
+
+def _tailored(jobs: tuple[Item, ...], draft: Draft) -> tuple[Item, ...]:
+    """One tailored CV for each job, offered to later clauses."""
+    applications: list[Item] = []
+    for place, job in enumerate(jobs, start=1):
+        key = draft.step(
+            "cv_tailor",
+            key=f"cv_{place}",
+            name=f"Tailor the CV to {job.label}",
+            args={"job": _reference(job.refs["job"])},
+            after=job.after,
+        )
+        refs = {**job.refs, "resume": f"{key}.resume", "markdown": f"{key}.markdown"}
+        applications.append(Item(refs, (key,), job.label))
+    draft.offer(_APPLICATION, Offer(tuple(applications), counted=True))
+    return tuple(applications)
+
+
+def _apply(facts: Facts, draft: Draft) -> None:
+    if facts.get("which") is None and facts.subject is None and not set(facts.values) - {"with_cv"}:
+        ready = draft.offered(_APPLICATION)
+        if ready is None:
+            raise Refusal("does not say to what; say for example “apply to 2 backend jobs”")
+        _submit(ready.items, draft)
+        return
+    ready = draft.offered(_APPLICATION)
+    jobs = _jobs_meant(facts, draft)
+    tailored = {item.refs["job"]: item for item in ready.items} if ready else {}
+    new = tuple(job for job in jobs if job.refs["job"] not in tailored)
+    tailored.update({item.refs["job"]: item for item in _tailored(new, draft)} if new else {})
+    _submit(tuple(tailored[job.refs["job"]] for job in jobs), draft)
+
+
+def _submit(applications: tuple[Item, ...], draft: Draft) -> None:
+    for place, application in enumerate(applications, start=1):
+        draft.step(
+            "job_submit",
+            key=f"apply_{place}",
+            name=f"Apply to {application.label}",
+            args={role: _reference(application.refs[role]) for role in ("job", "resume", "markdown")},
+            after=application.after,
+        )
+
+
+def _reference(expression: str) -> dict[str, str]:
+    return {"$jmespath": expression}
+
+
+_SEARCH_VERBS: Final = (
+    "find", "search", "search for", "look for", "look up", "find me", "show", "list", "get", "browse", "discover",
+)  # fmt: skip
+_TAILOR_VERBS: Final = (
+    "tailor", "adapt", "customize", "customise", "adjust", "optimize", "optimise", "fit", "write", "prepare", "rewrite",
+)  # fmt: skip
+_APPLY_VERBS: Final = (
+    "apply", "apply to", "apply for", "submit an application to", "submit an application for", "submit applications to",
+    "submit applications for", "send an application to", "send an application for", "send applications to",
+    "send applications for", "submit application to", "send application to", "apply for work",
+)  # fmt: skip
+_CVS: Final = (
+    "cv", "cvs", "resume", "resumes", "résumé", "résumés", "curriculum vitae", "tailored cv", "tailored resume",
+)  # fmt: skip
+_WITH_CV: Final = Choice(
+    {
+        f"{lead} {kind} {noun}".replace("  ", " "): True
+        for lead in ("with", "using")
+        for kind in ("", "tailored", "adapted")
+        for noun in ("cv", "resume", "résumé", "cvs", "resumes")
+    }
+    | {
+        f"{lead} my {kind} {noun}".replace("  ", " "): True
+        for lead in ("with", "using")
+        for kind in ("", "tailored", "adapted")
+        for noun in ("cv", "resume", "résumé")
+    }
+)
+
+JOB_SEARCH: Final[tuple[Phrase, ...]] = (
+    Wording(
+        build=_search,
+        verbs=_SEARCH_VERBS,
+        nouns=_JOBS,
+        slots=_WHERE,
+        subject=_WHAT,
+        example="find 5 remote python jobs over 80k",
+    ),
+)
+CV_TAILOR: Final[tuple[Phrase, ...]] = (
+    Wording(
+        build=_tailor,
+        verbs=_TAILOR_VERBS,
+        nouns=_CVS,
+        slots={**_WHERE, "link": Choice({"to": True, "for": True}), "jobs": Choice(dict.fromkeys(_JOBS, True))},
+        subject=Subject(heads=_JOBS),
+        example="tailor my CV for 2 data jobs",
+    ),
+)
+JOB_SUBMIT: Final[tuple[Phrase, ...]] = (
+    Wording(
+        build=_apply,
+        verbs=_APPLY_VERBS,
+        nouns=_JOBS,
+        slots={**_WHERE, "with_cv": _WITH_CV},
+        subject=_WHAT,
+        example="apply to 2 backend jobs",
+    ),
+    Wording(
+        build=_apply,
+        verbs=_APPLY_VERBS,
+        slots={"which": Which(_JOBS), "with_cv": _WITH_CV},
+        example="find 3 data jobs and apply to the best one",
+    ),
+)
+
+
+# ── calendar ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def _schedule(facts: Facts, draft: Draft) -> None:
+    when: Occasions = facts.get("when")
+    title = facts.subject or ""
+    args: dict[str, Any] = {"title": title, "starts": [start.isoformat() for start in when.starts]}
+    if when.duration_minutes is not None:
+        args["duration_minutes"] = when.duration_minutes
+    if when.repeat is not None:
+        args["repeat"] = when.repeat
+    if when.repeat_until is not None:
+        args["repeat_until"] = when.repeat_until.isoformat()
+    if (place := facts.get("location")) is not None:
+        args["location"] = place
+    often = when.repeat.lower() if when.repeat else f"{len(when.starts)} times" if len(when.starts) > 1 else ""
+    draft.step("calendar_create", key=f"schedule_{title}", name=f"Schedule {title}{often and f' {often}'}", args=args)
+
+
+_ON_CALENDAR: Final = Choice(
+    {f"{word} {owner}calendar": True for word in ("on", "in", "to", "into") for owner in ("", "my ", "the ")}
+)
+_EVENT: Final = Choice(
+    {f"{article}{kind}": True for article in ("", "an ", "a ") for kind in (
+        "event for", "event called", "event named", "appointment for", "calendar event for", "calendar entry for",
+        "slot for", "time for", "time slot for", "entry for", "reminder for",
+    )}
+)  # fmt: skip
+_CALENDAR_SLOTS: Final[Mapping[str, Slot]] = {
+    "when": When(),
+    "count": Count(),
+    "event": _EVENT,
+    "calendar": _ON_CALENDAR,
+    "location": Said(("at {text}", "in {text}")),
+}
+_TITLE: Final = Subject(leads=("for", "of"), joins=frozenset({"with", "about", "for", "to", "of", "regarding"}))
+_NO_TITLE: Final = "does not say what to schedule"
+_NO_TIME: Final = "does not say when; say for example “on Friday at 7pm” or “3x this week”"
+
+CALENDAR_CREATE: Final[tuple[Phrase, ...]] = (
+    Wording(
+        build=_schedule,
+        verbs=("schedule", "plan", "book", "arrange", "set up", "block", "block out", "block off", "organize", "organise",
+               "create an event", "make an appointment", "create a calendar event", "reserve", "pencil in"),
+        slots=_CALENDAR_SLOTS,
+        subject=_TITLE,
+        needs={"subject": _NO_TITLE, "when": _NO_TIME},
+        example="schedule gym 3x this week",
+    ),
+    Wording(
+        build=_schedule,
+        verbs=("put", "add", "enter", "note", "mark"),
+        slots=_CALENDAR_SLOTS,
+        subject=_TITLE,
+        needs={
+            "calendar": "does not say where to; say “to my calendar”",
+            "subject": _NO_TITLE,
+            "when": _NO_TIME,
+        },
+        example="add “Dinner with Ann” to my calendar on Friday at 7pm for 2 hours",
+    ),
+)  # fmt: skip
+
+
+# ── groceries ──────────────────────────────────────────────────────────────────────────────────────
+
+_DIETS: Final[Mapping[str, Any]] = {
+    "vegetarian": "vegetarian", "veggie": "vegetarian", "meatless": "vegetarian", "meat-free": "vegetarian",
+    "vegan": "vegan", "plant-based": "vegan", "plant based": "vegan",
+    "pescatarian": "pescatarian", "pescetarian": "pescatarian",
+    "gluten-free": "gluten_free", "gluten free": "gluten_free", "no gluten": "gluten_free",
+    "without gluten": "gluten_free", "with no gluten": "gluten_free",
+    "any diet": "any", "no diet": "any", "vegetarians": "vegetarian", "vegans": "vegan",
+}  # fmt: skip
+
+
+def _groceries(facts: Facts, draft: Draft) -> None:
+    period: Period | None = facts.get("period")
+    args: dict[str, Any] = {}
+    for name in ("people", "diet", "meals_per_day"):
+        if (value := facts.get(name)) is not None:
+            args[name] = value
+    days = {found for found in (facts.get("days"), facts.get("weekly"), period and period.days) if found}
+    if len(days) > 1:
+        raise Refusal("says twice for how many days")
+    if days:
+        args["days"] = days.pop()
+    if period is not None and period.start is not None:
+        args["start"] = period.start.isoformat()
+    if (without := cast("tuple[str, ...] | None", facts.get("exclude"))) is not None:
+        args["exclude"] = list(without)
+    diet = f"{args['diet'].replace('_', '-')} " if args.get("diet", "any") != "any" else ""
+    people = f" for {args['people']}" if "people" in args else ""
+    draft.step("grocery_plan", key="plan_groceries", name=f"Plan {diet}groceries{people}", args=args)
+
+
+GROCERY_PLAN: Final[tuple[Phrase, ...]] = (
+    Wording(
+        build=_groceries,
+        verbs=("plan", "prepare", "make", "create", "write", "draw up", "put together", "do", "organize", "organise",
+               "work out", "generate", "schedule", "arrange", "sort out", "figure out"),
+        nouns=("groceries", "grocery", "grocery list", "grocery shopping", "grocery plan", "shopping list", "shopping",
+               "food shopping", "shop", "meals", "meal plan", "dinners", "lunches", "food", "grocery shop", "grocery run"),
+        slots={
+            "people": Said(
+                ("for {number} people", "for {number} persons", "for {number} person", "for {number} adults",
+                 "for {number} of us", "for {number}", "{number} people", "{number} persons", "for a family of {number}",
+                 "family of {number}", "for a household of {number}", "household of {number}", "feeding {number}",
+                 "for a group of {number}", "for a party of {number}", "for {number} eaters", "to feed {number}",
+                 "feeding {number} people")
+            ),
+            "alone": Choice({"for myself": 1, "just for me": 1, "for one person": 1}),
+            "days": Said(("{number} days of", "{number} days worth of", "{number} days' worth of", "{number} days")),
+            "dinners": Count(),
+            "weekly": Choice({"weekly": 7, "week's": 7, "daily": 1}),
+            "period": Span(),
+            "diet": Choice(_DIETS),
+            "exclude": Said(
+                ("without {list}", "no {list}", "with no {list}", "excluding {list}", "avoid {list}", "avoiding {list}",
+                 "except {list}", "but no {list}", "but without {list}", "leave out {list}", "leaving out {list}",
+                 "skip {list}", "allergic to {list}", "minus {list}", "and no {list}")
+            ),
+            "meals_per_day": Said(
+                ("{number} meals a day", "{number} meals per day", "{number} meal a day", "{number} meal per day",
+                 "with {number} meals a day", "with {number} meals per day")
+            ),
+        },
+        example="plan vegetarian groceries for 4 people for 5 days, no nuts",
+        bare=True,
+    ),
+)  # fmt: skip
