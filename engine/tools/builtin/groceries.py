@@ -1,0 +1,140 @@
+"""The connector `grocery_plan`: a menu for some days, and the shopping list that it needs."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from fractions import Fraction
+from typing import Annotated, Any, Final
+
+from pydantic import Field
+
+from engine.tools.builtin.quantities import total
+from engine.tools.builtin.recipes import Book, Diet, Meal, Recipe, recipe_book
+from engine.tools.context import ToolContext
+from engine.tools.declaration import tool
+from engine.tools.errors import ToolError
+
+MEALS: Final[Mapping[int, tuple[Meal, ...]]] = {
+    1: ("dinner",),
+    2: ("lunch", "dinner"),
+    3: ("breakfast", "lunch", "dinner"),
+}
+AISLES: Final = (
+    "fruit and vegetables",
+    "bakery",
+    "meat",
+    "fish",
+    "chilled",
+    "dry goods",
+    "tins and jars",
+    "oils and spices",
+    "frozen",
+)
+"""In the order in which one walks through the shop."""
+
+_NEAR: Final = 2
+"""So many meals back, a menu avoids the same cuisine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """One meal of the menu."""
+
+    day: int
+    date: str | None
+    meal: Meal
+    recipe: Recipe
+
+
+@tool(risk="L0")
+def grocery_plan(
+    ctx: ToolContext,  # noqa: ARG001 -- every connector takes it
+    *,
+    people: Annotated[int, Field(ge=1, le=50)] = 2,
+    days: Annotated[int, Field(ge=1, le=31)] = 7,
+    diet: Diet = "any",
+    meals_per_day: Annotated[int, Field(ge=1, le=3)] = 1,
+    exclude: Annotated[list[Annotated[str, Field(max_length=100)]], Field(max_length=50)] = [],  # noqa: B006 -- never changed
+    start: date | None = None,
+) -> dict[str, Any]:
+    """Plans meals from the recipe book, and adds up what to buy for them, by aisle.
+
+    One meal a day is dinner, two add lunch, three breakfast. `exclude` names ingredients, groups such as
+    nuts, dairy or seafood, or dishes. The same wishes give the same menu; another first day gives another.
+    """
+    book = recipe_book()
+    recipes = book.fitting(diet, exclude)
+    courses = _menu(recipes, days, MEALS[meals_per_day], start)
+    shopping = _shopping(book, courses, people)
+    return {
+        "people": people,
+        "menu": [
+            {
+                "day": each.day,
+                "date": each.date,
+                "meal": each.meal,
+                "recipe": each.recipe.name,
+                "minutes": each.recipe.minutes,
+            }
+            for each in courses
+        ],
+        "shopping": shopping,
+        "markdown": _markdown(courses, shopping, people),
+    }
+
+
+def _menu(recipes: Sequence[Recipe], days: int, meals: Sequence[Meal], start: date | None) -> list[Course]:
+    """A course for each meal: the least used recipe, of another cuisine than just before, in a shuffled order."""
+    by_meal = {meal: _shuffled([each for each in recipes if each.meal == meal], start) for meal in meals}
+    lacking = [meal for meal, choice in by_meal.items() if not choice]
+    if lacking:
+        raise ToolError(
+            f"no recipe for {' and '.join(lacking)} fits this diet without what is excluded", retryable=False
+        )
+    used: Counter[str] = Counter()
+    courses: list[Course] = []
+    for day in range(days):
+        for meal in meals:
+            recent = {each.recipe.cuisine for each in courses[-_NEAR:]}
+            recipe = min(by_meal[meal], key=lambda each: (used[each.name], each.cuisine in recent))
+            used[recipe.name] += 1
+            on = None if start is None else (start + timedelta(days=day)).isoformat()
+            courses.append(Course(day + 1, on, meal, recipe))
+    return courses
+
+
+def _shuffled(recipes: Sequence[Recipe], start: date | None) -> list[Recipe]:
+    """The recipes in an order that depends on the first day alone."""
+    seed = "" if start is None else start.isoformat()
+    return sorted(recipes, key=lambda each: hashlib.sha256(f"{seed}\n{each.name}".encode()).digest())
+
+
+def _shopping(book: Book, courses: Sequence[Course], people: int) -> list[dict[str, Any]]:
+    amounts: dict[str, list[tuple[Fraction, str]]] = {}
+    for course in courses:
+        for amount in course.recipe.ingredients:
+            needed = amount.for_people(people, course.recipe.servings)
+            amounts.setdefault(amount.name, []).append((needed, amount.unit))
+    aisles: dict[str, list[dict[str, Any]]] = {aisle: [] for aisle in AISLES}
+    for name in sorted(amounts):
+        aisle = aisles[book.ingredients[name].aisle]
+        aisle.extend({"name": name, "quantity": quantity, "unit": unit} for quantity, unit in total(amounts[name]))
+    return [{"aisle": aisle, "items": items} for aisle, items in aisles.items() if items]
+
+
+def _markdown(courses: Sequence[Course], shopping: Sequence[Mapping[str, Any]], people: int) -> str:
+    menu = [
+        f"- {each.date or f'Day {each.day}'}, {each.meal}: {each.recipe.name} ({each.recipe.minutes} minutes)"
+        for each in courses
+    ]
+    lists = [
+        f"## {aisle['aisle'].capitalize()}\n\n"
+        + "\n".join(f"- [ ] {item['name']}: {item['quantity']:g} {item['unit']}" for item in aisle["items"])
+        for aisle in shopping
+    ]
+    who = "1 person" if people == 1 else f"{people} people"
+    return "\n\n".join([f"# Menu for {who}", "\n".join(menu), "# Shopping list", *lists]) + "\n"

@@ -1,0 +1,83 @@
+"""Job postings: their form, the catalogue that is shipped, and a user's own."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Final, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from engine.tools.builtin.folders import read_own, shipped
+from engine.tools.errors import ToolError
+from engine.values import dotted
+
+Line = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$")]
+"""Text of one line: it goes into headers and file names."""
+Address = Annotated[
+    str,
+    Field(max_length=254, pattern=r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$"),
+]
+Seniority = Literal["junior", "mid", "senior", "lead"]
+
+Checked = TypeVar("Checked")
+
+
+class Salary(BaseModel):
+    """A year's pay, in the posting's own currency."""
+
+    min: int = Field(ge=0, le=10**9)
+    max: int = Field(ge=0, le=10**9)
+    currency: str = Field(pattern="^[A-Z]{3}$")
+
+
+class Posting(BaseModel):
+    """One job on offer. More may be said of it than is read here, as a search does with its score."""
+
+    model_config = ConfigDict(extra="allow")
+
+    id: Line
+    title: Line
+    company: Line
+    location: Line | None = None
+    remote: bool = False
+    category: Line | None = None
+    seniority: Seniority | None = None
+    salary: Salary | None = None
+    skills: list[Line] = Field(default=[], max_length=100)
+    description: str = Field(default="", max_length=20_000)
+    url: str | None = Field(default=None, max_length=2_000)
+    apply_to: Address | None = None
+    posted_at: str | None = Field(default=None, pattern=r"^\d{4}-\d{2}-\d{2}$")
+
+
+class AddressedPosting(Posting):
+    """A posting that says where applications go."""
+
+    apply_to: Address  # pyright: ignore[reportIncompatibleVariableOverride, reportGeneralTypeIssues] -- narrower on purpose: these are values, nobody sets the field
+
+
+OWN_FILE: Final = "jobs.json"
+_POSTINGS: Final = TypeAdapter(list[Posting])
+
+
+def postings_of(folder: Path) -> tuple[Posting, ...]:
+    """The postings in the user's own `jobs.json`, or those that are shipped, if there is none."""
+    own = read_own(folder / OWN_FILE)
+    return _shipped() if own is None else tuple(checked(_POSTINGS, own, OWN_FILE))
+
+
+def checked(adapter: TypeAdapter[Checked], content: bytes, name: str) -> Checked:
+    """What a user's JSON file holds; ToolError, not retryable, names the first places that are wrong."""
+    try:
+        return adapter.validate_json(content, strict=True)
+    except ValidationError as error:
+        faults = error.errors(include_url=False, include_input=False, include_context=False)
+        said = "; ".join(f"{dotted(fault['loc']) or 'the file'}: {fault['msg']}" for fault in faults[:3])
+        more = f" (and {len(faults) - 3} more)" if len(faults) > 3 else ""
+        raise ToolError(f"{name} does not have the form it should: {said}{more}", retryable=False) from error
+
+
+@cache
+def _shipped() -> tuple[Posting, ...]:
+    return tuple(_POSTINGS.validate_json(shipped("jobs.json"), strict=True))

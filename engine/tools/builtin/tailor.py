@@ -1,0 +1,32 @@
+"""The connector `cv_tailor`: fits the user's CV to a posting."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from engine.tools.builtin.folders import relative, user_folder
+from engine.tools.builtin.postings import Posting
+from engine.tools.builtin.resumes import OWN_FILE, Resume, as_json, as_markdown, own_resume, sample_resume
+from engine.tools.builtin.tailoring import tailor
+from engine.tools.context import ToolContext
+from engine.tools.declaration import tool
+
+
+@tool(risk="L1")
+def cv_tailor(ctx: ToolContext, job: Posting, resume: Resume | None = None) -> dict[str, Any]:
+    """Fits a CV (JSON Resume) to a job posting by choosing and ordering what it says; it adds nothing.
+
+    The CV is the one given, else your own resume.json, else that of a sample person, and `sample` says so.
+    """
+    folder = user_folder(ctx)
+    chosen = resume or own_resume(folder)
+    sample = chosen is None
+    tailored, match = tailor(chosen or sample_resume(), job)
+    if sample:
+        match.explanation.insert(
+            0,
+            "This is the CV of a sample person: put your own into the data folder "
+            f"at {relative(ctx, folder / OWN_FILE)}.",
+        )
+    return {"resume": as_json(tailored), "markdown": as_markdown(tailored), "match": asdict(match), "sample": sample}
