@@ -1,1 +1,23 @@
 """The read side: everything that answers a question and changes nothing."""
+
+from persistence.reads.columns import TEXTS
+from persistence.reads.cursors import BadCursor, Place
+from persistence.reads.reads import ApprovalFilter, Page, Reads, RunFilter, StepPlace
+from persistence.reads.rows import ApprovalRow, EventRow, RunRow, StepRow, ToolCallRow, UserRow
+
+__all__ = [
+    "TEXTS",
+    "ApprovalFilter",
+    "ApprovalRow",
+    "BadCursor",
+    "EventRow",
+    "Page",
+    "Place",
+    "Reads",
+    "RunFilter",
+    "RunRow",
+    "StepPlace",
+    "StepRow",
+    "ToolCallRow",
+    "UserRow",
+]

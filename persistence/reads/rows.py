@@ -1,7 +1,7 @@
 """What the reads give back: one value a row, as the database said it.
 
-States, kinds and reasons are the words of `persistence.states`, as text; JSON columns are JSON text, so that nobody
-pays for parsing what is not looked at.
+States, kinds and reasons are the words of `persistence.states`, as text. JSON is JSON text, so that nobody pays for
+parsing what is not looked at, and null where the reader did not ask for it (`columns.TEXTS`).
 """
 
 from __future__ import annotations
@@ -59,14 +59,13 @@ class StepRow(NamedTuple):
     risk: int
     state: str
     skip_reason: str | None
-    args: str
+    args: str | None
     resolved_args: str | None
     result: str | None
     error_code: str | None
     error_message: str | None
     depends_on: list[int]
     dependents: list[int]
-    execution: int
     attempt: int
     max_attempts: int | None
     due_at: datetime | None
@@ -74,7 +73,6 @@ class StepRow(NamedTuple):
     is_in_doubt: bool
     dead_lettered: bool
     created_at: datetime
-    resolved_at: datetime | None
     ready_at: datetime | None
     started_at: datetime | None
     finished_at: datetime | None
@@ -91,7 +89,7 @@ class ApprovalRow(NamedTuple):
     status: str
     risk: int
     reason: str
-    proposed_args: str
+    proposed_args: str | None
     digest: str
     edited_args: str | None
     created_at: datetime
@@ -111,7 +109,7 @@ class ToolCallRow(NamedTuple):
     attempt: int
     tool: str
     status: str
-    args: str
+    args: str | None
     result: str | None
     error_code: str | None
     error_message: str | None

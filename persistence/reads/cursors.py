@@ -1,0 +1,80 @@
+"""Cursors: the place of a row in its order, opaque, and good only where it came from."""
+
+from __future__ import annotations
+
+import struct
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from binascii import Error as NoBase64
+from datetime import UTC, datetime, timedelta
+from typing import Final, NamedTuple
+from uuid import UUID
+
+
+class BadCursor(ValueError):
+    """A text that is no cursor of the list it was given for."""
+
+
+class Place(NamedTuple):
+    """Where a row stands in a list that is ordered by time: its time, its id, and its position if it is a step."""
+
+    at: datetime
+    id: UUID
+    position: int = 0
+
+
+RUNS: Final = b"R"
+APPROVALS: Final = b"A"
+DEAD_LETTERS: Final = b"D"
+_EVENTS: Final = b"E"
+
+_PLACE: Final = struct.Struct(">cq16sI")
+_EVENT: Final = struct.Struct(">c16sI")
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+_MOST: Final = 2**31 - 1
+
+
+def write_place(of: bytes, place: Place) -> str:
+    """The cursor of a row in the list that `of` names."""
+    return _text(_PLACE.pack(of, (place.at - _EPOCH) // _MICROSECOND, place.id.bytes, place.position))
+
+
+def read_place(of: bytes, cursor: str) -> Place:
+    """The place that a cursor of that list names; BadCursor for any other text."""
+    packed = _packed(cursor, _PLACE)
+    kind, microseconds, id_, position = _PLACE.unpack(packed)
+    try:
+        at = _EPOCH + microseconds * _MICROSECOND
+    except OverflowError:
+        raise BadCursor from None
+    if kind != of or position > _MOST:
+        raise BadCursor
+    return Place(at, UUID(bytes=id_), position)
+
+
+def write_event(run: UUID, seq: int) -> str:
+    """The cursor of an event in its run's timeline."""
+    return _text(_EVENT.pack(_EVENTS, run.bytes, seq))
+
+
+def read_event(run: UUID, cursor: str) -> int:
+    """The seq that a cursor of this run's timeline names; BadCursor for any other text."""
+    kind, of, seq = _EVENT.unpack(_packed(cursor, _EVENT))
+    if kind != _EVENTS or of != run.bytes or not 0 < seq <= _MOST:
+        raise BadCursor
+    return seq
+
+
+def _text(packed: bytes) -> str:
+    return urlsafe_b64encode(packed).rstrip(b"=").decode()
+
+
+def _packed(cursor: str, shape: struct.Struct) -> bytes:
+    # One place has one cursor: what decodes to the same bytes but is written otherwise is none of ours.
+    try:
+        packed = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
+    except (NoBase64, ValueError):
+        raise BadCursor from None
+    if len(packed) != shape.size or _text(packed) != cursor:
+        raise BadCursor
+    return packed

@@ -1,0 +1,319 @@
+"""Everything that can be asked, each question one statement for any number of keys.
+
+All but the timeline's own feed ask in somebody's `Scope`: each statement carries the rule of what that reader sees
+(`Where.seen_by`), so that no way through related rows leads past it. What is not seen is as what is not there.
+`texts` names the JSON that is looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+from uuid import UUID
+
+from persistence.database import Database
+from persistence.reads import columns
+from persistence.reads.cursors import Place
+from persistence.reads.rows import ApprovalRow, EventRow, RunRow, StepRow, ToolCallRow, UserRow
+from persistence.reads.where import Where
+from persistence.scope import Reach, Scope
+from persistence.states import ApprovalStatus, RunState, StepState
+
+T = TypeVar("T")
+
+StepPlace = tuple[UUID, int]
+"""A step by its run and its position."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """Some rows of a list in its order; `has_more` says that others follow."""
+
+    rows: list[T]
+    has_more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RunFilter:
+    """Which runs; what is None does not matter."""
+
+    states: Collection[RunState] | None = None
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+    intent_contains: str | None = None
+
+    def apply(self, where: Where) -> None:
+        """Add what is asked for."""
+        if self.states is not None:
+            where.is_one_of("r.state", self.states)
+        if self.created_after is not None:
+            where.add("r.created_at > {}::timestamptz", self.created_after)
+        if self.created_before is not None:
+            where.add("r.created_at < {}::timestamptz", self.created_before)
+        if self.intent_contains:
+            where.add("strpos(lower(r.intent), lower({}::text)) > 0", self.intent_contains)
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalFilter:
+    """Which approvals; what is None does not matter."""
+
+    statuses: Collection[ApprovalStatus] | None = None
+    run: UUID | None = None
+
+    def apply(self, where: Where) -> None:
+        """Add what is asked for."""
+        if self.statuses is not None:
+            where.is_one_of("a.status", self.statuses)
+        if self.run is not None:
+            where.add("a.run_id = {}::uuid", self.run)
+
+
+class Reads:
+    """Answers from the database. Raises `Unavailable` when it is away."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    # ── by id ──
+
+    async def runs(self, scope: Scope, ids: Collection[UUID]) -> dict[UUID, RunRow]:
+        """Those of these runs that the reader sees, by id."""
+        where = Where()
+        where.add("r.id = ANY({}::uuid[])", list(ids))
+        where.seen_by(scope)
+        rows = await self._rows(RunRow, f"SELECT {columns.RUN} FROM {columns.RUNS} {where}", where)
+        return {row.id: row for row in rows}
+
+    async def steps(
+        self, scope: Scope, places: Collection[StepPlace], *, texts: frozenset[str] = columns.TEXTS
+    ) -> dict[StepPlace, StepRow]:
+        """Those of these steps that the reader sees, by place."""
+        where = Where()
+        named = _places(where, places)
+        where.seen_by(scope)
+        rows = await self._rows(
+            StepRow,
+            f"SELECT {columns.step(texts)} FROM {columns.STEPS} {named} {where}",
+            where,
+        )
+        return {(row.run_id, row.position): row for row in rows}
+
+    async def approvals(
+        self, scope: Scope, ids: Collection[UUID], *, texts: frozenset[str] = columns.TEXTS
+    ) -> dict[UUID, ApprovalRow]:
+        """Those of these approvals that the reader sees, by id."""
+        where = Where()
+        where.add("a.id = ANY({}::uuid[])", list(ids))
+        where.seen_by(scope)
+        return {row.id: row for row in await self._approvals(where, texts)}
+
+    async def users(self, scope: Scope, ids: Collection[UUID]) -> dict[UUID, UserRow]:
+        """Those of these people that the reader may know, by id.
+
+        Who does not see every run knows themselves, and whom the runs that they see show: those who submitted one of
+        them or decided an approval of one.
+        """
+        where = Where()
+        where.add("u.id = ANY({}::uuid[])", list(ids))
+        if scope.reach is not Reach.ALL:
+            seen = Where(where.values)
+            seen.seen_by(scope)
+            rule = str(seen)
+            where.add(
+                f"""(u.id = {{}}
+                OR EXISTS (SELECT FROM runs r {rule} AND r.submitted_by = u.id)
+                OR EXISTS (SELECT FROM {columns.APPROVALS} {rule} AND a.decided_by = u.id))""",
+                scope.user,
+            )
+        rows = await self._rows(UserRow, f"SELECT {columns.USER} FROM {columns.USERS} {where}", where)
+        return {row.id: row for row in rows}
+
+    # ── by what they belong to ──
+
+    async def steps_of_runs(
+        self,
+        scope: Scope,
+        runs: Collection[UUID],
+        *,
+        states: Collection[StepState] | None = None,
+        texts: frozenset[str] = columns.TEXTS,
+    ) -> list[StepRow]:
+        """The steps of these runs (in these states), each run's in plan order."""
+        where = Where()
+        where.add("s.run_id = ANY({}::uuid[])", list(runs))
+        if states is not None:
+            where.is_one_of("s.state", states)
+        where.seen_by(scope)
+        return await self._rows(
+            StepRow, f"SELECT {columns.step(texts)} FROM {columns.STEPS} {where} ORDER BY s.run_id, s.position", where
+        )
+
+    async def approvals_of_runs(
+        self,
+        scope: Scope,
+        runs: Collection[UUID],
+        *,
+        statuses: Collection[ApprovalStatus] | None = None,
+        texts: frozenset[str] = columns.TEXTS,
+    ) -> list[ApprovalRow]:
+        """The approvals of these runs (in these statuses), oldest first."""
+        where = Where()
+        where.add("a.run_id = ANY({}::uuid[])", list(runs))
+        if statuses is not None:
+            where.is_one_of("a.status", statuses)
+        where.seen_by(scope)
+        return await self._approvals(where, texts, order="ORDER BY a.created_at, a.position, a.id")
+
+    async def approvals_of_steps(
+        self, scope: Scope, places: Collection[StepPlace], *, texts: frozenset[str] = columns.TEXTS
+    ) -> list[ApprovalRow]:
+        """The approvals of these steps, oldest first."""
+        where = Where()
+        named = _places(where, places)
+        where.seen_by(scope)
+        return await self._rows(
+            ApprovalRow,
+            f"SELECT {columns.approval(texts)} FROM {columns.APPROVALS} {named} {columns.DECIDERS} {where} "
+            "ORDER BY a.created_at, a.id",
+            where,
+        )
+
+    async def tool_calls_of_steps(
+        self, scope: Scope, places: Collection[StepPlace], *, texts: frozenset[str] = columns.TEXTS
+    ) -> list[ToolCallRow]:
+        """The tool calls of these steps, each step's by attempt."""
+        where = Where()
+        named = _places(where, places)
+        where.seen_by(scope)
+        return await self._rows(
+            ToolCallRow,
+            f"SELECT {columns.tool_call(texts)} FROM {columns.TOOL_CALLS} {named} {where} ORDER BY c.attempt",
+            where,
+        )
+
+    # ── pages, newest first ──
+
+    async def page_of_runs(
+        self, scope: Scope, wanted: RunFilter, *, first: int, after: Place | None = None
+    ) -> Page[RunRow]:
+        """The newest `first` runs that are wanted, after that place."""
+        where = Where()
+        wanted.apply(where)
+        where.seen_by(scope)
+        if after is not None:
+            where.add("(r.created_at, r.id) < ({}::timestamptz, {}::uuid)", after.at, after.id)
+        order = f"ORDER BY r.created_at DESC, r.id DESC LIMIT {where.value(first + 1)}"
+        rows = await self._rows(RunRow, f"SELECT {columns.RUN} FROM {columns.RUNS} {where} {order}", where)
+        return _page(rows, first)
+
+    async def count_runs(self, scope: Scope, wanted: RunFilter) -> int:
+        """How many runs are wanted."""
+        where = Where()
+        wanted.apply(where)
+        where.seen_by(scope)
+        return await self._count(f"SELECT count(*) FROM runs r {where}", where)
+
+    async def page_of_approvals(
+        self,
+        scope: Scope,
+        wanted: ApprovalFilter,
+        *,
+        first: int,
+        after: Place | None = None,
+        texts: frozenset[str] = columns.TEXTS,
+    ) -> Page[ApprovalRow]:
+        """The newest `first` approvals that are wanted, after that place."""
+        where = Where()
+        wanted.apply(where)
+        where.seen_by(scope)
+        if after is not None:
+            where.add("(a.created_at, a.id) < ({}::timestamptz, {}::uuid)", after.at, after.id)
+        order = f"ORDER BY a.created_at DESC, a.id DESC LIMIT {where.value(first + 1)}"
+        return _page(await self._approvals(where, texts, order=order), first)
+
+    async def count_approvals(self, scope: Scope, wanted: ApprovalFilter) -> int:
+        """How many approvals are wanted."""
+        where = Where()
+        wanted.apply(where)
+        where.seen_by(scope)
+        return await self._count(f"SELECT count(*) FROM {columns.APPROVALS} {where}", where)
+
+    async def page_of_dead_letters(
+        self, scope: Scope, *, first: int, after: Place | None = None, texts: frozenset[str] = columns.TEXTS
+    ) -> Page[StepRow]:
+        """The `first` dead letters that died last, after that place; a cancelled run's wait for nobody."""
+        where = _dead_letters(scope)
+        if after is not None:
+            where.add(
+                "(s.finished_at, s.run_id, s.position) < ({}::timestamptz, {}::uuid, {}::int)",
+                after.at,
+                after.id,
+                after.position,
+            )
+        order = f"ORDER BY s.finished_at DESC, s.run_id DESC, s.position DESC LIMIT {where.value(first + 1)}"
+        rows = await self._rows(StepRow, f"SELECT {columns.step(texts)} FROM {columns.STEPS} {where} {order}", where)
+        return _page(rows, first)
+
+    async def count_dead_letters(self, scope: Scope) -> int:
+        """How many dead letters there are."""
+        where = _dead_letters(scope)
+        return await self._count(f"SELECT count(*) FROM {columns.STEPS} {where}", where)
+
+    # ── the timeline ──
+
+    async def page_of_events(self, scope: Scope, run: UUID, *, first: int, after: int = 0) -> Page[EventRow]:
+        """The first `first` events of a run's timeline after that seq."""
+        where = Where()
+        where.add("e.run_id = {}::uuid", run)
+        where.add("e.seq > {}::int", after)
+        where.seen_by(scope)
+        order = f"ORDER BY e.seq LIMIT {where.value(first + 1)}"
+        records = await self._database.fetch(
+            f"SELECT {columns.EVENT} FROM {columns.EVENTS} JOIN runs r ON r.id = e.run_id {where} {order}",
+            *where.values,
+        )
+        return _page([EventRow(*record) for record in records], first)
+
+    async def events_after(self, run: UUID, after: int, *, at_most: int) -> list[EventRow]:
+        """The events of a run after that seq, for its feed, which serves only those who see the run."""
+        records = await self._database.fetch(
+            f"SELECT {columns.EVENT} FROM {columns.EVENTS} WHERE e.run_id = $1 AND e.seq > $2 ORDER BY e.seq LIMIT $3",
+            run,
+            after,
+            at_most,
+        )
+        return [EventRow(*record) for record in records]
+
+    # ── how ──
+
+    async def _approvals(self, where: Where, texts: frozenset[str], *, order: str = "") -> list[ApprovalRow]:
+        statement = f"SELECT {columns.approval(texts)} FROM {columns.APPROVALS} {columns.DECIDERS} {where} {order}"
+        return await self._rows(ApprovalRow, statement, where)
+
+    async def _rows(self, row: Any, statement: str, where: Where) -> list[Any]:
+        make: Callable[[Iterable[Any]], Any] = row._make
+        return list(map(make, await self._database.fetch(statement, *where.values)))
+
+    async def _count(self, statement: str, where: Where) -> int:
+        return await self._database.fetchval(statement, *where.values)
+
+
+def _dead_letters(scope: Scope) -> Where:
+    where = Where()
+    where.add("s.dead_lettered")
+    where.add(f"r.state <> '{RunState.CANCELLED}'")
+    where.seen_by(scope)
+    return where
+
+
+def _places(where: Where, places: Collection[StepPlace]) -> str:
+    """The join with these places, of a table that has a run and a position."""
+    runs, positions = where.value([run for run, _ in places]), where.value([position for _, position in places])
+    return f"JOIN unnest({runs}::uuid[], {positions}::int[]) AS g (run_id, position) USING (run_id, position)"
+
+
+def _page(rows: Sequence[T], first: int) -> Page[T]:
+    return Page(list(rows[:first]), len(rows) > first)
