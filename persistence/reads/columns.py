@@ -70,4 +70,4 @@ def tool_call(texts: frozenset[str]) -> str:
 
 
 def _if(is_wanted: bool, column: str) -> str:  # noqa: FBT001 - reads as the condition that it is
-    return column if is_wanted else "null::jsonb"
+    return column if is_wanted else "null::json"

@@ -1,0 +1,245 @@
+from uuid import UUID
+
+import pytest
+
+from persistence.database import Database
+from persistence.ids import new_id
+from persistence.reads import ApprovalFilter, Place, Reads, RunFilter
+from persistence.scope import Reach, Scope
+from persistence.states import ApprovalStatus, Risk, Role, RunState, StepState
+from tests.schema.stories import Person, Stories, Told
+
+GATED = Told("pay", risk=Risk.L3, args={"amount": 5})
+
+
+@pytest.fixture
+def stories(database: Database) -> Stories:
+    return Stories(database)
+
+
+@pytest.fixture
+def reads(database: Database) -> Reads:
+    return Reads(database)
+
+
+def own(person: Person) -> Scope:
+    return Scope(person.id, Reach.OWN)
+
+
+def asked(person: Person) -> Scope:
+    return Scope(person.id, Reach.ASKED)
+
+
+def everything() -> Scope:
+    return Scope(new_id(), Reach.ALL)
+
+
+async def everything_of(reads: Reads, scope: Scope, run: UUID) -> list[int]:
+    """How much each way to a run's rows shows."""
+    approvals = [row.id for row in await reads.approvals_of_runs(everything(), [run])]
+    places = [(run, position) for position in range(3)]
+    return [
+        len(await reads.runs(scope, [run])),
+        len(await reads.steps(scope, places)),
+        len(await reads.approvals(scope, approvals)),
+        len(await reads.steps_of_runs(scope, [run])),
+        len(await reads.steps_of_runs(scope, [run], states=list(StepState))),
+        len(await reads.approvals_of_runs(scope, [run])),
+        len(await reads.approvals_of_runs(scope, [run], statuses=list(ApprovalStatus))),
+        len(await reads.approvals_of_steps(scope, places)),
+        len(await reads.tool_calls_of_steps(scope, places)),
+        len((await reads.page_of_runs(scope, RunFilter(), first=10)).rows),
+        await reads.count_runs(scope, RunFilter()),
+        len((await reads.page_of_approvals(scope, ApprovalFilter(run=run), first=10)).rows),
+        await reads.count_approvals(scope, ApprovalFilter()),
+        len((await reads.page_of_dead_letters(scope, first=10)).rows),
+        await reads.count_dead_letters(scope),
+        min(1, len((await reads.page_of_events(scope, run, first=100)).rows)),
+    ]
+
+
+async def test_every_way_to_a_run_shows_it_to_whom_it_is_shown_and_to_nobody_else(stories: Stories, reads: Reads):
+    owner, other = await stories.person("owner"), await stories.person("other", Role.APPROVER)
+    run = await stories.run(owner, [Told("safe"), GATED])
+    await stories.claim()
+    await stories.fail(run, 0)
+
+    shown = [1, 2, 1, 2, 2, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1]
+    assert await everything_of(reads, own(owner), run) == shown
+    assert await everything_of(reads, asked(other), run) == shown
+    assert await everything_of(reads, everything(), run) == shown
+    assert await everything_of(reads, own(other), run) == [0] * len(shown)
+
+
+async def test_a_run_that_never_asked_is_hidden_from_approvers(stories: Stories, reads: Reads):
+    owner, approver = await stories.person("owner"), await stories.person("approver", Role.APPROVER)
+    run = await stories.run(owner)
+
+    assert await everything_of(reads, asked(approver), run) == [0] * 16
+    assert set(await reads.runs(asked(owner), [run])) == {run}
+
+
+async def test_people_are_known_to_whom_a_run_shows_them(stories: Stories, reads: Reads):
+    owner, approver, stranger = [await stories.person(name) for name in ("owner", "approver", "stranger")]
+    run = await stories.run(owner, [GATED])
+    ids = [owner.id, approver.id, stranger.id]
+
+    assert set(await reads.users(own(owner), ids)) == {owner.id}
+    assert set(await reads.users(asked(approver), ids)) == {owner.id, approver.id}
+    assert set(await reads.users(own(stranger), ids)) == {stranger.id}
+    assert set(await reads.users(everything(), ids)) == set(ids)
+    await stories.decide(run, 0, approver, approve=True)
+    assert set(await reads.users(own(owner), ids)) == {owner.id, approver.id}
+
+
+async def test_pages_follow_each_other_without_gap_or_overlap(stories: Stories, reads: Reads):
+    owner = await stories.person("owner")
+    made = [await stories.run(owner) for _ in range(5)]
+
+    seen: list[UUID] = []
+    after = None
+    for has_more in (True, True, False):
+        page = await reads.page_of_runs(own(owner), RunFilter(), first=2, after=after)
+        assert page.has_more is has_more
+        seen += [row.id for row in page.rows]
+        after = Place(page.rows[-1].created_at, page.rows[-1].id)
+
+    assert seen == made[::-1]
+
+
+async def test_runs_are_found_by_state_time_and_words(stories: Stories, reads: Reads):
+    owner = await stories.person("owner")
+    gym = await stories.intent(owner, "Schedule GYM 100% of_it")
+    done = await stories.run(owner)
+    await stories.claim()
+    await stories.settle(done, 0)
+    gym_row = (await reads.runs(own(owner), [gym]))[gym]
+
+    async def found(wanted: RunFilter) -> list[UUID]:
+        page = await reads.page_of_runs(own(owner), wanted, first=10)
+        assert await reads.count_runs(own(owner), wanted) == len(page.rows)
+        return [row.id for row in page.rows]
+
+    assert await found(RunFilter(states=[RunState.QUEUED])) == [gym]
+    assert await found(RunFilter(states=[RunState.COMPLETED, RunState.QUEUED])) == [done, gym]
+    assert await found(RunFilter(states=[])) == []
+    assert await found(RunFilter(intent_contains="gym 100%")) == [gym]
+    assert await found(RunFilter(intent_contains="of%it")) == []
+    assert await found(RunFilter(created_after=gym_row.created_at)) == [done]
+    assert await found(RunFilter(created_before=gym_row.created_at)) == []
+
+
+async def test_approvals_are_found_by_status_and_run(stories: Stories, reads: Reads):
+    owner = await stories.person("owner")
+    first, second = await stories.run(owner, [GATED]), await stories.run(owner, [GATED])
+    decided = await stories.decide(first, 0, owner, approve=False, reason="no")
+    open_ = await stories.open_approval(second, 0)
+
+    async def found(wanted: ApprovalFilter) -> list[UUID]:
+        page = await reads.page_of_approvals(own(owner), wanted, first=10)
+        assert await reads.count_approvals(own(owner), wanted) == len(page.rows)
+        return [row.id for row in page.rows]
+
+    assert await found(ApprovalFilter()) == [open_, decided]
+    assert await found(ApprovalFilter(statuses=[ApprovalStatus.REQUIRED])) == [open_]
+    assert await found(ApprovalFilter(run=first)) == [decided]
+    row = (await reads.approvals(own(owner), [decided]))[decided]
+    assert (row.decider_name, row.decision_reason, row.submitted_by) == ("owner", "no", owner.id)
+
+
+async def test_open_approvals_are_found_by_their_own_index_among_any_number_of_decided_ones(
+    stories: Stories, database: Database
+):
+    owner = await stories.person("owner")
+    run = await stories.run(owner, [Told(f"pay {n}", risk=Risk.L3) for n in range(400)])
+    await database.execute("UPDATE approvals SET status = 'CANCELLED' WHERE run_id = $1 AND position > 2", run)
+    await database.execute("ANALYZE")
+    asked_for: list[str] = []
+
+    class Explaining(Database):
+        def __init__(self) -> None:
+            pass
+
+        async def fetch(self, statement: str, *values: object) -> list[object]:
+            asked_for.extend(row[0] for row in await database.fetch(f"EXPLAIN {statement}", *values))
+            return []
+
+    await Reads(Explaining()).page_of_approvals(
+        everything(), ApprovalFilter(statuses=[ApprovalStatus.REQUIRED]), first=20
+    )
+
+    plan = "\n".join(map(str, asked_for))
+    assert "approvals_one_open" in plan or "approvals_expiring" in plan, plan
+
+
+async def test_dead_letters_come_newest_first_and_not_from_cancelled_runs(stories: Stories, reads: Reads):
+    owner = await stories.person("owner")
+    runs = [await stories.run(owner, [Told("breaks"), Told("goes on")]) for _ in range(3)]
+    await stories.claim()
+    for run in runs:
+        await stories.fail(run, 0)
+    await stories.cancel(runs[1])
+
+    page = await reads.page_of_dead_letters(own(owner), first=1)
+    last = page.rows[0]
+    rest = await reads.page_of_dead_letters(
+        own(owner), first=5, after=Place(last.finished_at or last.created_at, last.run_id, last.position)
+    )
+
+    assert [row.run_id for row in page.rows] == [runs[2]]
+    assert page.has_more
+    assert [row.run_id for row in rest.rows] == [runs[0]]
+    assert await reads.count_dead_letters(own(owner)) == 2
+
+
+async def test_json_that_is_not_looked_at_is_not_read(stories: Stories, reads: Reads):
+    owner = await stories.person("owner")
+    run = await stories.run(owner, [Told("note", args={"text": "hello"}), GATED])
+    await stories.claim()
+    await stories.settle(run, 0, result={"ok": True})
+
+    full, gated = await reads.steps_of_runs(own(owner), [run])
+    bare, _ = await reads.steps_of_runs(own(owner), [run], texts=frozenset({"result"}))
+    (approval,) = await reads.approvals_of_runs(own(owner), [run], texts=frozenset())
+
+    assert (full.args, full.resolved_args, full.result) == ('{"text":"hello"}', '{"text":"hello"}', '{"ok":true}')
+    assert (bare.args, bare.resolved_args, bare.result) == (None, None, '{"ok":true}')
+    assert gated.resolved_args == '{"amount":5}'
+    assert approval.proposed_args is None
+
+
+async def test_a_step_that_waits_has_no_resolved_arguments(stories: Stories, reads: Reads):
+    owner = await stories.person("owner")
+    run = await stories.run(owner, [Told("first"), Told("second", after=("first",), args={"a": 1})])
+
+    rows = await reads.steps(own(owner), [(run, 1), (run, 7)])
+
+    assert set(rows) == {(run, 1)}
+    assert (rows[run, 1].args, rows[run, 1].resolved_args) == ('{"a":1}', None)
+
+
+async def test_a_step_says_whether_it_is_due_or_in_doubt(stories: Stories, reads: Reads):
+    owner = await stories.person("owner")
+    run = await stories.run(owner, [Told("later"), Told("doubt"), Told("now"), GATED])
+    await stories.claim(3)
+    await stories.settle(run, 0, StepState.READY, reason="FAILED", delay_seconds=600, error_code="X", error_message="x")
+    await stories.settle(run, 1, StepState.BLOCKED, error_code="IN_DOUBT", error_message="gone")
+    await stories.settle(run, 2, StepState.READY, reason="FAILED", error_code="X", error_message="x")
+
+    later, doubt, now, gated = await reads.steps_of_runs(own(owner), [run])
+
+    assert [later.is_due, doubt.is_due, now.is_due, gated.is_due] == [False, False, True, False]
+    assert [later.is_in_doubt, doubt.is_in_doubt, gated.is_in_doubt] == [False, True, False]
+
+
+async def test_events_come_in_order_after_a_seq(stories: Stories, reads: Reads):
+    owner = await stories.person("owner")
+    run = await stories.run(owner)
+
+    page = await reads.page_of_events(own(owner), run, first=2)
+    rest = await reads.events_after(run, 2, at_most=10)
+
+    assert [row.seq for row in page.rows] == [1, 2]
+    assert page.has_more
+    assert [row.seq for row in rest] == [3]
+    assert rest[0].memo == {}
