@@ -4,12 +4,13 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Generator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from persistence.embedded.account import Account, can_use
 from persistence.embedded.binaries import MAJOR_VERSION
 from persistence.embedded.errors import DataFolderInUse, FolderUnusable, OtherMajorVersion
+from persistence.embedded.locks import server_pid
 
 
 def is_initialised(cluster: Path) -> bool:
@@ -70,19 +71,14 @@ def forget_last_server(data_dir: Path, cluster: Path) -> None:
     PostgreSQL would then refuse to start. No server of ours can be alive here (we hold their lock), but one started by
     hand would not have asked for it: such a one has the folder as its working directory.
     """
-    pid_file = cluster / "postmaster.pid"
+    pid = server_pid(cluster)
     try:
-        pid = int(pid_file.read_text().partition("\n")[0])
-        if _serves(pid, cluster):
-            raise DataFolderInUse(data_dir, pid=pid, address=None)
-    except FileNotFoundError:
-        return
-    except ValueError:
-        pass  # it was killed while writing
+        is_alive = pid is not None and _serves(pid, cluster)
     except PermissionError:
-        return  # alive, and not for us to look at: PostgreSQL decides
-    with suppress(FileNotFoundError):
-        pid_file.unlink()
+        return  # not for us to look at: PostgreSQL decides
+    if is_alive:
+        raise DataFolderInUse(data_dir, pid=pid, address=None)
+    (cluster / "postmaster.pid").unlink(missing_ok=True)
 
 
 def _serves(pid: int, cluster: Path) -> bool:

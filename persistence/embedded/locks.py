@@ -48,21 +48,30 @@ class FolderLock:
 
 
 @contextmanager
-def hold_for_server(data_dir: Path, *, wait_seconds: float) -> Generator[int]:
+def hold_for_server(data_dir: Path, cluster: Path, *, wait_seconds: float) -> Generator[int]:
     """The locked descriptor to pass to the server, once the server before it has ended.
 
-    Raises `DataFolderInUse` when that takes longer. The lock outlives the block in those who inherited it.
+    Raises `DataFolderInUse` with that server's pid when it takes longer. The lock outlives the block in those who
+    inherited it.
     """
     descriptor = open_ours(data_dir / "postgres.lock", os.O_RDWR)
     try:
         deadline = time.monotonic() + wait_seconds
         while not _try_lock(descriptor):
             if time.monotonic() > deadline:
-                raise DataFolderInUse(data_dir, pid=None, address=None)
+                raise DataFolderInUse(data_dir, pid=server_pid(cluster), address=None)
             time.sleep(_LOOK_SECONDS)
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+def server_pid(cluster: Path) -> int | None:
+    """The process id that a server, alive or killed, has left in its pid file."""
+    try:
+        return int((cluster / "postmaster.pid").read_text().partition("\n")[0])
+    except (FileNotFoundError, ValueError):
+        return None
 
 
 def open_ours(path: Path, flags: int) -> int:

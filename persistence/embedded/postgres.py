@@ -126,7 +126,7 @@ class EmbeddedPostgres:
         log_start = os.fstat(log).st_size
         account = account_for(self._data_dir, self._cluster)
         programs = programs_for(account)
-        with hold_for_server(self._data_dir, wait_seconds=_LAST_SERVER_SECONDS) as server_lock:
+        with hold_for_server(self._data_dir, self._cluster, wait_seconds=_LAST_SERVER_SECONDS) as server_lock:
             if not is_initialised(self._cluster):
                 initialise(
                     self._cluster,

@@ -7,6 +7,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -28,6 +29,7 @@ from persistence.embedded import (
     StartFailed,
     account,
     binaries,
+    postgres,
 )
 from persistence.migrate import async_url
 
@@ -287,6 +289,7 @@ async def test_what_was_committed_survives_the_death_of_parent_and_server(folder
         await execute(server.dsn, "DROP TABLE survivors")
 
 
+@ON_LINUX
 def test_a_start_waits_for_the_server_of_a_killed_process(folder: Path) -> None:
     with served(folder) as parent:
         os.kill(parent.server_pid, signal.SIGSTOP)  # a shutdown that takes its time
@@ -303,10 +306,27 @@ def test_a_start_waits_for_the_server_of_a_killed_process(folder: Path) -> None:
             server.stop()
 
 
+def test_a_server_that_does_not_end_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(postgres, "_LAST_SERVER_SECONDS", 0.1)
+    with served(folder) as parent:
+        os.kill(parent.server_pid, signal.SIGSTOP)
+        parent.process.kill()
+        parent.process.wait(PATIENCE_SECONDS)
+        try:
+            with pytest.raises(DataFolderInUse) as refused:
+                EmbeddedPostgres(folder).start()
+        finally:
+            os.kill(parent.server_pid, signal.SIGCONT)
+            wait_for_the_end_of(parent.server_pid)
+
+    assert refused.value.pid == parent.server_pid
+
+
 def resume_when_locked_out(folder: Path, pid: int) -> None:
     lock = (folder / "lifeos.lock").stat()
     wanted = f":{lock.st_ino} "  # the new one holds the folder and is about to wait
-    while wanted not in Path("/proc/locks").read_text():
+    deadline = time.monotonic() + PATIENCE_SECONDS / 6
+    while wanted not in Path("/proc/locks").read_text() and time.monotonic() < deadline:
         os.sched_yield()
     os.kill(pid, signal.SIGCONT)
 
