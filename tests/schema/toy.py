@@ -287,5 +287,3 @@ class Subscription:
 
 def make_schema(**options: Any) -> Schema:
     return Schema(Query, Mutation, Subscription, types=[Item], unavailable=(DatabaseAway,), **options)
-
-
