@@ -27,7 +27,7 @@ _UNFIT_TEXT: Final = re.compile(r"[\x00\ud800-\udfff]")
 Path = tuple[str | int, ...]
 
 
-class UnfitValue(ValueError):  # noqa: N818 -- reads as what it is: `except UnfitValue as fault`
+class UnfitValue(ValueError):
     """A value that can't be kept as JSON; `path` leads to it from the value that was checked."""
 
     def __init__(self, path: Path, message: str) -> None:

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, TypeVar, cast
 
+from engine.phrases import Phrase, Template
 from engine.tools.arguments import Arguments
 from engine.tools.errors import ToolDeclarationError
 from engine.tools.signature import read_signature, where
 from engine.tools.tool import Tool
 from persistence.states import Risk
-
-if TYPE_CHECKING:
-    from engine.phrases import Phrase
 
 Function = TypeVar("Function", bound=Callable[..., object])
 
@@ -28,13 +26,14 @@ def tool(
     idempotent: bool | None = None,
     timeout: float | None = None,
     max_attempts: int | None = None,
-    phrases: Sequence[Phrase] = (),
+    phrases: Sequence[Phrase | str] = (),
 ) -> Callable[[Function], Function]:
     """Declare a function as a tool; the function itself stays as it is.
 
     `idempotent` is True by default below L3: a call that may have happened is made again under the same
-    execution key. `timeout` is in seconds; `max_attempts` 0 means without end. Raises ToolDeclarationError,
-    which names the function and says what to mend.
+    execution key. `timeout` is in seconds; `max_attempts` 0 means without end. `phrases` are ways to ask for
+    it, as templates ("send a postcard to {to}") or built. Raises ToolDeclarationError, which names the
+    function and says what to mend.
     """
     if callable(risk):
         raise ToolDeclarationError(f"tool {where(cast('Any', risk))}: write @tool() with its brackets")
@@ -54,7 +53,7 @@ def tool(
             max_attempts=max_attempts,
             args_schema=signature.args_schema,
             result_schema=signature.result_schema,
-            phrases=tuple(phrases),
+            phrases=_phrases(name, phrases, signature.args_schema),
             is_async=inspect.iscoroutinefunction(function),
             function=function,
             takes_context=signature.takes_context,
@@ -104,6 +103,25 @@ def _check_numbers(name: str, timeout: float | None, max_attempts: int | None) -
         raise ToolDeclarationError(
             f"tool {name}: max_attempts of {max_attempts} should be 1 or more, or 0 for without end"
         )
+
+
+def _phrases(name: str, phrases: Sequence[Phrase | str], schema: Mapping[str, Any]) -> tuple[Phrase, ...]:
+    if isinstance(phrases, str):
+        raise ToolDeclarationError(f"tool {name}: phrases should be a list of them: [{phrases!r}]")
+    return tuple(_phrase(name, phrase, schema) for phrase in phrases)
+
+
+def _phrase(name: str, phrase: Phrase | str, schema: Mapping[str, Any]) -> Phrase:
+    try:
+        read = Phrase.parse(phrase) if isinstance(phrase, str) else phrase
+    except ValueError as error:
+        raise ToolDeclarationError(f"tool {name}: {error}") from error
+    unknown = read.placeholders - set(schema.get("properties", ())) if isinstance(read, Template) else ()
+    if unknown:
+        raise ToolDeclarationError(
+            f"tool {name}: the phrase {phrase!r} names {', '.join(sorted(unknown))}, which it has no parameter for"
+        )
+    return read
 
 
 def _description(function: Callable[..., object]) -> str:

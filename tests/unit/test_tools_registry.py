@@ -20,6 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field
 
+from engine.phrases import Phrase
 from engine.tools import (
     ArgsUnfit,
     Registry,
@@ -202,6 +203,17 @@ def test_a_declaration_that_can_not_work_is_refused_with_its_mend(function, says
 def test_bad_options_are_refused(options, says):
     with pytest.raises(ToolDeclarationError, match=says):
         tool(**options)(declared_badly)
+
+
+def test_a_template_is_read_and_may_name_parameters_only():
+    @tool(phrases=["pay {amount} to {whom}"])
+    def pay(amount: int, whom: str) -> None: ...
+
+    (phrase,) = tool_of(pay).phrases
+    assert phrase == Phrase.parse("pay {amount} to {whom}")
+    for bad, says in [(["pay {sum}"], "names sum"), (["pay {"], "brace"), ("pay", "should be a list")]:
+        with pytest.raises(ToolDeclarationError, match=says):
+            tool(phrases=bad)(declared_badly)
 
 
 def test_a_decorator_without_brackets_is_refused():
@@ -505,6 +517,19 @@ def test_modules_load_from_the_working_folder(working_folder):
 
     assert "mine" in loaded
     assert set(load_registry().names) == set(loaded.names) - {"mine"}
+
+
+def test_the_built_in_tools_are_always_there_with_the_risks_that_are_promised():
+    risks = {each.name: each.risk.name for each in load_registry()}
+
+    promised = {
+        "job_search": "L0",
+        "cv_tailor": "L1",
+        "job_submit": "L3",
+        "calendar_create": "L0",
+        "grocery_plan": "L0",
+    }
+    assert risks.items() >= promised.items()
 
 
 @pytest.mark.parametrize(

@@ -66,6 +66,8 @@ def grocery_plan(
     One meal a day is dinner, two add lunch, three breakfast. `exclude` names ingredients, groups such as
     nuts, dairy or seafood, or dishes. The same wishes give the same menu; another first day gives another.
     """
+    if start is not None and (date.max - start).days < days - 1:
+        raise ToolError(f"{days} days from {start} are beyond what calendars know", retryable=False)
     book = recipe_book()
     recipes = book.fitting(diet, exclude)
     courses = _menu(recipes, days, MEALS[meals_per_day], start)

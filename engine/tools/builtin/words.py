@@ -16,7 +16,7 @@ _SPELLINGS: Final = (
     (re.compile(r"(?<!\w)\.net\b"), "dotnet"),
     (re.compile(r"\bml\b"), "machine learning"),
     (re.compile(r"\bpostgres\b"), "postgresql"),
-    (re.compile(r"\bjs\b"), "javascript"),
+    (re.compile(r"(?<![.\w])js\b"), "javascript"),
     (re.compile(r"\bk8s\b"), "kubernetes"),
     (re.compile(r"\bdevs?\b"), "developer"),
     (re.compile(r"\bsre\b"), "site reliability"),

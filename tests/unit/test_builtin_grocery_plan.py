@@ -1,0 +1,221 @@
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from datetime import date
+from fractions import Fraction
+from itertools import pairwise
+from typing import Any, get_args
+
+import pytest
+import structlog
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.tools import ArgsUnfit, Tool, ToolContext, ToolError, load_registry, plain
+from engine.tools.builtin import groceries
+from engine.tools.builtin.quantities import total
+from engine.tools.builtin.recipes import AVOIDED, Book, Diet, recipe_book
+from engine.values import fault_of
+
+TOOL = load_registry().get("grocery_plan")
+assert TOOL is not None
+PLAN: Tool = TOOL
+BOOK = recipe_book()
+RECIPES = {recipe.name: recipe for recipe in BOOK.recipes}
+
+SMALL_BOOK = {
+    "ingredients": {
+        "rice": {"aisle": "dry goods", "contains": []},
+        "milk": {"aisle": "chilled", "contains": ["dairy"]},
+        "garlic": {"aisle": "fruit and vegetables", "contains": []},
+        "salt": {"aisle": "dry goods", "contains": []},
+    },
+    "recipes": [
+        {
+            "name": "Rice",
+            "meal": "dinner",
+            "cuisine": "a",
+            "servings": 4,
+            "minutes": 10,
+            "ingredients": [
+                {"name": "rice", "quantity": 0.8, "unit": "kg"},
+                {"name": "garlic", "quantity": 3, "unit": "clove"},
+                {"name": "salt", "quantity": 1, "unit": "tsp"},
+            ],
+        },
+        {
+            "name": "Rice pudding",
+            "meal": "dinner",
+            "cuisine": "b",
+            "servings": 2,
+            "minutes": 20,
+            "ingredients": [
+                {"name": "rice", "quantity": 150, "unit": "g"},
+                {"name": "milk", "quantity": 0.5, "unit": "l"},
+                {"name": "salt", "quantity": 0.5, "unit": "tsp"},
+            ],
+        },
+    ],
+}
+
+
+@pytest.fixture
+def run(tmp_path) -> Callable[..., Any]:
+    async def call(**args: Any) -> Any:
+        ctx = ToolContext("key", "run_1", "step_1", 1, "user_1", structlog.get_logger(), tmp_path)
+        return await PLAN.call(ctx, PLAN.fit(args))
+
+    return call
+
+
+def test_the_recipe_book_is_large_and_every_diet_has_every_meal():
+    assert len(BOOK.recipes) >= 40
+    assert len(RECIPES) == len(BOOK.recipes)
+    assert {ingredient.aisle for ingredient in BOOK.ingredients.values()} <= set(groceries.AISLES)
+    for diet in get_args(Diet):
+        meals = Counter(recipe.meal for recipe in BOOK.fitting(diet, []))
+        assert min(meals[meal] for meal in ("breakfast", "lunch", "dinner")) >= 4
+
+
+async def test_a_small_menu_adds_up_by_hand(run, monkeypatch):
+    monkeypatch.setattr(groceries, "recipe_book", lambda: Book.model_validate(SMALL_BOOK))
+
+    result = await run(people=3, days=2)
+
+    # For three people: 3/4 of 800 g and 3/2 of 150 g of rice, 9/4 cloves, 3/2 of 500 ml, 3/4 and 3/4 spoons.
+    assert {course["recipe"] for course in result["menu"]} == {"Rice", "Rice pudding"}
+    assert result["shopping"] == [
+        {"aisle": "fruit and vegetables", "items": [{"name": "garlic", "quantity": 3, "unit": "clove"}]},
+        {"aisle": "chilled", "items": [{"name": "milk", "quantity": 750, "unit": "ml"}]},
+        {
+            "aisle": "dry goods",
+            "items": [
+                {"name": "rice", "quantity": 825, "unit": "g"},
+                {"name": "salt", "quantity": 2, "unit": "tsp"},
+            ],
+        },
+    ]
+    assert "# Menu for 3 people" in result["markdown"]
+    assert "- [ ] rice: 825 g\n" in result["markdown"]
+
+
+@pytest.mark.parametrize(
+    ("amounts", "bought"),
+    [
+        ([("1", "kg"), ("250", "g")], [(1.25, "kg")]),
+        ([("0.1", "g")], [(1, "g")]),
+        ([("999", "ml"), ("1", "ml")], [(1.0, "l")]),
+        ([("1", "tbsp"), ("2", "tsp")], [(2, "tbsp")]),
+        ([("2", "tsp")], [(2, "tsp")]),
+        ([("2", "tbsp"), ("100", "ml")], [(130, "ml")]),
+        ([("1", "piece"), ("2", "clove")], [(2, "clove"), (1, "piece")]),
+        ([("1", "piece"), ("100", "g")], [(100, "g"), (1, "piece")]),
+    ],
+)
+def test_amounts_add_up_by_unit(amounts, bought):
+    assert total([(Fraction(number), unit) for number, unit in amounts]) == bought
+
+
+@given(st.lists(st.sampled_from(["0.1", "0.2", "0.7", "33", "1e3"]), min_size=1, max_size=30))
+def test_sums_are_exact_before_they_are_rounded_up(numbers):
+    expected = sum(map(Fraction, numbers))
+
+    ((bought, unit),) = total([(Fraction(number), "g") for number in numbers])
+
+    grams = Fraction(str(bought)) * (1000 if unit == "kg" else 1)
+    assert 0 <= grams - expected < 1
+
+
+@pytest.mark.parametrize("diet", [diet for diet in get_args(Diet) if diet != "any"])
+async def test_a_diet_holds_for_every_ingredient(run, diet):
+    result = await run(diet=diet, days=14, meals_per_day=3)
+
+    for course in result["menu"]:
+        for amount in RECIPES[course["recipe"]].ingredients:
+            assert not BOOK.ingredients[amount.name].contains & AVOIDED[diet]
+
+
+@pytest.mark.parametrize(
+    ("unwanted", "gone", "kept"),
+    [
+        ("mushrooms", "Mushroom risotto", "Red lentil dal"),
+        ("Nuts", "Sweet potato and peanut stew", "Red lentil dal"),
+        ("seafood", "Thai red prawn curry", "Chicken fried rice"),
+        ("milk", "Fish pie", "Red lentil dal"),
+        ("eggs", "Chicken fried rice", "Stir-fried tofu with broccoli"),
+        ("moussaka", "Moussaka", "Greek salad with chickpeas"),
+        ("indian", "Red lentil dal", "Fish pie"),
+        ("coriander", "Fish tacos", "Moussaka"),
+    ],
+)
+def test_what_is_excluded_is_in_no_recipe(unwanted, gone, kept):
+    names = {recipe.name for recipe in BOOK.fitting("any", [unwanted])}
+
+    assert gone not in names
+    assert kept in names
+
+
+async def test_a_menu_varies_and_is_the_same_for_the_same_wishes(run):
+    result = await run(days=14, start="2026-03-02")
+
+    recipes = [course["recipe"] for course in result["menu"]]
+    assert len(set(recipes)) == 14
+    cuisines = [RECIPES[name].cuisine for name in recipes]
+    assert all(a != b for a, b in pairwise(cuisines[:7]))
+    assert await run(days=14, start="2026-03-02") == result
+    assert [course["recipe"] for course in (await run(days=14, start="2026-03-09"))["menu"]] != recipes
+
+
+async def test_the_menu_names_days_dates_and_meals(run):
+    result = await run(days=2, meals_per_day=2, start="2026-02-28")
+
+    assert [(course["day"], course["date"], course["meal"]) for course in result["menu"]] == [
+        (1, "2026-02-28", "lunch"),
+        (1, "2026-02-28", "dinner"),
+        (2, "2026-03-01", "lunch"),
+        (2, "2026-03-01", "dinner"),
+    ]
+    assert (await run(days=1))["menu"][0]["date"] is None
+
+
+async def test_a_month_repeats_no_recipe_before_all_were_cooked(run):
+    result = await run(days=31, diet="vegan")
+
+    counts = Counter(course["recipe"] for course in result["menu"])
+    assert max(counts.values()) - min(counts.values()) <= 1
+    assert fault_of(plain(result)) is None
+
+
+async def test_wishes_that_leave_nothing_are_a_clear_error(run):
+    with pytest.raises(ToolError, match="no recipe for dinner fits") as failed:
+        await run(diet="vegan", exclude=["rice", "onion", "garlic", "olive oil"])
+
+    assert failed.value.retryable is False
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        {"people": 0},
+        {"people": 51},
+        {"days": 0},
+        {"days": 32},
+        {"meals_per_day": 4},
+        {"diet": "paleo"},
+        {"exclude": "nuts"},
+        {"exclude": ["x" * 101]},
+        {"start": "Monday"},
+    ],
+)
+def test_arguments_are_bounded(args):
+    with pytest.raises(ArgsUnfit):
+        PLAN.fit(args)
+
+
+async def test_a_plan_beyond_the_end_of_time_is_a_clear_error(run):
+    assert (await run(days=1, start=str(date.max)))["menu"][0]["date"] == "9999-12-31"
+    with pytest.raises(ToolError, match="beyond what calendars know") as failed:
+        await run(days=2, start=str(date.max))
+
+    assert failed.value.retryable is False
