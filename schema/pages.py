@@ -49,7 +49,7 @@ pre { padding: .75rem 1rem; border: 1px solid #8888; border-radius: .5rem; overf
 """
 
 _MESSAGE_POLICY: Final = (
-    f"default-src 'none'; style-src 'sha256-{b64encode(sha256(_STYLE.encode()).digest()).decode()}'; "
+    f"default-src 'none'; style-src 'sha256-{b64encode(sha256(_STYLE.encode()).digest()).decode()}'; img-src data:; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 

@@ -1,4 +1,4 @@
-import { getOperationAST } from 'graphql';
+import { Kind, parse } from 'graphql';
 import { createClient } from 'graphql-ws';
 
 // Where the page came from is where the API is, below whatever prefix a proxy has put it.
@@ -16,9 +16,21 @@ const FORBIDDEN = 4403;
  * The sign-in cookie goes with both by itself. A token in the headers editor
  * (`{"Authorization": "Bearer …"}`) goes with both too, so that one can try what another user sees.
  */
-export function fetcher(operation, { headers = {}, documentAST } = {}) {
-  const node = documentAST && getOperationAST(documentAST, operation.operationName);
-  return node?.operation === 'subscription' ? subscription(operation, headers) : post(operation, headers);
+export function fetcher({ query, variables, operationName }, { headers = {} } = {}) {
+  // What GraphiQL knows of the document lags behind fast typing: a name that is no longer there is none.
+  const operations = operationsIn(query);
+  const chosen = operations.find(({ name }) => name?.value === operationName);
+  const operation = { query, variables, operationName: chosen && operationName };
+  const kind = (chosen ?? operations[0])?.operation;
+  return kind === 'subscription' ? subscription(operation, headers) : post(operation, headers);
+}
+
+function operationsIn(query) {
+  try {
+    return parse(query).definitions.filter(({ kind }) => kind === Kind.OPERATION_DEFINITION);
+  } catch {
+    return []; // The server says what is wrong with it.
+  }
 }
 
 async function post(operation, headers) {
@@ -31,10 +43,9 @@ async function post(operation, headers) {
     },
     body: JSON.stringify(operation),
   });
-  if (!response.headers.get('content-type')?.includes('json')) {
-    throw new Error(`HTTP ${response.status}: ${(await response.text()).slice(0, 500)}`);
-  }
-  return response.json();
+  if (response.headers.get('content-type')?.includes('json')) return response.json();
+  const text = (await response.text()).slice(0, 500);
+  return { errors: [{ message: `HTTP ${response.status}: ${text}` }] };
 }
 
 /**
@@ -74,10 +85,11 @@ function withEarlier(result, received) {
 
 function explained(reason) {
   if (!(reason instanceof CloseEvent)) return reason;
-  if (reason.code === FORBIDDEN) {
-    return new Error('Not signed in (any more): open the address that “lifeos serve” printed.');
-  }
-  return new Error(`The server closed the socket: ${reason.code} ${reason.reason}`.trim());
+  const message =
+    reason.code === FORBIDDEN
+      ? 'Not signed in (any more): open the address that “lifeos serve” printed.'
+      : `The server closed the socket: ${reason.code} ${reason.reason}`.trim();
+  return { message };
 }
 
 function lowerCased(headers) {

@@ -17,6 +17,7 @@ createRoot(document.getElementById('console')).render(
     defaultEditorToolsVisibility="variables"
     inputValueDeprecation
     schemaDescription
+    shouldPersistHeaders={false}
   >
     <GraphiQL.Logo>
       <span className="console-logo">Life OS</span>

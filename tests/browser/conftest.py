@@ -1,0 +1,126 @@
+import asyncio
+import os
+import shutil
+import socket
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from playwright.async_api import BrowserContext, ConsoleMessage, Page, Request, Route, WebSocket
+
+ROOT = Path(__file__).parents[2]
+STATIC = ROOT / "console" / "static"
+TOKEN = "a-token-for-the-browser"
+INSTALL = "pip install playwright && apt-get install chromium (or: playwright install chromium)"
+
+# No sandbox, as tests also run as root in containers; nothing that talks to anybody by itself.
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+]
+
+
+@dataclass(frozen=True)
+class Site:
+    """A running server with the console."""
+
+    origin: str
+    token: str
+
+    @property
+    def page(self) -> str:
+        return f"{self.origin}/graphql"
+
+    @property
+    def sign_in(self) -> str:
+        return f"{self.page}?token={self.token}"
+
+
+@dataclass
+class Seen:
+    """What the browser did behind the page's face."""
+
+    addresses: list[str] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+
+    def foreign(self, site: Site) -> list[str]:
+        own = (f"{site.origin}/", f"{site.origin.replace('http', 'ws', 1)}/", "data:")
+        return [address for address in self.addresses if not address.startswith(own)]
+
+
+@pytest.fixture
+async def site() -> AsyncIterator[Site]:
+    """A server on a free port; its socket listens before it starts, so that nobody has to wait for it."""
+    if not (STATIC / "index.html").is_file():
+        pytest.skip("the console is not built: pip install -v -e .")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        fd = listener.fileno()
+        server = await asyncio.create_subprocess_exec(
+            *[sys.executable, "-m", "uvicorn", "--log-level", "warning", "--fd", str(fd)],
+            *["--app-dir", str(Path(__file__).parent), "tiny_server:app"],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": str(ROOT), "CONSOLE_TOKEN": TOKEN, "CONSOLE_STATIC": str(STATIC)},
+            pass_fds=[fd],
+        )
+        try:
+            yield Site(f"http://127.0.0.1:{listener.getsockname()[1]}", TOKEN)
+        finally:
+            server.terminate()
+            await server.wait()
+
+
+@pytest.fixture
+async def context() -> AsyncIterator["BrowserContext"]:
+    """A fresh profile in headless Chromium, which reaches no host but this one."""
+    api = pytest.importorskip("playwright.async_api", reason=f"no Playwright: {INSTALL}")
+    async with api.async_playwright() as playwright:
+        names = ["chromium", "chromium-browser", "google-chrome", playwright.chromium.executable_path]
+        executable = next(filter(None, map(shutil.which, names)), None)
+        if executable is None:
+            pytest.skip(f"no Chromium: {INSTALL}")
+        browser = await playwright.chromium.launch(executable_path=executable, args=FLAGS)
+        context = await browser.new_context(viewport={"width": 1600, "height": 1200})
+        yield context
+        await browser.close()
+
+
+@pytest.fixture
+def seen() -> Seen:
+    return Seen()
+
+
+@pytest.fixture
+async def page(site: Site, context: "BrowserContext", seen: Seen) -> "Page":
+    """A tab that notes every address asked for and every error, and gets nothing from other hosts."""
+
+    def note_console(message: "ConsoleMessage") -> None:
+        if message.type in {"error", "warning"}:
+            seen.faults.append(message.text)
+
+    def note_request(request: "Request") -> None:
+        seen.addresses.append(request.url)
+
+    def note_socket(websocket: "WebSocket") -> None:
+        seen.addresses.append(websocket.url)
+
+    async def refuse(route: "Route") -> None:
+        await route.abort()
+
+    await context.route(lambda url: not url.startswith(f"{site.origin}/"), refuse)
+    page = await context.new_page()
+    page.on("console", note_console)
+    page.on("pageerror", lambda error: seen.faults.append(str(error)))
+    page.on("request", note_request)
+    page.on("websocket", note_socket)
+    return page
