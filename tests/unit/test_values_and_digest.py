@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import doctest
 import hashlib
+import importlib
 import json
 from typing import Any
 
@@ -102,6 +104,16 @@ def test_a_value_that_is_too_large_is_refused_with_its_size():
     assert check_json("é" * 10, max_bytes=22, what="the result") == '"éééééééééé"'.encode()
     with pytest.raises(UnfitValue, match="the result take 22 bytes as JSON, more than the 21 allowed"):
         check_json("é" * 10, max_bytes=21, what="the result")
+
+
+@pytest.mark.parametrize(
+    "module", ["engine.values", "engine.digest", "engine.tools.builtin.words", "engine.tools.builtin.quantities"]
+)
+def test_the_examples_in_the_documentation_hold(module):
+    result = doctest.testmod(importlib.import_module(module))
+
+    assert result.attempted
+    assert not result.failed
 
 
 # The two examples of RFC 8785, sections 3.2.2 and 3.2.3.
