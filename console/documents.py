@@ -1,0 +1,100 @@
+"""The GraphQL operations of the terminal client; each names its root field as the client's verb does."""
+
+from typing import Final
+
+_RUN: Final = """
+fragment RunLine on Run {
+  id intent state riskLevel outcome createdAt startedAt finishedAt
+  submittedBy { id name } error { code message }
+  progress { total pending ready running blocked succeeded failed skipped cancelled }
+}
+"""
+
+_STEP: Final = """
+fragment StepLine on Step {
+  id key name tool riskLevel state skipReason waitingFor attempt maxAttempts nextAttemptAt deadLettered
+  error { code message } dependsOn { key } approvals { id kind status }
+}
+"""
+
+_APPROVAL: Final = """
+fragment ApprovalWhole on Approval {
+  id kind status riskLevel reason proposedArgs argsDigest createdAt expiresAt
+  decidedBy { id name } decidedAt decisionReason editedArgs
+  run { id intent } step { id key name tool }
+}
+"""
+
+_FAULTS: Final = "errors { code message path }"
+
+SUBMIT: Final = (
+    "mutation Submit($input: SubmitWorkflowInput!) "
+    f"{{ submitWorkflow(input: $input) {{ run {{ ...RunLine }} {_FAULTS} }} }} {_RUN}"
+)
+DECIDE: Final = (
+    "mutation Decide($input: DecideApprovalInput!) "
+    f"{{ decideApproval(input: $input) {{ approval {{ ...ApprovalWhole }} {_FAULTS} }} }} {_APPROVAL}"
+)
+RESOLVE: Final = (
+    "mutation Resolve($input: ResolveInDoubtInput!) "
+    f"{{ resolveInDoubt(input: $input) {{ approval {{ ...ApprovalWhole }} {_FAULTS} }} }} {_APPROVAL}"
+)
+CANCEL: Final = (
+    "mutation Cancel($input: CancelRunInput!) "
+    f"{{ cancelRun(input: $input) {{ run {{ ...RunLine }} {_FAULTS} }} }} {_RUN}"
+)
+RETRY: Final = (
+    "mutation Retry($input: RetryStepInput!) "
+    f"{{ retryStep(input: $input) {{ step {{ ...StepLine }} {_FAULTS} }} }} {_STEP}"
+)
+CREATE_USER: Final = (
+    "mutation CreateUser($input: CreateUserInput!) "
+    f"{{ createUser(input: $input) {{ user {{ id name roles }} token {_FAULTS} }} }}"
+)
+REVOKE_TOKENS: Final = (
+    "mutation RevokeTokens($input: RevokeTokensInput!) "
+    f"{{ revokeTokens(input: $input) {{ user {{ id name roles }} {_FAULTS} }} }}"
+)
+
+RUN: Final = f"""
+query Run($id: ID!) {{ run(id: $id) {{ ...RunLine steps {{ ...StepLine }} }} }} {_RUN} {_STEP}
+"""
+RUN_WHOLE: Final = f"""
+query RunWhole($id: ID!) {{ run(id: $id) {{ ...RunLine diagram steps {{ ...StepLine resolvedArgs result }} }} }}
+{_RUN} {_STEP}
+"""
+RUNS: Final = f"""
+query Runs($filter: RunFilter, $first: Int!, $after: String) {{
+  runs(filter: $filter, first: $first, after: $after) {{
+    nodes {{ ...RunLine }} pageInfo {{ hasNextPage endCursor }}
+  }}
+}} {_RUN}
+"""
+APPROVAL: Final = f"""
+query Approval($id: ID!) {{ approval(id: $id) {{ ...ApprovalWhole }} }} {_APPROVAL}
+"""
+APPROVALS: Final = f"""
+query Approvals($filter: ApprovalFilter, $first: Int!, $after: String) {{
+  approvals(filter: $filter, first: $first, after: $after) {{
+    nodes {{ ...ApprovalWhole }} pageInfo {{ hasNextPage endCursor }}
+  }}
+}} {_APPROVAL}
+"""
+TOOLS: Final = """
+query Tools { tools { name description riskLevel idempotent argsSchema } }
+"""
+PREVIEW: Final = f"""
+query Preview($intent: String, $plan: PlanInput) {{
+  previewPlan(intent: $intent, plan: $plan) {{
+    riskLevel diagram steps {{ key name tool riskLevel requiresApproval args dependsOn }} {_FAULTS}
+  }}
+}}
+"""
+
+TIMELINE: Final = """
+subscription Timeline($runId: ID!, $after: String) {
+  timeline(runId: $runId, after: $after) {
+    cursor seq type message metadata createdAt runId stepId approvalId
+  }
+}
+"""
