@@ -1,0 +1,56 @@
+"""What a run of the built-in tools has made, in words and paths."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, cast
+
+from console.models import Run, Step
+from console.plain import one_line, visible
+
+
+def made_lines(run: Run, *, url: str, data_dir: Path | None) -> list[str]:
+    """A paragraph for each step that made something, in plan order; the run must have been read whole."""
+    lines: list[str] = []
+    for step in run.steps:
+        result = _object(step.result)
+        if step.state == "SUCCEEDED" and result:
+            lines += [visible(line) for line in _of_step(step, result, url=url, data_dir=data_dir)]
+    return lines
+
+
+def _of_step(step: Step, result: dict[str, Any], *, url: str, data_dir: Path | None) -> Iterator[str]:
+    # Results are read leniently: other tools may be called the same, and this is only said, not acted on.
+    match step.tool:
+        case "job_search":
+            jobs = [_object(job) for job in _list(result.get("jobs"))]
+            yield f"Found {result.get('found', len(jobs))} jobs, and chose {'; '.join(map(_title, jobs))}"
+        case "job_submit":
+            yield f"Applied for {_title(_object(result.get('job')))}: {_path(result.get('package'), data_dir)}"
+        case "calendar_create":
+            events = [_object(event) for event in _list(result.get("events"))]
+            yield f"Put {len(events)} events into {_path(result.get('calendar'), data_dir)}"
+            for event in events:
+                yield f"  {event.get('title')}: {event.get('start')} to {event.get('end')}"
+            yield f"  Calendar programs subscribe to {url}{result.get('feed', '')}"
+        case "grocery_plan":
+            yield f"Planned {len(_list(result.get('menu')))} meals"
+            for line in str(result.get("markdown", "")).splitlines():
+                yield f"  {line}"
+        case _:
+            pass
+
+
+def _path(value: object, data_dir: Path | None) -> str:
+    return f"{value} in the data folder" if data_dir is None else str(data_dir / str(value))
+
+
+def _title(job: dict[str, Any]) -> str:
+    return one_line(f"{job.get('title')} at {job.get('company')}")
+
+
+def _object(value: object) -> dict[str, Any]:
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+
+
+def _list(value: object) -> list[Any]:
+    return cast("list[Any]", value) if isinstance(value, list) else []

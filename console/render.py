@@ -1,0 +1,177 @@
+"""Runs, steps, events and approvals as lines and tables."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+from rich.text import Text
+
+from console.models import Approval, Event, PlanPreview, Run, Step
+from console.plain import one_line, readable, visible
+from console.screen import Cell
+
+STEP_COLUMNS: Final = ("step", "tool", "risk", "state", "tries", "what")
+
+_STATE_STYLES: Final = {
+    "RUNNING": "bold cyan",
+    "EXECUTING": "bold cyan",
+    "PLANNING": "bold cyan",
+    "SUCCEEDED": "green",
+    "COMPLETED": "bold green",
+    "APPROVED": "green",
+    "FAILED": "bold red",
+    "REJECTED": "red",
+    "BLOCKED": "bold yellow",
+    "WAITING_APPROVAL": "bold yellow",
+    "REQUIRED": "bold yellow",
+    "READY": "blue",
+    "SKIPPED": "dim",
+    "CANCELLED": "dim",
+    "EXPIRED": "dim",
+    "PENDING": "dim",
+    "QUEUED": "dim",
+}
+_RISK_STYLES: Final = {"L2": "yellow", "L3": "bold red"}
+_EVENT_STYLES: Final = (
+    ("FAILED", "red"),
+    ("DEAD_LETTERED", "red"),
+    ("REJECTED", "red"),
+    ("IN_DOUBT", "bold yellow"),
+    ("REQUIRED", "bold yellow"),
+    ("WAITING", "yellow"),
+    ("BLOCKED", "yellow"),
+    ("RETRYING", "yellow"),
+    ("COMPLETE", "bold green"),
+    ("SUCCEEDED", "green"),
+    ("APPROVED", "green"),
+    ("CANCELLED", "dim"),
+    ("SKIPPED", "dim"),
+)
+
+
+def state(word: str) -> Text:
+    """A state in its colour."""
+    return Text(word, style=_STATE_STYLES.get(word, ""))
+
+
+def risk(level: str) -> Text:
+    """A risk level in its colour."""
+    return Text(level, style=_RISK_STYLES.get(level, ""))
+
+
+def event_line(event: Event) -> Text:
+    """One event on one line: the time, its number, its type and what it says."""
+    style = next((style for part, style in _EVENT_STYLES if part in event.type), "")
+    return Text.assemble(
+        (clock(event.created_at), "dim"),
+        f" #{event.seq:<4}",
+        (f"{event.type:<26}", style),
+        f" {one_line(event.message)}",
+    )
+
+
+def run_line(run: Run) -> Text:
+    """A run on one line: its id, its state and what it is about."""
+    ended = f" ({run.outcome})" if run.outcome is not None and run.outcome != run.state else ""
+    progress = run.progress
+    counts = f" {progress.succeeded}/{progress.total}" if progress.total else ""
+    return Text.assemble(run.id, " ", state(run.state), ended, counts, " ", one_line(run.intent or "(a plan)"))
+
+
+def why_not_completed(run: Run) -> str | None:
+    """What went wrong with a run, in a line: its own error, or that of its first failed step."""
+    if run.error is not None:
+        return f"{run.error.code}: {run.error.message}"
+    failed = next((step for step in run.steps if step.state == "FAILED"), None)
+    if failed is None or failed.error is None:
+        return None
+    return f"{failed.key} ({failed.id}) failed with {failed.error.code}: {failed.error.message}"
+
+
+def run_row(run: Run) -> Sequence[Cell]:
+    """A run's cells in the list of runs."""
+    counts = f"{run.progress.succeeded}/{run.progress.total}"
+    outcome = run.outcome or ""
+    return (run.id, state(run.state), outcome, risk(run.risk_level), counts, moment(run.created_at), _about(run.intent))
+
+
+def step_row(step: Step) -> Sequence[Cell]:
+    """A step's cells in a table of a run's steps."""
+    tries = "" if step.attempt == 0 else f"{step.attempt}/{step.max_attempts or '∞'}"
+    return (
+        one_line(step.key),
+        one_line(step.tool),
+        risk(step.risk_level),
+        state(step.state),
+        tries,
+        one_line(step_note(step)),
+    )
+
+
+def step_note(step: Step) -> str:
+    """Why a step is where it is, if there is anything to say."""
+    if step.state in {"PENDING", "READY", "BLOCKED"}:
+        asked = [approval.id for approval in step.approvals if approval.status == "REQUIRED"]
+        return " ".join([step.waiting_for or "", *(f"({approval_id})" for approval_id in asked)]).strip()
+    if step.error is not None:
+        return f"{step.error.code}: {step.error.message}"
+    return step.skip_reason or ""
+
+
+def step_lines(step: Step) -> list[str]:
+    """Everything about one step: what it was given and what it answered."""
+    after = ", ".join(other.key for other in step.depends_on)
+    lines = [f"{step.key}: {step.name} ({step.id})", f"  {step.tool} {step.risk_level} {step.state}"]
+    lines += [f"  after: {after}"] if after else []
+    note = step_note(step)
+    lines += [f"  {one_line(note)}"] if note else []
+    for label, value in (("args", step.resolved_args), ("result", step.result)):
+        if value is not None:
+            lines += [f"  {label}:", *(f"    {line}" for line in readable(value))]
+    return [visible(line) for line in lines]
+
+
+def approval_lines(approval: Approval) -> list[str]:
+    """An approval with exactly what would be sent, all of it."""
+    lines = [
+        f"{approval.id}  {approval.kind}  {approval.risk_level}  {approval.status}",
+        f"run:     {approval.run.id}  {_about(approval.run.intent)}",
+        f"step:    {one_line(approval.step.key)}  ({one_line(approval.step.name)})",
+        f"tool:    {one_line(approval.step.tool)}",
+        f"why:     {one_line(approval.reason)}",
+        f"digest:  {approval.args_digest}",
+    ]
+    if approval.expires_at is not None:
+        lines.append(f"expires: {moment(approval.expires_at)}")
+    if approval.decided_by is not None:
+        why = f": {one_line(approval.decision_reason)}" if approval.decision_reason else ""
+        lines.append(f"decided: by {one_line(approval.decided_by.name)}{why}")
+    lines += ["args:", *(f"  {line}" for line in readable(approval.proposed_args))]
+    if approval.edited_args is not None:
+        lines += ["edited:", *(f"  {line}" for line in readable(approval.edited_args))]
+    return lines
+
+
+def plan_lines(preview: PlanPreview) -> list[str]:
+    """What would run, step by step."""
+    lines: list[str] = []
+    for step in preview.steps:
+        gate = "  asks first" if step.requires_approval else ""
+        after = f"  after {', '.join(step.depends_on)}" if step.depends_on else ""
+        lines.append(f"{step.key}: {step.tool} {step.risk_level}{gate}{after}")
+        lines += [f"    {line}" for line in readable(step.args)]
+    return lines
+
+
+def clock(when: datetime) -> str:
+    """The time of day here."""
+    return when.astimezone().strftime("%H:%M:%S")
+
+
+def moment(when: datetime) -> str:
+    """The date and time here."""
+    return when.astimezone().strftime("%Y-%m-%d %H:%M")
+
+
+def _about(intent: str | None) -> str:
+    return one_line(intent) if intent else "(a plan)"
