@@ -11,7 +11,7 @@ from console.documents import TIMELINE
 from console.errors import ConnectionLost, ServerUnreachable
 from console.models import Event
 from console.settings import Address
-from console.socket import subscribe
+from console.websocket import subscribe
 
 OnLost = Callable[[ConnectionLost | ServerUnreachable], None]
 """Told of each connection that broke and is being replaced."""
