@@ -107,7 +107,6 @@ def _too_large(settings: HttpSettings) -> HttpError:
         413,
         f"The body is too large: at most {settings.max_body_bytes} bytes are allowed (MAX_BODY_BYTES).",
         LIMIT_EXCEEDED,
-        headers={"Connection": "close"},
     )
 
 

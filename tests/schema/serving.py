@@ -86,15 +86,21 @@ async def serving(
     config = uvicorn.Config(
         app, port=0, log_config=None, lifespan="off", ws_per_message_deflate=False, ws_max_size=ws_max_size
     )
+    # Without uvicorn's main loop, whose ticks of 0.1 s would be most of each test.
+    config.load()
     server = uvicorn.Server(config)
+    server.lifespan = config.lifespan_class(config)
     sockets = [config.bind_socket()]
-    running = asyncio.create_task(server.serve(sockets))
-    while not server.started:
-        await asyncio.sleep(0.001)
+    await server.startup(sockets)
     url = f"http://127.0.0.1:{sockets[0].getsockname()[1]}"
     try:
         async with httpx.AsyncClient(base_url=url, timeout=30) as http:
             yield Server(url, view, toy, users, http, stopping)
     finally:
-        server.should_exit = True
-        await running
+        for listener in server.servers:
+            listener.close()
+        state = server.server_state
+        for connection in list(state.connections):
+            connection.shutdown()
+        while state.connections or state.tasks:
+            await asyncio.sleep(0.001)
