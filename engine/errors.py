@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
+from engine.tools.errors import Fault
 from persistence.states import RunState, StepState
 
 Path = tuple[str | int, ...]
@@ -16,14 +17,6 @@ class EngineError(Exception):
 
     def __str__(self) -> str:
         return (type(self).__doc__ or "").split("\n", maxsplit=1)[0]
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """One thing that is wrong with an input, at its path from the input's root."""
-
-    message: str
-    path: Path = ()
 
 
 @dataclass(eq=False)

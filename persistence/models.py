@@ -141,6 +141,7 @@ steps = Table(
     Column("max_attempts", Integer),
     Column("timeout_seconds", Double, nullable=False),
     Column("owner", Uuid),
+    Column("left_by", Uuid),
     Column("due_at", DateTime(timezone=True)),
     Column("dead_lettered", Boolean, nullable=False, server_default=text("false")),
     Column("created_at", DateTime(timezone=True), nullable=False),
@@ -150,6 +151,7 @@ steps = Table(
     Column("finished_at", DateTime(timezone=True)),
     Index("steps_due", "due_at", postgresql_where=text("due_at IS NOT NULL")),
     Index("steps_owned", "owner", postgresql_where=text("owner IS NOT NULL")),
+    Index("steps_left", "left_by", postgresql_where=text("left_by IS NOT NULL")),
     Index("steps_dead", "finished_at", "run_id", "position", postgresql_where=text("dead_lettered")),
 )
 

@@ -129,6 +129,8 @@ CREATE TABLE steps (
     max_attempts integer,
     timeout_seconds double precision NOT NULL,
     owner uuid,
+    -- Whose call was going on when the step was cancelled: it may die without saying how the call ended.
+    left_by uuid,
     due_at timestamptz,
     dead_lettered boolean NOT NULL DEFAULT false,
     created_at timestamptz NOT NULL,
@@ -145,6 +147,7 @@ CREATE TABLE steps (
     CONSTRAINT steps_high_risk_is_gated CHECK (risk < 3 OR gated),
     CONSTRAINT steps_high_risk_is_bounded CHECK (risk < 3 OR max_attempts <= 3),
     CONSTRAINT steps_running_has_a_lease CHECK ((state = 'RUNNING') = (owner IS NOT NULL)),
+    CONSTRAINT steps_left_when_cancelled CHECK (left_by IS NULL OR state = 'CANCELLED'),
     CONSTRAINT steps_ready_is_due CHECK ((state = 'READY') = (due_at IS NOT NULL)),
     CONSTRAINT steps_skipped_has_a_reason CHECK ((state = 'SKIPPED') = (skip_reason IS NOT NULL)),
     CONSTRAINT steps_finished_has_a_time CHECK (
@@ -157,6 +160,7 @@ CREATE TABLE steps (
 ) WITH (fillfactor = 70);
 CREATE INDEX steps_due ON steps (due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX steps_owned ON steps (owner) WHERE owner IS NOT NULL;
+CREATE INDEX steps_left ON steps (left_by) WHERE left_by IS NOT NULL;
 CREATE INDEX steps_dead ON steps (finished_at, run_id, position) WHERE dead_lettered;
 
 CREATE TABLE approvals (

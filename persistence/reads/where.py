@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from enum import StrEnum
 from typing import Any
+from uuid import UUID
 
+from persistence.database import Connection
 from persistence.scope import Reach, Scope
 
 
@@ -49,3 +51,11 @@ class Where:
 
     def __str__(self) -> str:
         return f"WHERE {' AND '.join(self._conditions)}" if self._conditions else ""
+
+
+async def may_see(tx: Connection, scope: Scope, run: UUID) -> bool:
+    """Whether the run exists and is within the scope, for those who are about to change it."""
+    where = Where()
+    where.add("r.id = {}", run)
+    where.seen_by(scope)
+    return bool(await tx.fetchval(f"SELECT EXISTS (SELECT FROM runs r {where})", *where.values))

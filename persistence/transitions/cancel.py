@@ -15,7 +15,7 @@ open AS MATERIALIZED (
     SELECT run_id, position, state AS leaves FROM steps
     WHERE run_id = $1 AND state IN ('PENDING', 'READY', 'RUNNING', 'BLOCKED')),
 cancelled AS (
-    UPDATE steps s SET state = 'CANCELLED', owner = null, due_at = null, finished_at = clock.at
+    UPDATE steps s SET state = 'CANCELLED', left_by = s.owner, owner = null, due_at = null, finished_at = clock.at
     FROM open o, clock WHERE s.run_id = o.run_id AND s.position = o.position
     RETURNING s.run_id, s.position, s.name, o.leaves),
 withdrawn AS (

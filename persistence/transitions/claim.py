@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
 from persistence.database import Connection
@@ -78,22 +79,37 @@ async def claim(tx: Connection, claimer: Claimer) -> tuple[Advance, bool]:
     return told(rows), len(free) < len(runs)
 
 
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A call about to be made by the worker. `again`: it may be noted already, by this very attempt."""
+
+    step: ClaimedStep
+    worker: UUID
+    again: bool = False
+
+
 _ENTER = """
 UPDATE tool_calls c SET entered_at = clock_timestamp()
-FROM unnest($1::uuid[], $2::int[], $3::int[]) AS g (run_id, position, attempt)
+FROM unnest($1::uuid[], $2::int[], $3::int[], $4::uuid[], $5::bool[]) AS g (run_id, position, attempt, owner, again)
 JOIN steps s ON s.run_id = g.run_id AND s.position = g.position AND s.attempt = g.attempt
-    AND s.state = 'RUNNING' AND s.owner = $4
+    AND s.state = 'RUNNING' AND s.owner = g.owner
 WHERE c.run_id = g.run_id AND c.position = g.position AND c.attempt = g.attempt AND c.status = 'STARTED'
+    AND (c.entered_at IS NULL OR g.again)
 RETURNING c.run_id, c.position
 """
 
 
-async def enter(tx: Connection, steps: Sequence[ClaimedStep], worker: UUID) -> set[tuple[UUID, int]]:
+async def enter(tx: Connection, entries: Sequence[Entry]) -> set[tuple[UUID, int]]:
     """Note that these calls are about to be made; the (run, position) of those that may be.
 
     For calls that must not be repeated: what was claimed and never entered surely did not happen.
     """
     rows = await tx.fetch(
-        _ENTER, [s.run for s in steps], [s.position for s in steps], [s.attempt for s in steps], worker
+        _ENTER,
+        [e.step.run for e in entries],
+        [e.step.position for e in entries],
+        [e.step.attempt for e in entries],
+        [e.worker for e in entries],
+        [e.again for e in entries],
     )
     return {(row["run_id"], row["position"]) for row in rows}

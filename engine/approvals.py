@@ -1,0 +1,295 @@
+"""Approvals: decided, resolved, expired. The first decision stands, and the write says whose it was."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from engine.access import Viewer, may_decide
+from engine.digest import args_digest
+from engine.errors import AlreadyDecided, ArgsChanged, Fault, Forbidden, InvalidInput, InvalidState, NotFound
+from engine.references import check_secrets, secrets_in
+from engine.resolving import resolutions
+from engine.runs import check_reason, gate_policy
+from engine.settings import EngineSettings
+from engine.tools import ArgsUnfit, Registry
+from engine.unset import UNSET, Unset
+from engine.values import UnfitValue, check_json
+from persistence.database import Connection, Database
+from persistence.ids import user_id
+from persistence.reads.where import may_see
+from persistence.states import (
+    ApprovalDecision,
+    ApprovalKind,
+    ApprovalStatus,
+    EventType,
+    InDoubtResolution,
+    SkipReason,
+    StepState,
+    ToolCallStatus,
+)
+from persistence.transitions.advance import Advance, Note, Outcome, advance, freed_references
+from persistence.transitions.decide import (
+    ApprovalFacts,
+    DecidedStep,
+    approval_facts,
+    decide,
+    expire,
+    overdue_runs,
+)
+from persistence.transitions.locks import lock_free_runs, lock_runs
+from persistence.wakeups import Wakeups
+
+_EXPIRED_AT_ONCE = 500
+
+
+class Approvals:
+    """The verbs on approvals."""
+
+    def __init__(self, database: Database, registry: Registry, settings: EngineSettings, wakeups: Wakeups) -> None:
+        self._database = database
+        self._registry = registry
+        self._settings = settings
+        self._wakeups = wakeups
+        self._gate = gate_policy(settings)
+
+    async def decide(
+        self,
+        viewer: Viewer,
+        approval: UUID,
+        decision: ApprovalDecision,
+        *,
+        reason: str | None,
+        args_digest_seen: str | None,
+        edited_args: object | Unset,
+    ) -> None:
+        """Approve or reject; the same decision again by the same person succeeds and changes nothing."""
+        check_reason(reason)
+        if decision is ApprovalDecision.REJECT and edited_args is not UNSET:
+            raise InvalidInput((Fault(("editedArgs",), "a rejection has no arguments: leave editedArgs out"),))
+        approved = decision is ApprovalDecision.APPROVE
+        status = ApprovalStatus.APPROVED if approved else ApprovalStatus.REJECTED
+
+        async def write(tx: Connection, facts: ApprovalFacts) -> Advance:
+            if facts.kind is not ApprovalKind.EXECUTE:
+                raise InvalidState("this asks whether a call happened: answer with resolveInDoubt")
+            edited = None if edited_args is UNSET else self._edited(facts, edited_args)
+            if facts.status is not ApprovalStatus.REQUIRED:
+                same = facts.status is status and facts.decided_by == viewer.id
+                same = same and facts.edited_args == (None if edited is None else edited[0])
+                return _decided_before(facts, same=same)
+            if args_digest_seen is not None and args_digest_seen.lower() != facts.digest:
+                raise ArgsChanged(args_digest_seen, facts.digest)
+            decided = await decide(
+                tx,
+                approval,
+                kind=ApprovalKind.EXECUTE,
+                status=status,
+                by=viewer.id,
+                reason=reason,
+                edited_args=None if edited is None else edited[0],
+                edited_digest=None if edited is None else edited[1],
+            )
+            if decided is None:
+                return _decided_before(facts, same=False)
+            kind = EventType.APPROVAL_APPROVED if approved else EventType.APPROVAL_REJECTED
+            note = _note(decided, kind, viewer, reason, edited=edited is not None)
+            outcome = _leaving_blocked(
+                decided,
+                StepState.READY if approved else StepState.SKIPPED,
+                None if approved else SkipReason.REJECTED,
+            )
+            return await advance(tx, [outcome], notes=[note], gate=self._gate)
+
+        await self._on(viewer, approval, write)
+
+    async def resolve(
+        self,
+        viewer: Viewer,
+        approval: UUID,
+        resolution: InDoubtResolution,
+        *,
+        result: object | Unset,
+        reason: str | None,
+    ) -> None:
+        """Say of a call in doubt whether it happened; repeats are answered like repeated decisions."""
+        check_reason(reason)
+        happened = resolution is InDoubtResolution.HAPPENED
+        if result is not UNSET and not happened:
+            raise InvalidInput((Fault(("result",), "only what HAPPENED has a result"),))
+        text = self._result(None if result is UNSET else result) if happened else None
+        abandoned = resolution is InDoubtResolution.ABANDON
+        status = ApprovalStatus.REJECTED if abandoned else ApprovalStatus.APPROVED
+
+        async def write(tx: Connection, facts: ApprovalFacts) -> Advance:
+            if facts.kind is not ApprovalKind.IN_DOUBT:
+                raise InvalidState("this asks whether a step may run: answer with decideApproval")
+            if facts.status is not ApprovalStatus.REQUIRED:
+                return _decided_before(facts, same=facts.resolution == resolution and facts.decided_by == viewer.id)
+            decided = await decide(
+                tx,
+                approval,
+                kind=ApprovalKind.IN_DOUBT,
+                status=status,
+                by=viewer.id,
+                reason=reason,
+                resolution=resolution,
+            )
+            if decided is None:
+                return _decided_before(facts, same=False)
+            kind = EventType.APPROVAL_REJECTED if abandoned else EventType.APPROVAL_APPROVED
+            note = _note(decided, kind, viewer, reason, resolution=resolution)
+            outcome = {
+                InDoubtResolution.HAPPENED: lambda: _leaving_blocked(
+                    decided, StepState.SUCCEEDED, call=ToolCallStatus.SUCCEEDED, result=text
+                ),
+                InDoubtResolution.DID_NOT_HAPPEN: lambda: _leaving_blocked(
+                    decided, StepState.READY, call=ToolCallStatus.FAILED, uncounted=True
+                ),
+                InDoubtResolution.ABANDON: lambda: _leaving_blocked(decided, StepState.SKIPPED, SkipReason.ABANDONED),
+            }[resolution]()
+            freed = await freed_references(tx, [outcome]) if happened else []
+            found = resolutions(
+                freed,
+                {(outcome.run, outcome.position): text},
+                self._registry,
+                max_bytes=self._settings.max_json_bytes,
+            )
+            return await advance(tx, [outcome], resolutions=found, notes=[note], gate=self._gate)
+
+        await self._on(viewer, approval, write)
+
+    async def expire_overdue(self) -> int:
+        """Skip the steps whose approvals nobody decided in time; how many. Busy runs wait for the next time."""
+
+        async def write(tx: Connection) -> Advance:
+            runs = await lock_free_runs(tx, await overdue_runs(tx, at_most=_EXPIRED_AT_ONCE))
+            expired = await expire(tx, runs) if runs else []
+            if not expired:
+                return Advance()
+            return await advance(
+                tx,
+                [_leaving_blocked(each, StepState.SKIPPED, SkipReason.APPROVAL_EXPIRED) for each in expired],
+                notes=[
+                    Note(
+                        each.run,
+                        EventType.APPROVAL_EXPIRED,
+                        each.position,
+                        each.approval,
+                        f"Nobody decided {each.name} in time",
+                        "{}",
+                    )
+                    for each in expired
+                ],
+                gate=self._gate,
+            )
+
+        done = await self._database.transaction(write)
+        self._wakeups.announce(done.marks)
+        return len(done.accepted)
+
+    async def _on(
+        self, viewer: Viewer, approval: UUID, write: Callable[[Connection, ApprovalFacts], Awaitable[Advance]]
+    ) -> None:
+        async def locked(tx: Connection) -> Advance:
+            before = await approval_facts(tx, approval)
+            if before is None or not await may_see(tx, viewer.scope, before.run):
+                raise NotFound(("approvalId",))
+            if not may_decide(viewer, before.submitted_by, separation_of_duties=self._settings.separation_of_duties):
+                raise Forbidden("somebody else than the run's submitter, with the role APPROVER")
+            await lock_runs(tx, [before.run])
+            facts = await approval_facts(tx, approval)
+            assert facts is not None
+            return await write(tx, facts)
+
+        done = await self._database.transaction(locked)
+        self._wakeups.announce(done.marks, work=any(mark.ready for mark in done.marks))
+
+    def _edited(self, facts: ApprovalFacts, edited: object) -> tuple[str, str]:
+        """JSON and digest of edited arguments, which pass the schema like any others."""
+        if not isinstance(edited, dict):
+            raise InvalidInput((Fault(("editedArgs",), "arguments are an object"),))
+        tool = self._registry.get(facts.tool)
+        if tool is None:
+            raise InvalidState(f"this server has no tool {facts.tool}: it can't check other arguments")
+        args: dict[str, Any] = edited  # pyright: ignore[reportUnknownVariableType] - JSON, checked below
+        try:
+            check_json(args, max_bytes=self._settings.max_json_bytes, what="the arguments")
+            check_secrets(args)
+            args = tool.fit(args)
+            text = check_json(args, max_bytes=self._settings.max_json_bytes, what="the arguments")
+        except ArgsUnfit as error:
+            raise InvalidInput(
+                tuple(Fault(("editedArgs", *fault.path), fault.message) for fault in error.faults)
+            ) from error
+        except UnfitValue as error:
+            raise InvalidInput((Fault(("editedArgs", *error.path), error.message),)) from error
+        return text.decode(), args_digest(tool.name, args)
+
+    def _result(self, result: object) -> str:
+        try:
+            text = check_json(result, max_bytes=self._settings.max_json_bytes, what="the result")
+        except UnfitValue as error:
+            raise InvalidInput((Fault(("result", *error.path), error.message),)) from error
+        for path in secrets_in(result):
+            raise InvalidInput((Fault(("result", *path), "a result can't hold a $secret"),))
+        return text.decode()
+
+
+def _decided_before(facts: ApprovalFacts, *, same: bool) -> Advance:
+    if same:
+        return Advance()
+    status = facts.status
+    if status is ApprovalStatus.REQUIRED:
+        # Time was first; the sweep will write it down.
+        status = ApprovalStatus.EXPIRED
+    raise AlreadyDecided(status, facts.decided_by_name, facts.decided_at)
+
+
+def _leaving_blocked(
+    step: DecidedStep,
+    enters: StepState,
+    reason: str | None = None,
+    *,
+    call: ToolCallStatus | None = None,
+    result: str | None = None,
+    uncounted: bool = False,
+) -> Outcome:
+    return Outcome(
+        run=step.run,
+        position=step.position,
+        attempt=step.attempt,
+        leaves=StepState.BLOCKED,
+        enters=enters,
+        reason=reason,
+        call=call,
+        result=result,
+        uncounted=uncounted,
+    )
+
+
+def _note(
+    step: DecidedStep,
+    kind: EventType,
+    viewer: Viewer,
+    reason: str | None,
+    *,
+    edited: bool = False,
+    resolution: InDoubtResolution | None = None,
+) -> Note:
+    words = {
+        InDoubtResolution.HAPPENED: f"{viewer.name} says that {step.name} happened",
+        InDoubtResolution.DID_NOT_HAPPEN: f"{viewer.name} says that {step.name} did not happen",
+        InDoubtResolution.ABANDON: f"{viewer.name} leaves {step.name}",
+        None: f"{viewer.name} {'approved' if kind is EventType.APPROVAL_APPROVED else 'rejected'} {step.name}"
+        f"{' with other arguments' if edited else ''}",
+    }[resolution]
+    facts: dict[str, Any] = {"decidedBy": user_id(viewer.id), "reason": reason}
+    if resolution is not None:
+        facts["resolution"] = resolution.value
+    else:
+        facts["edited"] = edited
+    return Note(step.run, kind, step.position, step.approval, words, orjson.dumps(facts).decode())

@@ -1,0 +1,340 @@
+"""The hot loop: claim, call, settle.
+
+Each process has one. It claims due steps while it has free slots, calls their tools concurrently, and settles outcomes
+in groups: while one group commits, the next one gathers. The transaction that settles also claims what it made ready,
+so a chain costs one commit a step. Everything it knows it can lose: the database decides what it still owns.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import contextmanager, suppress
+from uuid import UUID
+
+import structlog
+
+from engine.attempt import Attempt, Calling, Stop
+from engine.gather import Gather
+from engine.resolving import resolutions
+from engine.runs import LocalWorker, gate_policy
+from engine.settings import EngineSettings
+from engine.tools import Registry
+from persistence import ids
+from persistence.claims import owned_steps
+from persistence.database import Connection, Database, Unavailable
+from persistence.states import StepState
+from persistence.transitions.advance import (
+    NOBODY,
+    Advance,
+    ClaimedStep,
+    Claimer,
+    Outcome,
+    advance,
+    freed_references,
+)
+from persistence.transitions.claim import Entry, claim, enter
+from persistence.transitions.locks import lock_runs
+from persistence.wakeups import Wake, Wakeups
+from persistence.workers import Worker
+
+log = structlog.get_logger()
+
+_OUTCOMES_A_GROUP = 500
+_AGAIN_SECONDS = 0.002
+"""When to look again for steps of runs that were busy a moment ago."""
+
+
+class Executor(LocalWorker):
+    """Runs the steps that this process owns, at most `concurrency` at once."""
+
+    def __init__(
+        self, database: Database, registry: Registry, settings: EngineSettings, *, wakeups: Wakeups, calling: Calling
+    ) -> None:
+        self._database = database
+        self._registry = registry
+        self._settings = settings
+        self._wakeups = wakeups
+        self._gate = gate_policy(settings)
+        self._worker: Worker | None = None
+        self._running: dict[tuple[UUID, int], Attempt] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._due = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._reserved = 0
+        self._claiming = False
+        self._more = False
+        self._stray = False
+        self._claimer_task: asyncio.Task[None] | None = None
+        self._settling = Gather(self._settle, at_most=_OUTCOMES_A_GROUP, name="settle")
+        self._entering = Gather(self._enter, at_most=_OUTCOMES_A_GROUP, name="enter")
+        self._calling = calling
+        wakeups.listen(on_work=self.wake, on_missed=self.wake, on_runs=self._on_runs)
+
+    # What the process does with it
+
+    def open(self) -> None:
+        """Begin to claim, as soon as this process is a worker."""
+        self._claiming = True
+        self._claimer_task = asyncio.create_task(self._claim_on(), name="claimer")
+
+    async def close(self) -> None:
+        """Claim nothing more, let steps finish for the grace time, and hand back the rest."""
+        self._claiming = False
+        if self._claimer_task is not None:
+            self._claimer_task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._claimer_task
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._settings.grace_seconds):
+                await self._idle.wait()
+        for attempt in tuple(self._running.values()):
+            attempt.stop(Stop.HANDED_BACK)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(max(1.0, self._settings.grace_seconds / 2)):
+                await self._idle.wait()
+        for task in tuple(self._tasks):
+            task.cancel()
+        await self._settling.close()
+
+    @property
+    def running(self) -> int:
+        """How many steps this process owns at this moment."""
+        return len(self._running)
+
+    def wake(self) -> None:
+        """Look for due steps now."""
+        self._due.set()
+
+    def became(self, worker: Worker) -> None:
+        """Work as that worker from now on."""
+        self._worker = worker
+        self.wake()
+
+    def lost(self, worker: Worker) -> None:
+        """The worker's lease is over: its steps are others', so their calls here are stopped."""
+        if self._worker is not None and self._worker.id == worker.id:
+            self._worker = None
+        for attempt in tuple(self._running.values()):
+            if attempt.worker.id == worker.id:
+                attempt.stop(Stop.LOST)
+
+    @contextmanager
+    def reserve(self, *, own: int = 0) -> Generator[Claimer]:
+        """The process as a worker with its free slots, which no other transaction claims for meanwhile."""
+        if self._worker is None or not self._claiming:
+            yield NOBODY
+            return
+        free = max(0, self._settings.concurrency - len(self._running) - self._reserved)
+        self._reserved += free
+        try:
+            yield Claimer(self._worker.id, free + own)
+        finally:
+            self._reserved -= free
+
+    def take(self, claimer: Claimer, done: Advance) -> None:
+        """Start the steps that a transaction claimed for this process."""
+        worker = self._worker
+        if worker is None or worker.id != claimer.worker:
+            return  # claimed under a lease that is over by now: others take them
+        for step in done.claimed:
+            self._start(step, worker)
+
+    async def sweep(self) -> None:
+        """Stop attempts that are no longer ours, start those that are and that we do not know of."""
+        self.wake()
+        await self._reconcile()
+
+    # Claiming
+
+    async def _claim_on(self) -> None:
+        while True:
+            await self._due.wait()
+            self._due.clear()
+            try:
+                if self._stray:
+                    await self._reconcile()
+                await self._claim_all()
+            except Unavailable as error:
+                # What the database did with our last statement is unknown: it may have claimed for us.
+                self._stray = True
+                log.warning("claim_waits_for_the_database", error=str(error))
+                await asyncio.sleep(0.2)
+                self.wake()
+            except Exception:
+                log.exception("claim_failed")
+                await asyncio.sleep(1)
+                self.wake()
+
+    async def _claim_all(self) -> None:
+        self._more = False
+        while True:
+            with self.reserve() as claimer:
+                if claimer.slots == 0:
+                    self._more = True  # what ends next looks again
+                    return
+                done, passed_over = await self._database.transaction(lambda tx, claimer=claimer: claim(tx, claimer))
+                self.take(claimer, done)
+            self._wakeups.announce(done.marks)
+            if len(done.claimed) < claimer.slots:
+                if passed_over:
+                    self._later(_AGAIN_SECONDS)
+                return
+
+    def _later(self, seconds: float) -> None:
+        asyncio.get_running_loop().call_later(seconds, self.wake)
+
+    def _on_runs(self, wakes: list[Wake]) -> None:
+        cancelled = {wake.run for wake in wakes if wake.cancelled}
+        if cancelled and self._running:
+            for attempt in tuple(self._running.values()):
+                if attempt.step.run in cancelled:
+                    attempt.stop(Stop.CANCELLED)
+
+    async def _reconcile(self) -> None:
+        """Hold what we run against what the database says that we own."""
+        worker = self._worker
+        if worker is None:
+            return
+        before = dict(self._running)
+        rows = await owned_steps(self._database, worker.id)
+        owned = {(each.step.run, each.step.position): each.step for each in rows}
+        entered = {(each.step.run, each.step.position) for each in rows if each.entered}
+        self._stray = False
+        for place, attempt in before.items():
+            step = owned.get(place)
+            mine = attempt.worker.id == worker.id
+            is_ours = mine and step is not None and step.attempt == attempt.step.attempt
+            if not is_ours and attempt.is_calling and self._running.get(place) is attempt:
+                attempt.stop(Stop.CANCELLED if mine else Stop.LOST)
+        for place, step in owned.items():
+            if place not in self._running and place not in before and self._worker is worker:
+                log.info("stray_step", run_id=ids.run_id(step.run), position=step.position, attempt=step.attempt)
+                self._start(step, worker, may_call=place not in entered)
+
+    # Calling
+
+    def _start(self, step: ClaimedStep, worker: Worker, *, may_call: bool = True) -> None:
+        attempt = Attempt(step, worker, self._registry.get(step.tool), self._settings)
+        self._running[step.run, step.position] = attempt
+        self._idle.clear()
+        # A call that must not be repeated, and that this process entered and knows nothing of, is in doubt.
+        work = self._perform(attempt) if may_call else self._doubt(attempt)
+        task = asyncio.create_task(work, name="step")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _doubt(self, attempt: Attempt) -> None:
+        await self._give_up(attempt)
+        self._done(attempt)
+
+    async def _perform(self, attempt: Attempt) -> None:
+        step = attempt.step
+        try:
+            outcome = await attempt.perform(self._calling, self._may_enter)
+            if outcome is not None:
+                await self._settled(attempt, outcome)
+        except asyncio.CancelledError:
+            pass  # the process ends; what it owns is taken from it
+        except Exception:
+            log.exception("attempt_failed", run_id=ids.run_id(step.run), step_id=attempt.step_id)
+            await self._give_up(attempt)
+        finally:
+            self._done(attempt)
+
+    def _done(self, attempt: Attempt) -> None:
+        place = (attempt.step.run, attempt.step.position)
+        if self._running.get(place) is attempt:
+            del self._running[place]
+        if not self._running:
+            self._idle.set()
+        if self._more:
+            self._due.set()
+
+    async def _give_up(self, attempt: Attempt) -> None:
+        """A fault of ours kept an outcome from being recorded: say so, and never call again because of it."""
+        try:
+            await self._settled(attempt, attempt.gave_up())
+        except Exception:
+            log.exception("giving_up_failed", step_id=attempt.step_id)
+
+    async def _may_enter(self, step: ClaimedStep) -> bool:
+        again = False
+        while True:
+            worker = self._worker
+            if worker is None:
+                return False
+            try:
+                return await self._entering.add(Entry(step, worker.id, again=again))
+            except Unavailable as error:
+                # It may be noted already, by us, and the call is not made yet.
+                again = True
+                log.warning("enter_waits_for_the_database", error=str(error))
+                await asyncio.sleep(0.2)
+
+    async def _enter(self, entries: Sequence[Entry]) -> Sequence[bool]:
+        async with self._database.connection() as connection:
+            allowed = await enter(connection, entries)
+        return [(entry.step.run, entry.step.position) in allowed for entry in entries]
+
+    # Settling
+
+    async def _settled(self, attempt: Attempt, outcome: Outcome) -> None:
+        pause = 0.05
+        while True:
+            try:
+                await self._settling.add(outcome)
+            except Unavailable as error:
+                # Told again under the same attempt: if it was committed, the second time moves nothing.
+                self._stray = True
+                log.warning("settle_waits_for_the_database", error=str(error), step=attempt.step_id)
+                await asyncio.sleep(pause)
+                pause = min(1.0, pause * 2)
+            else:
+                return
+
+    async def _settle(self, outcomes: Sequence[Outcome]) -> Sequence[None]:
+        feeding = [
+            outcome
+            for outcome in outcomes
+            if outcome.enters is StepState.SUCCEEDED and self._feeds(outcome.run, outcome.position)
+        ]
+
+        async def write(tx: Connection) -> Advance:
+            await lock_runs(tx, (outcome.run for outcome in outcomes))
+            freed = await freed_references(tx, feeding) if feeding else []
+            found = (
+                resolutions(
+                    freed,
+                    {(each.run, each.position): each.result for each in outcomes},
+                    self._registry,
+                    max_bytes=self._settings.max_json_bytes,
+                )
+                if freed
+                else ()
+            )
+            return await advance(tx, outcomes, resolutions=found, claimer=claimer, gate=self._gate)
+
+        # The steps that end here give their slots to those that follow.
+        with self.reserve(own=len(outcomes)) as claimer:
+            done = await self._database.transaction(write)
+            self._forget(outcomes)
+            self.take(claimer, done)
+        ready = any(mark.ready for mark in done.marks)
+        self._wakeups.announce(done.marks, work=ready)
+        for outcome in outcomes:
+            if outcome.enters is StepState.READY and outcome.delay_seconds > 0:
+                self._later(outcome.delay_seconds)
+        return [None] * len(outcomes)
+
+    def _feeds(self, run: UUID, position: int) -> bool:
+        attempt = self._running.get((run, position))
+        return attempt is None or attempt.step.feeds
+
+    def _forget(self, outcomes: Iterable[Outcome]) -> None:
+        """Their slots are free before the successors take them."""
+        for outcome in outcomes:
+            attempt = self._running.get((outcome.run, outcome.position))
+            if attempt is not None and attempt.step.attempt == outcome.attempt:
+                del self._running[outcome.run, outcome.position]

@@ -1,0 +1,59 @@
+"""What steps with references will be called with, once the results are there. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from engine.digest import args_digest
+from engine.references import Unresolvable, resolve
+from engine.tools import ArgsUnfit, Registry
+from engine.values import UnfitValue, check_json, dotted
+from persistence.transitions.advance import FreedStep, Resolution
+
+UNRESOLVABLE = "ARGS_UNRESOLVED"
+UNFIT = "ARGS_UNFIT"
+
+
+def resolutions(
+    freed: Iterable[FreedStep], results: Mapping[tuple[UUID, int], str | None], registry: Registry, *, max_bytes: int
+) -> list[Resolution]:
+    """The arguments of each freed step, or why it can't be called; `results` are those not yet in the database."""
+    return [_resolution(step, results, registry, max_bytes) for step in freed]
+
+
+def _resolution(
+    step: FreedStep, results: Mapping[tuple[UUID, int], str | None], registry: Registry, max_bytes: int
+) -> Resolution:
+    known: dict[str, Any] = orjson.loads(step.known)
+    for place, key in step.pending.items():
+        result = results.get((step.run, place))
+        if result is not None:
+            known[key] = orjson.loads(result)
+    tool = registry.get(step.tool)
+    if tool is None:
+        return Resolution(
+            step.run,
+            step.position,
+            None,
+            None,
+            UNFIT,
+            f"this process has no tool {step.tool}: its arguments can't be checked",
+        )
+    try:
+        args = tool.fit(resolve(orjson.loads(step.args), known))
+        text = check_json(args, max_bytes=max_bytes, what="the resolved arguments")
+    except Unresolvable as error:
+        return _unfit(step, UNRESOLVABLE, f"{dotted(('args', *error.path))}: {error.message}")
+    except ArgsUnfit as error:
+        return _unfit(step, UNFIT, "; ".join(f"{dotted(('args', *each.path))} {each.message}" for each in error.faults))
+    except UnfitValue as error:
+        return _unfit(step, UNFIT, f"{dotted(('args', *error.path))} {error.message}")
+    return Resolution(step.run, step.position, text.decode(), args_digest(step.tool, args))
+
+
+def _unfit(step: FreedStep, code: str, message: str) -> Resolution:
+    return Resolution(step.run, step.position, None, None, code, message[:4000])

@@ -1,0 +1,382 @@
+"""Runs: submitted, previewed, cancelled, and their dead letters sent back."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from engine import risk as risks
+from engine.access import Viewer, may_steer
+from engine.digest import args_digest, canonical
+from engine.errors import (
+    Forbidden,
+    IdempotencyConflict,
+    InvalidInput,
+    InvalidState,
+    NotFound,
+    UnplannableIntent,
+)
+from engine.gather import Gather
+from engine.planner import Planner, PlanningContext, Unplannable
+from engine.plans import Plan
+from engine.references import Unresolvable, resolve
+from engine.settings import EngineSettings
+from engine.tools import ArgsUnfit, Fault, Registry
+from engine.validation import SoundPlan, check_plan
+from engine.values import check_json, fault_of, text_fault
+from persistence.database import Connection, Database
+from persistence.ids import new_id, user_id
+from persistence.states import FINISHED_RUN_STATES, Risk, RunState, SkipReason, StepState
+from persistence.transitions import begin
+from persistence.transitions.advance import NOBODY, Advance, Claimer, GatePolicy
+from persistence.transitions.cancel import cancel
+from persistence.transitions.locks import lock_runs
+from persistence.transitions.redrive import redrive
+from persistence.wakeups import Wakeups
+
+_LONGEST_KEY = 255
+_LONGEST_REASON = 2000
+_SUBMISSIONS_A_GROUP = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """What somebody wants done: an intent or a plan. `canonical_input` is the whole input as plain JSON."""
+
+    intent: str | None
+    plan: Plan | None
+    idempotency_key: str | None
+    approve_from: Risk | None
+    canonical_input: object
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewStep:
+    """A step as it would run."""
+
+    key: str
+    name: str
+    tool: str
+    risk: Risk
+    gated: bool
+    args: Mapping[str, Any]
+    depends_on: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What would run; nothing is stored."""
+
+    steps: tuple[PreviewStep, ...]
+    risk: Risk | None
+
+
+class LocalWorker:
+    """The executor of this process, as transactions see it that make steps ready. This one takes nothing."""
+
+    @contextmanager
+    def reserve(self, *, own: int = 0) -> Generator[Claimer]:
+        """The worker with slots that nobody else claims for meanwhile; `own` are slots that the caller frees."""
+        del own
+        yield NOBODY
+
+    def take(self, claimer: Claimer, done: Advance) -> None:
+        """Start what was claimed."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """A checked submission on its way into the database."""
+
+    run: begin.NewRun
+    plan: SoundPlan | None
+
+
+class Runs:
+    """The verbs on runs. Submissions of many callers share transactions."""
+
+    def __init__(
+        self,
+        database: Database,
+        registry: Registry,
+        planner: Planner,
+        settings: EngineSettings,
+        *,
+        wakeups: Wakeups,
+        worker: LocalWorker,
+    ) -> None:
+        self._database = database
+        self._registry = registry
+        self._planner = planner
+        self._settings = settings
+        self._wakeups = wakeups
+        self._worker = worker
+        self._gate = gate_policy(settings)
+        self._storing = Gather(self._store, at_most=_SUBMISSIONS_A_GROUP, name="submissions")
+
+    async def submit(self, viewer: Viewer, submission: Submission) -> UUID:
+        """Record a run, and its steps if it came with a plan; its id, or the one that the idempotency key named."""
+        if not viewer.may_submit:
+            raise Forbidden("the role SUBMITTER")
+        check_submission(submission, self._settings)
+        approve_from = risks.threshold(self._settings.approve_from, submission.approve_from)
+        plan = None
+        if submission.plan is not None:
+            plan = check_plan(submission.plan, self._registry, self._settings, approve_from=approve_from)
+        key = submission.idempotency_key
+        run = begin.NewRun(
+            id=new_id(),
+            submitted_by=viewer.id,
+            intent=submission.intent,
+            risk=plan.risk if plan is not None else 0,
+            approve_from=approve_from,
+            idempotency_key=key,
+            input_digest=None if key is None else hashlib.sha256(canonical(submission.canonical_input)).digest(),
+        )
+        stored = await self._storing.add(_Ready(run, plan))
+        if stored.input_digest != run.input_digest:
+            assert key is not None
+            raise IdempotencyConflict(key, stored.id)
+        return stored.id
+
+    async def preview(self, *, intent: str | None, plan: Plan | None, now: PlanningContext) -> Preview:
+        """What would run for this; raises what a submission would."""
+        check_submission(Submission(intent, plan, None, None, None), self._settings)
+        if plan is None:
+            assert intent is not None
+            try:
+                plan = await self._planner.plan(intent, self._registry, now)
+            except Unplannable as error:
+                raise UnplannableIntent(str(error), error.parts) from error
+        sound = check_plan(plan, self._registry, self._settings, approve_from=self._settings.approve_from)
+        steps = tuple(
+            PreviewStep(
+                key=step.key,
+                name=step.name,
+                tool=step.tool.name,
+                risk=step.risk,
+                gated=step.gated,
+                args=written.args,
+                depends_on=written.depends_on,
+            )
+            for step, written in zip(sound.steps, plan.steps, strict=True)
+        )
+        return Preview(steps, sound.risk)
+
+    async def _store(self, group: Sequence[_Ready]) -> Sequence[begin.StoredRun]:
+        stored: dict[UUID, begin.StoredRun] = {}
+        done = Advance()
+
+        async def write(tx: Connection, claimer: Claimer) -> None:
+            nonlocal stored, done
+            stored = await begin.store_runs(tx, [each.run for each in group])
+            steps = [
+                step
+                for each in group
+                if each.plan is not None and stored[each.run.id].is_new
+                for step in each.plan.for_run(each.run.id)
+            ]
+            done = await begin.store_steps(tx, steps, claimer=claimer, gate=self._gate) if steps else Advance()
+
+        with self._worker.reserve() as claimer:
+            await self._database.transaction(lambda tx: write(tx, claimer))
+            self._worker.take(claimer, done)
+        planless = any(each.plan is None for each in group)
+        self._wakeups.announce(done.marks, work=planless or any(mark.ready for mark in done.marks))
+        return [stored[each.run.id] for each in group]
+
+    async def cancel(self, viewer: Viewer, run: UUID, *, reason: str | None) -> None:
+        """Cancel a run that is not over; one that is cancelled already is left as it is."""
+        check_reason(reason)
+
+        async def write(tx: Connection) -> Advance:
+            await lock_runs(tx, [run])
+            row = await tx.fetchrow("SELECT state, submitted_by FROM runs WHERE id = $1", run)
+            if row is None:
+                raise NotFound(("runId",))
+            if not may_steer(viewer, row["submitted_by"]):
+                raise Forbidden("to be the run's submitter, or an administrator")
+            state = RunState(row["state"])
+            if state is RunState.CANCELLED:
+                return Advance()
+            if state in FINISHED_RUN_STATES:
+                raise InvalidState(f"the run is {state}: there is nothing left to cancel", state)
+            return await cancel(tx, run, reason=reason, by=user_id(viewer.id))
+
+        done = await self._database.transaction(write)
+        self._wakeups.announce(done.marks)
+
+    async def retry(self, viewer: Viewer, run: UUID, position: int, *, reason: str | None) -> None:
+        """Send a dead letter back with a fresh budget, and what was skipped because of it alone."""
+        check_reason(reason)
+
+        async def write(tx: Connection) -> Advance:
+            await lock_runs(tx, [run])
+            row = await tx.fetchrow("SELECT state, submitted_by FROM runs WHERE id = $1", run)
+            steps = await self._places(tx, run)
+            if row is None or position not in steps:
+                raise NotFound(("stepId",))
+            if not may_steer(viewer, row["submitted_by"]):
+                raise Forbidden("to be the run's submitter, or an administrator")
+            step = steps[position]
+            if row["state"] == RunState.CANCELLED:
+                raise InvalidState("the run is CANCELLED, and cancelled runs stay so", RunState.CANCELLED)
+            if step.state is not StepState.FAILED:
+                raise InvalidState(f"the step is {step.state}: only a dead letter is retried", step.state)
+            args, digest = await self._resolved_again(tx, run, position, steps)
+            return await redrive(
+                tx,
+                run,
+                position,
+                back=coming_back(position, steps),
+                args=args,
+                digest=digest,
+                reason=reason,
+                by=user_id(viewer.id),
+                gate=self._gate,
+            )
+
+        done = await self._database.transaction(write)
+        self._wakeups.announce(done.marks, work=True)
+
+    async def _places(self, tx: Connection, run: UUID) -> dict[int, Place]:
+        rows = await tx.fetch(
+            "SELECT position, key, state, skip_reason, depends_on, dependents FROM steps WHERE run_id = $1", run
+        )
+        return {
+            row["position"]: Place(
+                row["key"],
+                StepState(row["state"]),
+                row["skip_reason"],
+                tuple(row["depends_on"]),
+                tuple(row["dependents"]),
+            )
+            for row in rows
+        }
+
+    async def _resolved_again(
+        self, tx: Connection, run: UUID, position: int, steps: Mapping[int, Place]
+    ) -> tuple[str | None, str | None]:
+        """Arguments for a dead letter that failed before it had any; nothing for one that had."""
+        row = await tx.fetchrow(
+            "SELECT tool, args::text, dynamic, needs, resolved_args IS NOT NULL AS has FROM steps"
+            " WHERE run_id = $1 AND position = $2",
+            run,
+            position,
+        )
+        assert row is not None
+        if not row["dynamic"] or row["has"]:
+            return None, None
+        results = await tx.fetch(
+            "SELECT position, result::text FROM steps WHERE run_id = $1 AND position = ANY($2::int[])"
+            " AND state = 'SUCCEEDED'",
+            run,
+            row["needs"],
+        )
+        known = {steps[each["position"]].key: orjson.loads(each["result"]) for each in results}
+        tool = self._registry.get(row["tool"])
+        if tool is None:
+            raise InvalidState(f"this server has no tool {row['tool']}", StepState.FAILED)
+        try:
+            args = tool.fit(resolve(orjson.loads(row["args"]), known))
+        except (Unresolvable, ArgsUnfit) as error:
+            raise InvalidState(
+                f"its arguments still can't be resolved, and will not be: {error}; submit a corrected plan",
+                StepState.FAILED,
+            ) from error
+        text = check_json(args, max_bytes=self._settings.max_json_bytes, what="the resolved arguments")
+        return text.decode(), args_digest(tool.name, args)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One step of a run as a redrive looks at it."""
+
+    key: str
+    state: StepState
+    skip_reason: str | None
+    depends_on: tuple[int, ...]
+    dependents: tuple[int, ...]
+
+
+def coming_back(position: int, steps: Mapping[int, Place]) -> list[tuple[int, int]]:
+    """The skipped steps that a redrive of `position` brings back, each with what it still waits for.
+
+    Those that were skipped because something failed, and for which nothing else stays failed or skipped: a step with
+    another dead letter before it comes back with that one.
+    """
+    below: set[int] = set()
+    waiting = [position]
+    while waiting:
+        for each in steps[waiting.pop()].dependents:
+            if each not in below and steps[each].skip_reason == SkipReason.DEPENDENCY_FAILED:
+                below.add(each)
+                waiting.append(each)
+    lost = {StepState.FAILED, StepState.SKIPPED, StepState.CANCELLED}
+    while True:
+        stuck = {
+            each
+            for each in below
+            if any(
+                steps[before].state in lost and before != position and before not in below
+                for before in steps[each].depends_on
+            )
+        }
+        if not stuck:
+            break
+        below -= stuck
+    return [
+        (each, sum(steps[before].state is not StepState.SUCCEEDED for before in steps[each].depends_on))
+        for each in sorted(below)
+    ]
+
+
+def gate_policy(settings: EngineSettings) -> GatePolicy:
+    """How long approvals of this installation stay open."""
+    seconds = settings.approval_timeout_seconds
+    return GatePolicy(seconds if seconds > 0 else None)
+
+
+def check_submission(submission: Submission, settings: EngineSettings) -> None:
+    """Raises InvalidInput with everything that is wrong with a submission besides its plan."""
+    faults: list[Fault] = []
+    if (submission.intent is None) == (submission.plan is None):
+        faults.append(Fault((), "give exactly one of intent and plan"))
+    if submission.intent is not None:
+        if not submission.intent.strip():
+            faults.append(Fault(("intent",), "say what you want done"))
+        elif len(submission.intent) > settings.max_intent_characters:
+            faults.append(
+                Fault(
+                    ("intent",),
+                    f"an intent may have {settings.max_intent_characters} characters, "
+                    f"and this has {len(submission.intent)}",
+                )
+            )
+        elif message := text_fault(submission.intent):
+            faults.append(Fault(("intent",), message))
+    key = submission.idempotency_key
+    if key is not None and (not key or len(key) > _LONGEST_KEY or text_fault(key)):
+        faults.append(Fault(("idempotencyKey",), f"an idempotency key has 1 to {_LONGEST_KEY} characters, and no NUL"))
+    if not faults and key is not None and submission.plan is None:
+        fault = fault_of(submission.canonical_input)
+        if fault is not None:
+            faults.append(Fault(fault.path, fault.message))
+    if faults:
+        raise InvalidInput(tuple(faults))
+
+
+def check_reason(reason: str | None) -> None:
+    """Raises InvalidInput for a reason that can't be kept."""
+    if reason is None:
+        return
+    if len(reason) > _LONGEST_REASON:
+        raise InvalidInput((Fault(("reason",), f"a reason may have {_LONGEST_REASON} characters"),))
+    if message := text_fault(reason):
+        raise InvalidInput((Fault(("reason",), message),))

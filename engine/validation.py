@@ -1,0 +1,293 @@
+"""Says everything that is wrong with a plan, each fault at its path, and turns a sound one into steps. Pure.
+
+The same for a client's plan and a planner's: neither is trusted.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
+from typing import Any, Final
+from uuid import UUID
+
+from engine import risk as risks
+from engine.digest import args_digest
+from engine.errors import InvalidPlan, Path, PlanFault
+from engine.plans import Plan, PlanStep
+from engine.references import References, Unresolvable, references, resolve
+from engine.settings import EngineSettings
+from engine.tools import ArgsUnfit, Registry, Tool
+from engine.values import UnfitValue, check_json, encode, text_fault
+from persistence.states import Risk
+from persistence.transitions.begin import NewStep
+
+ROOT: Final[Path] = ("plan", "steps")
+_KEY: Final = re.compile(r"[^\s\x00-\x1f\x7f](?:[^\x00-\x1f\x7f]{0,98}[^\s\x00-\x1f\x7f])?")
+_LONGEST_NAME: Final = 500
+_MOST_ATTEMPTS: Final = 1_000_000
+_LONGEST_TIMEOUT: Final = 7 * 86_400
+_NOTHING: Final = References(frozenset(), everything=False, dynamic=False, faults=())
+
+
+@dataclass(frozen=True, slots=True)
+class SoundStep:
+    """A step of a plan in which nothing is wrong; all places are positions in the plan."""
+
+    position: int
+    key: str
+    name: str
+    tool: Tool
+    risk: Risk
+    gated: bool
+    gate_reason: str | None
+    dynamic: bool
+    args: bytes
+    resolved_args: bytes | None
+    digest: str | None
+    depends_on: tuple[int, ...]
+    dependents: tuple[int, ...]
+    needs: tuple[int, ...]
+    max_attempts: int | None
+    timeout_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class SoundPlan:
+    """A plan that may be stored and run."""
+
+    steps: tuple[SoundStep, ...]
+
+    @property
+    def risk(self) -> Risk:
+        """The highest risk among its steps."""
+        return max(step.risk for step in self.steps)
+
+    def for_run(self, run: UUID) -> list[NewStep]:
+        """Its steps, ready to be stored."""
+        feeding = {place for step in self.steps if step.dynamic for place in step.depends_on}
+        return [
+            NewStep(
+                run=run,
+                position=step.position,
+                key=step.key,
+                name=step.name,
+                tool=step.tool.name,
+                risk=step.risk,
+                gated=step.gated,
+                gate_reason=step.gate_reason,
+                idempotent=step.tool.idempotent,
+                dynamic=step.dynamic,
+                feeds=step.position in feeding,
+                args=step.args.decode(),
+                resolved_args=None if step.resolved_args is None else step.resolved_args.decode(),
+                digest=step.digest,
+                depends_on=step.depends_on,
+                dependents=step.dependents,
+                needs=step.needs,
+                max_attempts=step.max_attempts,
+                timeout_seconds=step.timeout_seconds,
+            )
+            for step in self.steps
+        ]
+
+
+def check_plan(plan: Plan, registry: Registry, settings: EngineSettings, *, approve_from: Risk) -> SoundPlan:
+    """The plan, sound. Raises InvalidPlan with every fault at its path."""
+    return _Check(plan, registry, settings, approve_from).sound()
+
+
+class _Check:
+    """One look at one plan: collects faults, and what a later look at the same plan would find again."""
+
+    def __init__(self, plan: Plan, registry: Registry, settings: EngineSettings, approve_from: Risk) -> None:
+        self._steps = plan.steps
+        self._registry = registry
+        self._settings = settings
+        self._approve_from = approve_from
+        self._faults: list[PlanFault] = []
+        self._place = {step.key: place for place, step in reversed(list(enumerate(plan.steps)))}
+
+    def sound(self) -> SoundPlan:
+        if not self._steps:
+            raise InvalidPlan((PlanFault("a plan needs at least one step", ROOT),))
+        if len(self._steps) > self._settings.max_plan_steps:
+            raise InvalidPlan(
+                (
+                    PlanFault(
+                        f"a plan may have {self._settings.max_plan_steps} steps, and this has {len(self._steps)}", ROOT
+                    ),
+                )
+            )
+        self._check_keys()
+        depends_on = [self._dependencies(place, step) for place, step in enumerate(self._steps)]
+        ancestors = self._ancestors(depends_on)
+        dependents: list[list[int]] = [[] for _ in self._steps]
+        for place, before in enumerate(depends_on):
+            for each in before:
+                dependents[each].append(place)
+        steps = [
+            self._step(place, step, depends_on[place], tuple(dependents[place]), ancestors)
+            for place, step in enumerate(self._steps)
+        ]
+        if self._faults:
+            raise InvalidPlan(tuple(sorted(self._faults, key=lambda fault: (len(fault.path) < 3, _order(fault.path)))))
+        return SoundPlan(tuple(step for step in steps if step is not None))
+
+    def _fault(self, place: int, *path: str | int, message: str, unknown_tool: bool = False) -> None:
+        self._faults.append(PlanFault(message, (*ROOT, place, *path), unknown_tool))
+
+    def _check_keys(self) -> None:
+        counts = Counter(step.key for step in self._steps)
+        for place, step in enumerate(self._steps):
+            if _KEY.fullmatch(step.key) is None or text_fault(step.key):
+                self._fault(
+                    place, "key", message="a key has 1 to 100 printable characters, none of them blank at its ends"
+                )
+            elif counts[step.key] > 1 and self._place[step.key] != place:
+                self._fault(place, "key", message=f"the key {step.key!r} is taken by step {self._place[step.key]}")
+
+    def _dependencies(self, place: int, step: PlanStep) -> tuple[int, ...]:
+        found: dict[int, None] = {}
+        for number, key in enumerate(step.depends_on):
+            other = self._place.get(key)
+            if other is None:
+                self._fault(place, "dependsOn", number, message=f"there is no step {key!r} in this plan")
+            elif other == place:
+                self._fault(place, "dependsOn", number, message=f"{key!r} can't depend on itself")
+            elif other in found:
+                self._fault(place, "dependsOn", number, message=f"{key!r} is named twice")
+            else:
+                found[other] = None
+        return tuple(found)
+
+    def _ancestors(self, depends_on: Sequence[tuple[int, ...]]) -> list[int] | None:
+        """All that each step transitively depends on, as the bits of an integer; None when there is a cycle."""
+        sorter = TopologicalSorter(dict(enumerate(depends_on)))
+        try:
+            order = list(sorter.static_order())
+        except CycleError as error:
+            cycle: list[int] = error.args[1]
+            names = " → ".join(repr(self._steps[place].key) for place in _shortened(cycle))
+            self._fault(cycle[0], "dependsOn", message=f"these steps wait for each other: {names}")
+            return None
+        bits = [0] * len(self._steps)
+        for place in order:
+            for before in depends_on[place]:
+                bits[place] |= bits[before] | 1 << before
+        return bits
+
+    def _step(
+        self,
+        place: int,
+        step: PlanStep,
+        depends_on: tuple[int, ...],
+        dependents: tuple[int, ...],
+        ancestors: list[int] | None,
+    ) -> SoundStep | None:
+        self._check_numbers(place, step)
+        if step.name is not None and (not step.name.strip() or len(step.name) > _LONGEST_NAME or text_fault(step.name)):
+            self._fault(place, "name", message=f"a name has 1 to {_LONGEST_NAME} characters, and no NUL")
+        tool = self._registry.get(step.tool)
+        if tool is None:
+            known = ", ".join(self._registry.names)
+            self._fault(
+                place, "tool", message=f"there is no tool {step.tool!r:.100}; there are {known}", unknown_tool=True
+            )
+        args = self._encoded(place, step)
+        if tool is None or args is None:
+            return None
+        found = self._references(step, args)
+        for fault in (*found.faults, *tool.faults(step.args)):
+            self._fault(place, "args", *fault.path, message=fault.message)
+        needs = self._needs(place, found, ancestors)
+        if self._faults:
+            return None
+        # What looks at no result is known now, whatever the step waits for.
+        dynamic = found.dynamic and bool(needs)
+        resolved = None if dynamic else self._resolved(place, step, tool, found)
+        level = risks.effective(tool.risk, step.risk)
+        gated = risks.is_gated(level, self._approve_from)
+        asked = gated or not tool.idempotent
+        return SoundStep(
+            position=place,
+            key=step.key,
+            name=step.name or step.key,
+            tool=tool,
+            risk=level,
+            gated=gated,
+            gate_reason=risks.gate_reason(tool.name, tool.risk, level, self._approve_from) if gated else None,
+            dynamic=dynamic,
+            args=args,
+            resolved_args=None if resolved is None else _kept(resolved, args),
+            digest=args_digest(tool.name, resolved) if asked and resolved is not None else None,
+            depends_on=depends_on,
+            dependents=dependents,
+            needs=needs if dynamic else (),
+            max_attempts=risks.attempts(level, tool.max_attempts, step.max_attempts),
+            timeout_seconds=step.timeout_seconds or tool.timeout_seconds or self._settings.step_timeout_seconds,
+        )
+
+    def _check_numbers(self, place: int, step: PlanStep) -> None:
+        if step.max_attempts is not None and not 0 <= step.max_attempts <= _MOST_ATTEMPTS:
+            self._fault(place, "maxAttempts", message=f"attempts are 1 to {_MOST_ATTEMPTS}, or 0 for no end")
+        seconds = step.timeout_seconds
+        if seconds is not None and not (math.isfinite(seconds) and 0 < seconds <= _LONGEST_TIMEOUT):
+            self._fault(
+                place, "timeoutSeconds", message=f"a time-out is more than 0 and at most {_LONGEST_TIMEOUT} seconds"
+            )
+
+    def _encoded(self, place: int, step: PlanStep) -> bytes | None:
+        try:
+            return check_json(dict(step.args), max_bytes=self._settings.max_json_bytes, what="the arguments")
+        except UnfitValue as fault:
+            self._fault(place, "args", *fault.path, message=fault.message)
+            return None
+
+    @staticmethod
+    def _references(step: PlanStep, args: bytes) -> References:
+        # Most arguments hold no reference, and then nothing is walked.
+        return references(step.args) if b'"$' in args else _NOTHING
+
+    def _needs(self, place: int, found: References, ancestors: list[int] | None) -> tuple[int, ...]:
+        if ancestors is None:
+            return ()
+        reach = ancestors[place]
+        if found.everything:
+            return tuple(other for other in range(len(self._steps)) if reach >> other & 1)
+        needs: list[int] = []
+        for key in sorted(found.keys):
+            other = self._place.get(key)
+            if other is None:
+                self._fault(place, "args", message=f"refers to {key!r}, and there is no step of that key")
+            elif not reach >> other & 1:
+                self._fault(place, "args", message=f"refers to {key!r}, which this step does not depend on")
+            else:
+                needs.append(other)
+        return tuple(needs)
+
+    def _resolved(self, place: int, step: PlanStep, tool: Tool, found: References) -> dict[str, Any] | None:
+        try:
+            return tool.fit(resolve(step.args, {}) if found.dynamic else dict(step.args))
+        except Unresolvable as error:
+            self._fault(place, "args", *error.path, message=error.message)
+        except ArgsUnfit as error:
+            for fault in error.faults:
+                self._fault(place, "args", *fault.path, message=fault.message)
+        return None
+
+
+def _kept(resolved: dict[str, Any], args: bytes) -> bytes | None:
+    text = encode(resolved)
+    return None if text == args else text
+
+
+def _shortened(cycle: list[int]) -> Iterable[int]:
+    return cycle if len(cycle) <= 12 else [*cycle[:6], *cycle[-5:]]
+
+
+def _order(path: Path) -> tuple[Any, ...]:
+    return tuple((isinstance(part, str), part) for part in path)
