@@ -2,7 +2,7 @@
 
 from persistence.reads.columns import TEXTS
 from persistence.reads.cursors import BadCursor, Place
-from persistence.reads.reads import ApprovalFilter, Page, Reads, RunFilter, StepPlace
+from persistence.reads.reads import ApprovalFilter, EventsAfter, Page, Reads, RunFilter, StepPlace
 from persistence.reads.rows import ApprovalRow, EventRow, RunRow, StepRow, ToolCallRow, UserRow
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "ApprovalRow",
     "BadCursor",
     "EventRow",
+    "EventsAfter",
     "Page",
     "Place",
     "Reads",

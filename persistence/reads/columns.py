@@ -36,7 +36,6 @@ _TOOL_CALL: Final = """c.run_id, c.position, c.attempt, c.tool, c.status, {args}
 TOOL_CALLS: Final = "tool_calls c JOIN runs r ON r.id = c.run_id"
 
 EVENT: Final = "e.run_id, e.seq, e.type, e.position, e.approval_id, e.message, e.metadata, e.created_at"
-EVENTS: Final = "timeline_events e"
 
 USER: Final = "u.id, u.name, u.roles"
 USERS: Final = "users u"

@@ -1,6 +1,6 @@
 """Everything that can be asked, each question one statement for any number of keys.
 
-All but the timeline's own feed ask in somebody's `Scope`: each statement carries the rule of what that reader sees
+All is asked in somebody's `Scope`: each statement carries the rule of what that reader sees
 (`Where.seen_by`), so that no way through related rows leads past it. What is not seen is as what is not there.
 `texts` names the JSON that is looked at.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 from uuid import UUID
 
 from persistence.database import Database
@@ -33,6 +33,14 @@ class Page(Generic[T]):
 
     rows: list[T]
     has_more: bool
+
+
+class EventsAfter(NamedTuple):
+    """The first `first` events of a run's timeline after that seq."""
+
+    run: UUID
+    seq: int
+    first: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,28 +272,29 @@ class Reads:
 
     # ── the timeline ──
 
-    async def page_of_events(self, scope: Scope, run: UUID, *, first: int, after: int = 0) -> Page[EventRow]:
-        """The first `first` events of a run's timeline after that seq."""
+    async def pages_of_events(self, scope: Scope, wanted: Sequence[EventsAfter]) -> dict[EventsAfter, Page[EventRow]]:
+        """Pages of these runs' timelines, those of unseen runs missing."""
         where = Where()
-        where.add("e.run_id = {}::uuid", run)
-        where.add("e.seq > {}::int", after)
+        runs = where.value([each.run for each in wanted])
+        seqs = where.value([each.seq for each in wanted])
+        limits = where.value([each.first + 1 for each in wanted])
         where.seen_by(scope)
-        order = f"ORDER BY e.seq LIMIT {where.value(first + 1)}"
         records = await self._database.fetch(
-            f"SELECT {columns.EVENT} FROM {columns.EVENTS} JOIN runs r ON r.id = e.run_id {where} {order}",
+            f"""SELECT g.nth, {columns.EVENT}
+            FROM unnest({runs}::uuid[], {seqs}::int[], {limits}::int[]) WITH ORDINALITY AS g (run_id, seq, most, nth)
+            JOIN runs r ON r.id = g.run_id
+            LEFT JOIN LATERAL (
+                SELECT * FROM timeline_events e WHERE e.run_id = g.run_id AND e.seq > g.seq ORDER BY e.seq LIMIT g.most
+            ) AS e ON true
+            {where} ORDER BY g.nth, e.seq""",
             *where.values,
         )
-        return _page([EventRow(*record) for record in records], first)
-
-    async def events_after(self, run: UUID, after: int, *, at_most: int) -> list[EventRow]:
-        """The events of a run after that seq, for its feed, which serves only those who see the run."""
-        records = await self._database.fetch(
-            f"SELECT {columns.EVENT} FROM {columns.EVENTS} WHERE e.run_id = $1 AND e.seq > $2 ORDER BY e.seq LIMIT $3",
-            run,
-            after,
-            at_most,
-        )
-        return [EventRow(*record) for record in records]
+        rows: dict[EventsAfter, list[EventRow]] = {}
+        for nth, *values in records:
+            page = rows.setdefault(wanted[nth - 1], [])
+            if values[0] is not None:
+                page.append(EventRow(*values))
+        return {each: _page(page, each.first) for each, page in rows.items()}
 
     # ── how ──
 

@@ -4,7 +4,7 @@ import pytest
 
 from persistence.database import Database
 from persistence.ids import new_id
-from persistence.reads import ApprovalFilter, Place, Reads, RunFilter
+from persistence.reads import ApprovalFilter, EventsAfter, Place, Reads, RunFilter
 from persistence.scope import Reach, Scope
 from persistence.states import ApprovalStatus, Risk, Role, RunState, StepState
 from tests.schema.stories import Person, Stories, Told
@@ -54,7 +54,7 @@ async def everything_of(reads: Reads, scope: Scope, run: UUID) -> list[int]:
         await reads.count_approvals(scope, ApprovalFilter()),
         len((await reads.page_of_dead_letters(scope, first=10)).rows),
         await reads.count_dead_letters(scope),
-        min(1, len((await reads.page_of_events(scope, run, first=100)).rows)),
+        len(await reads.pages_of_events(scope, [EventsAfter(run, 0, 100)])),
     ]
 
 
@@ -232,14 +232,13 @@ async def test_a_step_says_whether_it_is_due_or_in_doubt(stories: Stories, reads
     assert [later.is_in_doubt, doubt.is_in_doubt, gated.is_in_doubt] == [False, True, False]
 
 
-async def test_events_come_in_order_after_a_seq(stories: Stories, reads: Reads):
+async def test_pages_of_many_timelines_come_in_one_statement(stories: Stories, reads: Reads):
     owner = await stories.person("owner")
-    run = await stories.run(owner)
+    one, other = await stories.run(owner), await stories.run(owner)
+    asked_for = [EventsAfter(one, 0, 2), EventsAfter(one, 2, 2), EventsAfter(other, 1, 9), EventsAfter(other, 3, 9)]
 
-    page = await reads.page_of_events(own(owner), run, first=2)
-    rest = await reads.events_after(run, 2, at_most=10)
+    pages = await reads.pages_of_events(own(owner), asked_for)
 
-    assert [row.seq for row in page.rows] == [1, 2]
-    assert page.has_more
-    assert [row.seq for row in rest] == [3]
-    assert rest[0].memo == {}
+    assert [[row.seq for row in pages[each].rows] for each in asked_for] == [[1, 2], [3], [2, 3], []]
+    assert [pages[each].has_more for each in asked_for] == [True, False, False, False]
+    assert {row.run_id for row in pages[asked_for[2]].rows} == {other}

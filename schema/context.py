@@ -1,0 +1,72 @@
+"""What resolvers work with: who asks, and what answers."""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+
+from engine.access import Viewer
+from engine.engine import Engine
+from persistence.approvals_feed import ApprovalsFeed
+from persistence.reads import Reads
+from persistence.scope import Scope
+from persistence.timeline import Timeline
+from schema.limits import Limits
+from schema.loaders import Loaders
+
+__all__ = ["Context", "Services"]
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What answers everybody."""
+
+    engine: Engine
+    reads: Reads
+    timeline: Timeline
+    approvals_feed: ApprovalsFeed
+    limits: Limits = field(default_factory=Limits)
+    may_go_on: Callable[[Viewer], bool] = lambda _viewer: True
+    """Whether events may still go to this person; asked before each, so it must be quick."""
+
+    def context(self, viewer: Viewer) -> "Context":
+        """The context of one operation: the view's `make_context`."""
+        return Context(self, viewer)
+
+
+class Context:
+    """One operation: who asks, what they may see, and what was read for it so far."""
+
+    __slots__ = ("_loaders", "scope", "services", "viewer")
+
+    def __init__(self, services: Services, viewer: Viewer) -> None:
+        self.services = services
+        self.viewer = viewer
+        self.scope: Scope = viewer.scope
+        self._loaders: Loaders | None = None
+
+    @property
+    def engine(self) -> Engine:
+        """What decides and does."""
+        return self.services.engine
+
+    @property
+    def limits(self) -> Limits:
+        """The most that may be asked for."""
+        return self.services.limits
+
+    def loaders(self, fields: Collection[str]) -> Loaders:
+        """The loaders of this operation, which read what its `fields` show."""
+        if self._loaders is None:
+            self._loaders = Loaders(self.services.reads, self.scope, fields)
+        return self._loaders
+
+    def forget(self) -> None:
+        """Something was changed: read anew from here on."""
+        self._loaders = None
+
+    def for_event(self) -> "Context":
+        """The context of one event of a subscription: nothing that was read for an earlier one."""
+        return Context(self.services, self.viewer)
+
+    def still_allowed(self) -> bool:
+        """Whether the next event may go to this person."""
+        return self.services.may_go_on(self.viewer)

@@ -1,0 +1,168 @@
+"""Loaders: what related fields ask for one by one is read in one statement for all of them.
+
+They live as long as one operation (one event, one mutation's answer) and so never answer with what was true before.
+"""
+
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Collection, Hashable, Iterable, Sequence
+from typing import Any, Final, TypeVar
+from uuid import UUID
+
+from strawberry.dataloader import DataLoader
+
+from persistence.reads import EventRow, EventsAfter, Page, Reads, StepPlace, StepRow
+from persistence.scope import Scope
+from persistence.states import ApprovalStatus, StepState
+from schema.faults import NOT_FOUND, RequestError
+from schema.types.approvals import Approval
+from schema.types.runs import Run
+from schema.types.steps import Step
+from schema.types.tool_calls import ToolCall
+from schema.types.users import User
+
+__all__ = ["Loaders"]
+
+K = TypeVar("K", bound=Hashable)
+T = TypeVar("T")
+
+_TEXTS: Final = {
+    "args": "args",
+    "resolvedArgs": "resolved_args",
+    "result": "result",
+    "proposedArgs": "proposed_args",
+    "editedArgs": "edited_args",
+}
+"""The fields whose JSON may be large, by their columns."""
+
+
+class Loaders:
+    """What one operation reads, in the viewer's scope. Only JSON that one of its `fields` shows is read at all."""
+
+    def __init__(self, reads: Reads, scope: Scope, fields: Collection[str]) -> None:
+        self._reads = reads
+        self._scope = scope
+        self.texts = frozenset(column for field, column in _TEXTS.items() if field in fields)
+        self._runs: dict[UUID, Run] = {}
+        self._steps: dict[StepPlace, Step] = {}
+        self._filtered: dict[tuple[str, frozenset[Any] | None], DataLoader[UUID, Any]] = {}
+        self.run = _loader(self._load_runs)
+        self.step = _loader(self._load_steps)
+        self.approval = _loader(self._load_approvals)
+        self.user = _loader(self._load_users)
+        self.approvals_of_step = _loader(self._load_approvals_of_steps)
+        self.tool_calls_of_step = _loader(self._load_tool_calls_of_steps)
+        self.events = _loader(self._load_events)
+        self._neighbours = _loader(self._load_neighbours)
+
+    # ── one of a kind ──
+
+    def know_runs(self, runs: Iterable[Run]) -> None:
+        """Answer with these runs, which were read as a list, instead of reading them again."""
+        self._runs.update((run.row.id, run) for run in runs)
+
+    def run_of(self, run: UUID) -> "Run | Awaitable[Run]":
+        """The run of something that the viewer sees."""
+        return self._runs.get(run) or _there(self.run.load(run))
+
+    def step_of(self, run: UUID, position: int) -> "Step | Awaitable[Step]":
+        """The step of something that the viewer sees."""
+        place = (run, position)
+        return self._steps.get(place) or _there(self.step.load(place))
+
+    async def _load_runs(self, ids: list[UUID]) -> list[Run | None]:
+        rows = await self._reads.runs(self._scope, ids)
+        self.know_runs(Run(row) for row in rows.values())
+        return [self._runs.get(id_) for id_ in ids]
+
+    async def _load_steps(self, places: list[StepPlace]) -> list[Step | None]:
+        await self._know_steps(places)
+        return [self._steps.get(place) for place in places]
+
+    async def _load_approvals(self, ids: list[UUID]) -> list[Approval | None]:
+        rows = await self._reads.approvals(self._scope, ids, texts=self.texts)
+        return [Approval(rows[id_]) if id_ in rows else None for id_ in ids]
+
+    async def _load_users(self, ids: list[UUID]) -> list[User | None]:
+        rows = await self._reads.users(self._scope, ids)
+        return [User(*rows[id_]) if id_ in rows else None for id_ in ids]
+
+    # ── lists ──
+
+    def neighbours(self, run: UUID, positions: Sequence[int]) -> "list[Step] | Awaitable[list[Step]]":
+        """Steps of a run by their positions; at once if they are known."""
+        steps = [self._steps.get((run, position)) for position in positions]
+        known = [step for step in steps if step is not None]
+        return known if len(known) == len(steps) else self._neighbours.load((run, tuple(positions)))
+
+    def steps_of_run(self, run: UUID, states: Collection[StepState] | None) -> Awaitable[list[Step]]:
+        """A run's steps (in these states), in plan order."""
+
+        async def read(runs: list[UUID]) -> list[list[Step]]:
+            rows = await self._reads.steps_of_runs(self._scope, runs, states=states, texts=self.texts)
+            return _grouped(runs, self._made(rows), lambda step: step.row.run_id)
+
+        return self._by_filter("steps", states, read).load(run)
+
+    def approvals_of_run(self, run: UUID, statuses: Collection[ApprovalStatus] | None) -> Awaitable[list[Approval]]:
+        """A run's approvals (in these statuses), oldest first."""
+
+        async def read(runs: list[UUID]) -> list[list[Approval]]:
+            rows = await self._reads.approvals_of_runs(self._scope, runs, statuses=statuses, texts=self.texts)
+            return _grouped(runs, map(Approval, rows), lambda approval: approval.row.run_id)
+
+        return self._by_filter("approvals", statuses, read).load(run)
+
+    def _by_filter(
+        self, what: str, words: Collection[Any] | None, read: Callable[[list[UUID]], Awaitable[list[list[T]]]]
+    ) -> "DataLoader[UUID, list[T]]":
+        key = (what, None if words is None else frozenset(words))
+        if key not in self._filtered:
+            self._filtered[key] = _loader(read)
+        return self._filtered[key]
+
+    async def _load_approvals_of_steps(self, places: list[StepPlace]) -> list[list[Approval]]:
+        rows = await self._reads.approvals_of_steps(self._scope, places, texts=self.texts)
+        return _grouped(places, map(Approval, rows), lambda approval: (approval.row.run_id, approval.row.position))
+
+    async def _load_tool_calls_of_steps(self, places: list[StepPlace]) -> list[list[ToolCall]]:
+        rows = await self._reads.tool_calls_of_steps(self._scope, places, texts=self.texts)
+        return _grouped(places, map(ToolCall, rows), lambda call: (call.row.run_id, call.row.position))
+
+    async def _load_events(self, wanted: list[EventsAfter]) -> list[Page[EventRow]]:
+        pages = await self._reads.pages_of_events(self._scope, wanted)
+        return [pages.get(each) or Page([], has_more=False) for each in wanted]
+
+    async def _load_neighbours(self, wanted: list[tuple[UUID, tuple[int, ...]]]) -> list[list[Step]]:
+        await self._know_steps({(run, position) for run, positions in wanted for position in positions})
+        return [
+            [step for position in positions if (step := self._steps.get((run, position))) is not None]
+            for run, positions in wanted
+        ]
+
+    async def _know_steps(self, places: Collection[StepPlace]) -> None:
+        unknown = [place for place in places if place not in self._steps]
+        if unknown:
+            self._made((await self._reads.steps(self._scope, unknown, texts=self.texts)).values())
+
+    def _made(self, rows: Iterable[StepRow]) -> list[Step]:
+        steps = [Step(row) for row in rows]
+        self._steps.update(((step.row.run_id, step.row.position), step) for step in steps)
+        return steps
+
+
+def _loader(read: Callable[[list[K]], Awaitable[Sequence[T]]]) -> "DataLoader[K, T]":
+    return DataLoader(load_fn=read)
+
+
+def _grouped(keys: Iterable[K], things: Iterable[T], key_of: Callable[[T], K]) -> list[list[T]]:
+    groups: defaultdict[K, list[T]] = defaultdict(list)
+    for thing in things:
+        groups[key_of(thing)].append(thing)
+    return [groups[key] for key in keys]
+
+
+async def _there(loading: Awaitable[T | None]) -> T:
+    found = await loading
+    if found is None:
+        raise RequestError("What this belongs to can't be seen any more.", NOT_FOUND)
+    return found

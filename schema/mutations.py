@@ -1,0 +1,185 @@
+"""What can be changed: each mutation is one verb of the engine."""
+
+# What clients read as descriptions says what the classes and resolvers are.
+# ruff: noqa: D101, D102
+
+from collections.abc import Awaitable, Sequence
+from typing import Annotated, Any
+
+import strawberry
+
+from engine.errors import EngineError, NotFound
+from engine.runs import Submission
+from engine.unset import UNSET, Unset
+from persistence import ids
+from schema.errors import UserError, user_errors
+from schema.info import Info, load
+from schema.types.inputs import (
+    CancelRunInput,
+    CreateUserInput,
+    DecideApprovalInput,
+    ResolveInDoubtInput,
+    RetryStepInput,
+    RevokeTokensInput,
+    SubmitWorkflowInput,
+    canonical,
+)
+from schema.types.pages import given
+from schema.types.payloads import (
+    CancelRunPayload,
+    CreateUserPayload,
+    DecideApprovalPayload,
+    ResolveInDoubtPayload,
+    RetryStepPayload,
+    RevokeTokensPayload,
+    SubmitWorkflowPayload,
+)
+
+__all__ = ["Mutation"]
+
+
+@strawberry.type(
+    description=(
+        "What can be changed. What is wrong with an input is told among the payload's errors; nothing is changed then."
+    )
+)
+class Mutation:
+    @strawberry.mutation(description="Starts a run for an intent or a plan.")
+    async def submit_workflow(
+        self,
+        info: Info,
+        input: Annotated[SubmitWorkflowInput, strawberry.argument(description="What to do.")],  # noqa: A002
+    ) -> SubmitWorkflowPayload:
+        plan = given(input.plan)
+        try:
+            submission = Submission(
+                intent=given(input.intent),
+                plan=None if plan is None else plan.plan(),
+                idempotency_key=given(input.idempotency_key),
+                approve_from=given(input.require_approval_from),
+                canonical_input=canonical(input),
+            )
+            run = await info.context.engine.submit(info.context.viewer, submission)
+        except EngineError as error:
+            return SubmitWorkflowPayload(run=None, errors=user_errors(error))
+        return SubmitWorkflowPayload(run=await load(info).run.load(run), errors=[])
+
+    @strawberry.mutation(description="Answers an approval. The first answer stands.")
+    async def decide_approval(
+        self,
+        info: Info,
+        input: Annotated[DecideApprovalInput, strawberry.argument(description="The answer.")],  # noqa: A002
+    ) -> DecideApprovalPayload:
+        about = ("approvalId",)
+        approval = ids.parse_as(ids.APPROVAL, input.approval_id)
+        if approval is None:
+            return DecideApprovalPayload(approval=None, errors=_no_such(about))
+        errors = await _done(
+            info,
+            info.context.engine.decide(
+                info.context.viewer,
+                approval,
+                input.decision,
+                reason=given(input.reason),
+                args_digest=given(input.args_digest),
+                edited_args=_or_unset(input.edited_args),
+            ),
+            about,
+        )
+        return DecideApprovalPayload(approval=await load(info).approval.load(approval), errors=errors)
+
+    @strawberry.mutation(description="Says what became of a call that nobody knows the end of.")
+    async def resolve_in_doubt(
+        self,
+        info: Info,
+        input: Annotated[ResolveInDoubtInput, strawberry.argument(description="What happened.")],  # noqa: A002
+    ) -> ResolveInDoubtPayload:
+        about = ("approvalId",)
+        approval = ids.parse_as(ids.APPROVAL, input.approval_id)
+        if approval is None:
+            return ResolveInDoubtPayload(approval=None, errors=_no_such(about))
+        errors = await _done(
+            info,
+            info.context.engine.resolve_in_doubt(
+                info.context.viewer,
+                approval,
+                input.resolution,
+                result=_or_unset(input.result),
+                reason=given(input.reason),
+            ),
+            about,
+        )
+        return ResolveInDoubtPayload(approval=await load(info).approval.load(approval), errors=errors)
+
+    @strawberry.mutation(description="Ends a run: nothing more of it starts, and what runs is asked to stop.")
+    async def cancel_run(
+        self,
+        info: Info,
+        input: Annotated[CancelRunInput, strawberry.argument(description="Which run.")],  # noqa: A002
+    ) -> CancelRunPayload:
+        about = ("runId",)
+        run = ids.parse_as(ids.RUN, input.run_id)
+        if run is None:
+            return CancelRunPayload(run=None, errors=_no_such(about))
+        verb = info.context.engine.cancel(info.context.viewer, run, reason=given(input.reason))
+        errors = await _done(info, verb, about)
+        return CancelRunPayload(run=await load(info).run.load(run), errors=errors)
+
+    @strawberry.mutation(description="Sends a dead-lettered step back to READY with a fresh budget of attempts.")
+    async def retry_step(
+        self,
+        info: Info,
+        input: Annotated[RetryStepInput, strawberry.argument(description="Which step.")],  # noqa: A002
+    ) -> RetryStepPayload:
+        about = ("stepId",)
+        place = ids.parse_step(input.step_id)
+        if place is None:
+            return RetryStepPayload(step=None, errors=_no_such(about))
+        verb = info.context.engine.retry(info.context.viewer, *place, reason=given(input.reason))
+        errors = await _done(info, verb, about)
+        return RetryStepPayload(step=await load(info).step.load(place), errors=errors)
+
+    @strawberry.mutation(description="Makes a user with a first token. For administrators.")
+    async def create_user(
+        self,
+        info: Info,
+        input: Annotated[CreateUserInput, strawberry.argument(description="Who.")],  # noqa: A002
+    ) -> CreateUserPayload:
+        try:
+            user, token = await info.context.engine.create_user(info.context.viewer, name=input.name, roles=input.roles)
+        except EngineError as error:
+            return CreateUserPayload(user=None, token=None, errors=user_errors(error))
+        return CreateUserPayload(user=await load(info).user.load(user), token=token, errors=[])
+
+    @strawberry.mutation(description="Makes all tokens of a user void. For administrators.")
+    async def revoke_tokens(
+        self,
+        info: Info,
+        input: Annotated[RevokeTokensInput, strawberry.argument(description="Whose.")],  # noqa: A002
+    ) -> RevokeTokensPayload:
+        about = ("userId",)
+        user = ids.parse_as(ids.USER, input.user_id)
+        if user is None:
+            return RevokeTokensPayload(user=None, errors=_no_such(about))
+        errors = await _done(info, info.context.engine.revoke_tokens(info.context.viewer, user), about)
+        return RevokeTokensPayload(user=await load(info).user.load(user), errors=errors)
+
+
+async def _done(info: Info, verb: Awaitable[None], about: Sequence[str]) -> list[UserError]:
+    """What was wrong, once the verb is done or refused."""
+    try:
+        await verb
+    except EngineError as error:
+        return user_errors(error, about=about)
+    finally:
+        # What earlier mutations of the same operation read may be true no more.
+        info.context.forget()
+    return []
+
+
+def _no_such(about: Sequence[str]) -> list[UserError]:
+    return user_errors(NotFound(tuple(about)))
+
+
+def _or_unset(value: Any) -> object | Unset:
+    return UNSET if value is strawberry.UNSET else value

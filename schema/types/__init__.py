@@ -1,0 +1,1 @@
+"""The types that clients see, built from the rows that the reads give."""

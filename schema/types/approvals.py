@@ -1,0 +1,74 @@
+"""Approvals: the questions to people, and their answers."""
+
+# What clients read as descriptions says what the classes and resolvers are.
+# ruff: noqa: D101, D102
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from operator import attrgetter
+from typing import Any, ClassVar, cast
+
+import strawberry
+
+from persistence import ids
+from persistence.reads import ApprovalRow
+from persistence.states import ApprovalKind, ApprovalStatus, Risk
+from schema.info import Info, load
+from schema.scalars import JSON
+from schema.types.base import JsonTexts, Node, RunRef, StepRef, described
+from schema.types.users import User
+
+__all__ = ["Approval"]
+
+_KINDS = {str(kind): kind for kind in ApprovalKind}
+_STATUSES = {str(status): status for status in ApprovalStatus}
+_RISKS = tuple(Risk)
+
+
+@strawberry.type(description="A question to a person. It serves one execution of one step, and is spent by it.")
+class Approval(Node, JsonTexts):
+    json_texts: ClassVar[Mapping[str, Callable[[Any], str | None]]] = {
+        "proposed_args": attrgetter("proposed_args"),
+        "edited_args": attrgetter("edited_args"),
+    }
+
+    kind: ApprovalKind = described("What is asked.")
+    status: ApprovalStatus = described("Whether it is answered, and how.")
+    risk_level: Risk = described("The step's risk.")
+    reason: str = described("Why a person is asked, in a sentence.")
+    proposed_args: JSON = described("Exactly what will run if it is approved, the tool's defaults filled in.")
+    args_digest: str = described(
+        'SHA-256, hex, of the RFC 8785 JSON of {"args": proposedArgs, "tool": the tool\'s name}.'
+    )
+    created_at: datetime = described("When it was asked.")
+    expires_at: datetime | None = described("From when on it counts as refused; null: never.")
+    decided_by: User | None = described("Who answered.")
+    decided_at: datetime | None = described("When it was answered.")
+    decision_reason: str | None = described("What whoever answered said about it.")
+    edited_args: JSON | None = described("What was approved instead of proposedArgs, when the decision edited them.")
+
+    row: strawberry.Private[ApprovalRow]
+
+    def __init__(self, row: ApprovalRow) -> None:
+        self.row = row
+        self.id = cast("strawberry.ID", ids.approval_id(row.id))
+        self.kind = _KINDS[row.kind]
+        self.status = _STATUSES[row.status]
+        self.risk_level = _RISKS[row.risk]
+        self.reason = row.reason
+        self.args_digest = row.digest
+        self.created_at = row.created_at
+        self.expires_at = row.expires_at
+        self.decided_by = (
+            None if row.decided_by is None else User(row.decided_by, row.decider_name or "", row.decider_roles or ())
+        )
+        self.decided_at = row.decided_at
+        self.decision_reason = row.decision_reason
+
+    @strawberry.field(graphql_type=RunRef, description="The run of its step.")
+    def run(self, info: Info) -> Any:
+        return load(info).run_of(self.row.run_id)
+
+    @strawberry.field(graphql_type=StepRef, description="The step that it is about.")
+    def step(self, info: Info) -> Any:
+        return load(info).step_of(self.row.run_id, self.row.position)

@@ -1,0 +1,70 @@
+"""What several types share."""
+
+# What clients read as descriptions says what the classes and resolvers are.
+# ruff: noqa: D101
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+import orjson
+import strawberry
+
+if TYPE_CHECKING:
+    from schema.types.approvals import Approval
+    from schema.types.runs import Run
+    from schema.types.steps import Step
+    from schema.types.tool_calls import ToolCall
+
+__all__ = ["ApprovalRef", "Failure", "JsonTexts", "Node", "RunRef", "StepRef", "ToolCallRef", "described"]
+
+RunRef = Annotated["Run", strawberry.lazy("schema.types.runs")]
+StepRef = Annotated["Step", strawberry.lazy("schema.types.steps")]
+ApprovalRef = Annotated["Approval", strawberry.lazy("schema.types.approvals")]
+ToolCallRef = Annotated["ToolCall", strawberry.lazy("schema.types.tool_calls")]
+
+
+def described(description: str) -> Any:
+    """An attribute as a field, described for the client."""
+    return strawberry.field(description=description)
+
+
+@strawberry.interface(
+    description="Anything with a globally unique id. Ids are opaque, prefixed with their type: run_…, step_…, appr_…"
+)
+class Node:
+    id: strawberry.ID = described("Opaque; the same for ever.")
+
+
+@strawberry.type(name="Error", description="A failure that is a fact about the run, not about the request.")
+class Failure:
+    code: str = described("Of which kind it is, for programs.")
+    message: str = described("What went wrong, for people.")
+
+    def __init__(self, code: str, message: str) -> None:
+        self.code = code
+        self.message = message
+
+    @staticmethod
+    def of(code: str | None, message: str | None) -> "Failure | None":
+        """The failure that a row tells of, if it does."""
+        return None if code is None else Failure(code, message or code)
+
+
+class JsonTexts:
+    """Gives its type the attributes named in `json_texts`: JSON that is parsed when it is first looked at.
+
+    They are declared as plain fields, so that the executor reads them like any other attribute.
+    """
+
+    json_texts: ClassVar[Mapping[str, Callable[[Any], str | None]]]
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            text_of = type(self).json_texts.get(name)
+            if text_of is None:
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            text = text_of(self.row)
+            value = None if text is None else orjson.loads(text)
+            setattr(self, name, value)
+            return value

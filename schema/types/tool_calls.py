@@ -1,0 +1,56 @@
+"""Calls of tools."""
+
+# What clients read as descriptions says what the classes and resolvers are.
+# ruff: noqa: D101
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from operator import attrgetter
+from typing import Any, ClassVar, cast
+
+import strawberry
+
+from persistence import ids
+from persistence.reads import ToolCallRow
+from persistence.states import ToolCallStatus
+from schema.scalars import JSON
+from schema.types.base import Failure, JsonTexts, described
+
+__all__ = ["ToolCall"]
+
+_STATUSES = {str(status): status for status in ToolCallStatus}
+
+
+@strawberry.type(description="One call of a step's tool. It was recorded before it was made.")
+class ToolCall(JsonTexts):
+    json_texts: ClassVar[Mapping[str, Callable[[Any], str | None]]] = {
+        "args": attrgetter("args"),
+        "result": attrgetter("result"),
+    }
+
+    id: strawberry.ID = described("Opaque; the same for ever.")
+    tool: str = described("The tool's name.")
+    attempt: int = described("Which attempt of the step it is, counted from 1 through all its executions.")
+    execution_key: str = described(
+        "The same for every attempt of one step: hand it to the outside system so that it can tell a retry from a "
+        "new call."
+    )
+    status: ToolCallStatus = described("How far it got.")
+    args: JSON = described("What the tool was given; secrets stand as references.")
+    result: JSON | None = described("What the tool gave back.")
+    error: Failure | None = described("How it failed, or why nobody knows.")
+    started_at: datetime = described("When it was recorded, just before it was made.")
+    finished_at: datetime | None = described("When its end was known.")
+
+    row: strawberry.Private[ToolCallRow]
+
+    def __init__(self, row: ToolCallRow) -> None:
+        self.row = row
+        self.id = cast("strawberry.ID", ids.call_id(row.run_id, row.position, row.attempt))
+        self.tool = row.tool
+        self.attempt = row.attempt
+        self.execution_key = ids.execution_key(row.run_id, row.position)
+        self.status = _STATUSES[row.status]
+        self.error = Failure.of(row.error_code, row.error_message)
+        self.started_at = row.started_at
+        self.finished_at = row.finished_at
