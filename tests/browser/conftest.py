@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import pytest_asyncio
 
 if TYPE_CHECKING:
-    from playwright.async_api import BrowserContext, ConsoleMessage, Page, Request, Route, WebSocket
+    from playwright.async_api import Browser, ConsoleMessage, Page, Request, Route, WebSocket
 
 ROOT = Path(__file__).parents[2]
 STATIC = ROOT / "console" / "static"
@@ -53,13 +54,15 @@ class Seen:
 
     addresses: list[str] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
+    sent: list[str | bytes] = field(default_factory=list)
+    """Over sockets."""
 
     def foreign(self, site: Site) -> list[str]:
         own = (f"{site.origin}/", f"{site.origin.replace('http', 'ws', 1)}/", "data:")
         return [address for address in self.addresses if not address.startswith(own)]
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def site() -> AsyncIterator[Site]:
     """A server on a free port; its socket listens before it starts, so that nobody has to wait for it."""
     if not (STATIC / "index.html").is_file():
@@ -80,9 +83,9 @@ async def site() -> AsyncIterator[Site]:
             await server.wait()
 
 
-@pytest.fixture
-async def context() -> AsyncIterator["BrowserContext"]:
-    """A fresh profile in headless Chromium, which reaches no host but this one."""
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser() -> AsyncIterator["Browser"]:
+    """Headless Chromium, which reaches no host but this one."""
     api = pytest.importorskip("playwright.async_api", reason=f"no Playwright: {INSTALL}")
     async with api.async_playwright() as playwright:
         names = ["chromium", "chromium-browser", "google-chrome", playwright.chromium.executable_path]
@@ -90,8 +93,7 @@ async def context() -> AsyncIterator["BrowserContext"]:
         if executable is None:
             pytest.skip(f"no Chromium: {INSTALL}")
         browser = await playwright.chromium.launch(executable_path=executable, args=FLAGS)
-        context = await browser.new_context(viewport={"width": 1600, "height": 1200})
-        yield context
+        yield browser
         await browser.close()
 
 
@@ -100,9 +102,9 @@ def seen() -> Seen:
     return Seen()
 
 
-@pytest.fixture
-async def page(site: Site, context: "BrowserContext", seen: Seen) -> "Page":
-    """A tab that notes every address asked for and every error, and gets nothing from other hosts."""
+@pytest_asyncio.fixture(loop_scope="module")
+async def page(site: Site, browser: "Browser", seen: Seen) -> AsyncIterator["Page"]:
+    """A tab in a fresh profile that notes every address and every error, and gets nothing from other hosts."""
 
     def note_console(message: "ConsoleMessage") -> None:
         if message.type in {"error", "warning"}:
@@ -111,16 +113,22 @@ async def page(site: Site, context: "BrowserContext", seen: Seen) -> "Page":
     def note_request(request: "Request") -> None:
         seen.addresses.append(request.url)
 
+    def note_frame(frame: str | bytes) -> None:
+        seen.sent.append(frame)
+
     def note_socket(websocket: "WebSocket") -> None:
         seen.addresses.append(websocket.url)
+        websocket.on("framesent", note_frame)
 
     async def refuse(route: "Route") -> None:
         await route.abort()
 
+    context = await browser.new_context(viewport={"width": 1600, "height": 1200})
     await context.route(lambda url: not url.startswith(f"{site.origin}/"), refuse)
     page = await context.new_page()
     page.on("console", note_console)
     page.on("pageerror", lambda error: seen.faults.append(str(error)))
     page.on("request", note_request)
     page.on("websocket", note_socket)
-    return page
+    yield page
+    await context.close()

@@ -9,10 +9,11 @@ if TYPE_CHECKING:
 
     from .conftest import Seen, Site
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
 EXAMPLES = ["Overview", "PreviewPlan", "SubmitWorkflow", "FollowTimeline", "FollowApprovals", "DecideApproval"]
 QUERY = ".graphiql-query-editor"
+HEADERS = "[aria-label=Headers] .graphiql-editor:not(.hidden)"
 VARIABLES = "[aria-label=Variables] .graphiql-editor:not(.hidden)"
 
 
@@ -101,6 +102,30 @@ async def test_the_submit_example_starts_a_run_and_the_timeline_example_follows_
     assert site.page.replace("http", "ws", 1) in seen.addresses
     assert seen.faults == []
     assert seen.foreign(site) == []
+
+
+async def test_a_token_under_headers_goes_with_both_transports_and_is_kept_nowhere(
+    page: "Page", site: "Site", seen: "Seen"
+):
+    await open_console(page, site)
+    await open_tab(page, "SubmitWorkflow")
+    await page.get_by_role("button", name="Headers").click()
+    await write(page, HEADERS, '{"Authorization": "Bearer another-token"}')
+    async with page.expect_request(lambda request: "another-token" in str(request.headers)) as posted:
+        await page.locator(".graphiql-execute-button").click()
+    await (await posted.value).response()
+    await open_tab(page, "FollowTimeline")
+    await write(page, HEADERS, '{"Authorization": "Bearer another-token"}')
+    async with page.expect_websocket() as opened:
+        await page.locator(".graphiql-execute-button").click()
+
+    socket = await opened.value
+    if not socket.is_closed():
+        await socket.wait_for_event("close")
+
+    assert json.loads(seen.sent[0]) == {"type": "connection_init", "payload": {"authorization": "Bearer another-token"}}
+    await page.wait_for_function("() => localStorage['graphiql:queries']?.includes('FollowTimeline')")
+    assert "another-token" not in await page.evaluate("JSON.stringify(localStorage)")
 
 
 async def test_tabs_are_as_one_left_them(page: "Page", site: "Site"):

@@ -121,6 +121,8 @@ class Api(GraphQL[Any, Any]):
         wants_page = scope["type"] == "http" and scope["method"] == "GET"
         if wants_page and "token" in connection.query_params:
             await self._sign_in(connection.query_params["token"])(scope, receive, send)
+        elif not is_signed_in and scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 4403})
         elif not is_signed_in:
             await pages.not_signed_in_page()(scope, receive, send)
         elif wants_page:

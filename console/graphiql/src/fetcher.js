@@ -60,7 +60,8 @@ function subscription(operation, headers) {
         url: socketEndpoint.href,
         connectionParams: lowerCased(headers),
         connectionAckWaitTimeout: 10_000,
-        shouldRetry: (reason) => reason instanceof CloseEvent && reason.code !== FORBIDDEN,
+        // A server that restarts refuses connections for a while; one that refuses this user means it.
+        shouldRetry: (reason) => reason.code !== FORBIDDEN,
         // A connection that was lost and made again tells the story from its start.
         on: { connected: () => { received = []; } },
       });
@@ -84,12 +85,10 @@ function withEarlier(result, received) {
 }
 
 function explained(reason) {
-  if (!(reason instanceof CloseEvent)) return reason;
-  const message =
-    reason.code === FORBIDDEN
-      ? 'Not signed in (any more): open the address that “lifeos serve” printed.'
-      : `The server closed the socket: ${reason.code} ${reason.reason}`.trim();
-  return { message };
+  if (!(reason instanceof Event)) return reason;
+  if (!(reason instanceof CloseEvent)) return { message: 'The server does not answer.' };
+  if (reason.code !== FORBIDDEN) return { message: `The server closed the socket: ${reason.code} ${reason.reason}`.trim() };
+  return { message: 'Not signed in (any more): open the address that “lifeos serve” printed.' };
 }
 
 function lowerCased(headers) {

@@ -7,11 +7,13 @@ import { createRoot } from 'react-dom/client';
 
 import { examples, newTab } from './examples';
 import { fetcher } from './fetcher';
+import { storage } from './storage';
 
 // The examples open on the first visit; from then on GraphiQL finds its own tabs in the browser's storage.
 createRoot(document.getElementById('console')).render(
   <GraphiQL
     fetcher={fetcher}
+    storage={storage}
     defaultTabs={examples}
     defaultQuery={newTab}
     defaultEditorToolsVisibility="variables"
