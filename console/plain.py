@@ -12,9 +12,10 @@ from typing import Any, Final, cast
 
 # Joiners belong to scripts and emoji, and hide nothing.
 _HARMLESS: Final = frozenset({"\n", "\t", "\u200c", "\u200d"})
-_HIDING: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
+_HIDING: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+# Letters and marks that are drawn as nothing.
+_BLANK: Final = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
 _INDENT: Final = "  "
-_LONG: Final = 100
 
 
 def visible(text: str) -> str:
@@ -33,7 +34,7 @@ def readable(value: Any) -> list[str]:
     r"""A JSON value in lines, all of it.
 
     Objects and lists are indented; a text is quoted as JSON does, except that one of several lines stands as it is,
-    each line after a bar, so that indentation and empty lines at its end can be seen.
+    each line after a bar, so that indentation and empty lines at its end can be seen. Different values look different.
 
     >>> print("\n".join(readable({"to": "Ada", "text": "Hello\n  Ada"})))
     to: "Ada"
@@ -54,9 +55,17 @@ def _lines(value: Any) -> Iterator[str]:
                 yield from _under("-", item)
         case str() if "\n" in value:
             for line in value.split("\n"):
-                yield f"│ {visible(line)}".rstrip() if not line else f"│ {visible(line)}"
+                yield _barred(line)
         case _:
             yield _scalar(value)
+
+
+def _barred(line: str) -> str:
+    if any(map(_hides, line)):
+        # Another bar, and backslashes of its own doubled: what is escaped here can't be taken for what is written.
+        doubled = line.replace("\\", "\\\\")
+        return f"┆ {visible(doubled)}"
+    return f"│ {line}" if line else "│"
 
 
 def _under(label: str, value: Any) -> Iterator[str]:
@@ -81,6 +90,8 @@ def _scalar(value: Any) -> str:
 
 
 def _hides(character: str) -> bool:
+    if character in _BLANK:
+        return True
     return unicodedata.category(character) in _HIDING and character not in _HARMLESS
 
 

@@ -37,16 +37,18 @@ async def subscribe(
     `on_open` is called once the server has let us in. ServerUnreachable and ConnectionLost mean that asking again
     may help; Refused and NotLifeOS that it won't.
     """
-    async with await _open(address) as socket:
-        try:
-            await _sign_in(socket, address)
-            on_open()
-            operation = {"query": document, "variables": variables}
-            await _tell(socket, {"type": "subscribe", "id": "1", "payload": operation})
-            async for message in _results(socket, address):
-                yield message
-        except ConnectionClosed as closed:
-            raise _reason_for(closed, address.url) from closed
+    socket = await _open(address)
+    try:
+        await _sign_in(socket, address)
+        on_open()
+        await _tell(socket, {"type": "subscribe", "id": "1", "payload": {"query": document, "variables": variables}})
+        while (result := await _next_result(socket, address)) is not None:
+            yield result
+    except ConnectionClosed as closed:
+        raise _reason_for(closed, address.url) from closed
+    finally:
+        # By hand, as `async with` tells the server of an internal error when a reader leaves early.
+        await socket.close()
 
 
 async def _open(address: Address) -> ClientConnection:
@@ -89,7 +91,7 @@ async def _sign_in(socket: ClientConnection, address: Address) -> None:
         raise ConnectionLost(address.url, "no acknowledgement in time") from error
 
 
-async def _results(socket: ClientConnection, address: Address) -> AsyncGenerator[dict[str, Any]]:
+async def _next_result(socket: ClientConnection, address: Address) -> dict[str, Any] | None:
     while True:
         message = await _hear(socket, address)
         payload = message.get("payload")
@@ -98,11 +100,11 @@ async def _results(socket: ClientConnection, address: Address) -> AsyncGenerator
                 result = cast("dict[str, Any]", payload)
                 if result.get("errors"):
                     raise _refusal_or_loss(result["errors"], address)
-                yield cast("dict[str, Any]", result["data"])
+                return cast("dict[str, Any]", result["data"])
             case "error":
                 raise _refusal_or_loss(payload, address)
             case "complete":
-                return
+                return None
             case "ping":
                 await _tell(socket, {"type": "pong"})
             case _:
