@@ -31,8 +31,11 @@ class Screen:
         )
 
     def line(self, text: Cell = "") -> None:
-        """Write one paragraph."""
-        self.console.print(text, soft_wrap=True)
+        """Write one paragraph, at once."""
+        if self.is_terminal:
+            self.console.print(text, soft_wrap=True)
+        else:
+            _write(str(text))  # rich would turn tabs into spaces
 
     def show(self, renderable: RenderableType) -> None:
         """Draw something rich; for terminals only."""
@@ -44,20 +47,15 @@ class Screen:
             self.show(table_of(columns, rows))
             return
         for row in rows:
-            self.line("\t".join(one_line(str(cell)) for cell in row))
+            _write("\t".join(one_line(str(cell)) for cell in row))
 
     def json(self, value: Any) -> None:
-        """Write a value as indented JSON."""
-        self._write(json.dumps(value, indent=2))
+        """Write a value as indented JSON; all but ASCII is escaped, so that nothing in it can speak to a terminal."""
+        _write(json.dumps(value, indent=2))
 
     def json_line(self, value: Any) -> None:
         """Write a value as JSON on one line of its own, at once."""
-        self._write(json.dumps(value, separators=(",", ":")))
-
-    def _write(self, text: str) -> None:
-        # All but ASCII is escaped, so that nothing in it can speak to the terminal.
-        sys.stdout.write(f"{text}\n")
-        sys.stdout.flush()
+        _write(json.dumps(value, separators=(",", ":")))
 
 
 def table_of(columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> Table:
@@ -68,6 +66,11 @@ def table_of(columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> Table:
     for row in rows:
         table.add_row(*row)
     return table
+
+
+def _write(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
 
 
 def complain(message: str) -> None:
