@@ -1,21 +1,31 @@
 """The toy schema behind a real server, on a port of its own."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator, MutableMapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
+import pytest
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
+from structlog.testing import capture_logs
 from websockets.asyncio.client import ClientConnection, connect
 
 from schema.http import GraphQLView, HttpSettings
 from tests.schema.toy import Context, DatabaseAway, Toy, Viewer, make_schema
+
+
+@pytest.fixture
+def log() -> Iterator[list[MutableMapping[str, Any]]]:
+    """What structlog is told, instead of a slow picture of it on the terminal."""
+    with capture_logs() as entries:
+        yield entries
+
 
 BEARER = {"Authorization": "Bearer ada"}
 

@@ -10,9 +10,12 @@ import httpx
 import pytest
 
 from schema.http import HttpSettings
-from tests.schema.serving import BEARER, Server, serving
+from tests.schema.serving import BEARER, Server, log, serving
 
 EVENTS = {**BEARER, "Accept": "text/event-stream"}
+
+__all__ = ["log"]
+pytestmark = pytest.mark.usefixtures("log")
 
 
 @pytest.fixture

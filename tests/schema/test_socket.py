@@ -12,10 +12,13 @@ from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from schema.http import HttpSettings
-from tests.schema.serving import serving
+from tests.schema.serving import log, serving
 
 INIT = {"type": "connection_init", "payload": {"authorization": "Bearer ada"}}
 DEEP = "[" * 100_000 + "]" * 100_000
+
+__all__ = ["log"]
+pytestmark = pytest.mark.usefixtures("log")
 
 
 @pytest.fixture(autouse=True)
@@ -309,11 +312,10 @@ async def test_a_faulty_operation_is_an_error_message_and_the_socket_stays(paylo
         assert (await receive(socket))["payload"] == {"data": {"hello": "world"}}
 
 
-async def test_errors_of_fields_come_with_the_data_and_tell_no_secrets(caplog: pytest.LogCaptureFixture):
+async def test_errors_of_fields_come_with_the_data_and_tell_no_secrets():
     async with acknowledged() as (_, socket):
         await send(socket, subscribe("1", "{hello broken}"))
         message = await receive(socket)
-    caplog.clear()
 
     assert message["payload"]["data"] == {"hello": "world", "broken": None}
     assert message["payload"]["errors"][0]["extensions"]["code"] == "INTERNAL"
