@@ -22,13 +22,13 @@ def keyboard(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.FileIO]:
 
 
 @pytest.fixture
-def file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
+def file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     """A file that is standard input, which no event loop can watch."""
     path = tmp_path / "typed"
-    path.touch()
+    path.write_text("yes\nno\n")
     with path.open(encoding="utf-8") as stdin:
         monkeypatch.setattr(sys, "stdin", stdin)
-        yield path
+        yield
 
 
 async def test_each_question_gets_its_line(keyboard: io.FileIO, capsys: pytest.CaptureFixture[str]) -> None:
@@ -64,8 +64,8 @@ async def test_a_last_line_without_its_end_counts(keyboard: io.FileIO) -> None:
     assert [await answers.ask("? "), await answers.ask("? ")] == ["yes", None]
 
 
-async def test_answers_can_be_in_a_file(file: Path) -> None:
-    file.write_text("yes\nno\n")
+@pytest.mark.usefixtures("file")
+async def test_answers_can_be_in_a_file() -> None:
     answers = Answers()
 
     assert [await answers.ask("? ") for _ in range(3)] == ["yes", "no", None]
