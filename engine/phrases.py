@@ -262,19 +262,34 @@ class Facts:
     subject: str | None = None
     values: Mapping[str, Any] = field(default_factory=dict[str, Any])
     said: Mapping[str, str] = field(default_factory=dict[str, str])
+    _asked: set[str] = field(default_factory=set[str], compare=False, repr=False)
 
     def get(self, slot: str) -> Any:
         """The slot's value; None when nothing of it was said."""
+        self._asked.add(slot)
         return self.values.get(slot)
 
+    @property
+    def unused(self) -> tuple[str, ...]:
+        """The words of slots that nobody asked for, but those that are only True: they add nothing."""
+        return tuple(
+            self.said.get(name, name)
+            for name, value in self.values.items()
+            if name not in self._asked and value is not True
+        )
 
-class Refusal(Exception):  # noqa: N818 - it is an answer, not a malfunction
+
+class Refusal(Exception):
     """A clause is understood and can't be planned; `part` names the words at fault, None the whole clause."""
 
     def __init__(self, reason: str, *, part: str | None = None) -> None:
         super().__init__(reason)
         self.reason = reason
         self.part = part
+
+
+class NothingOffered(Refusal):
+    """A clause refers to things that no clause before it offers."""
 
 
 class Draft(ABC):

@@ -6,12 +6,14 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import reduce
+from operator import getitem
 from typing import Any, Final, cast
 
 from jsonschema import Draft202012Validator
 
-from engine.phrases import Draft, Facts, Offer, Refusal, SpeakableTool, Template, Wording
-from engine.planner.clauses import Clause, Fault
+from engine.phrases import Draft, NothingOffered, Offer, Refusal, SpeakableTool, Template, Wording
+from engine.planner.clauses import UNKNOWN, Clause, Fault
 from engine.plans import PlanStep
 
 _LONGEST_KEY: Final = 48
@@ -19,28 +21,37 @@ _LONGEST_NAME: Final = 120
 _REFERENCE: Final = "$jmespath"
 
 
-def assemble(clauses: Sequence[Clause], tools: Mapping[str, SpeakableTool]) -> tuple[tuple[PlanStep, ...], list[Fault]]:
-    """The clauses' steps in order, and the clauses that can't be planned with their reasons."""
+def assemble(
+    clauses: Sequence[Clause], faults: Sequence[Fault], tools: Mapping[str, SpeakableTool]
+) -> tuple[tuple[PlanStep, ...], list[Fault]]:
+    """The clauses' steps in order, and all that can't be planned, the given faults first.
+
+    A clause that refers to one that failed is not named too: it may well be right.
+    """
     draft = PlanDraft(tools)
-    faults: list[Fault] = []
+    found = list(faults)
+    stages: dict[int, int] = {}
     for clause in clauses:
         first = len(draft.steps)
+        before = stages.setdefault(clause.stage, first)
         try:
             _build(clause, draft)
         except Refusal as refusal:
-            faults.append(Fault(refusal.part or clause.match.facts.text, refusal.reason))
+            if not (found and isinstance(refusal, NothingOffered)):
+                found.append(Fault(refusal.part or clause.match.facts.text, refusal.reason))
         if clause.waits:
-            draft.hold_back(first)
-    return tuple(draft.steps), faults
+            draft.hold_back(first, before=before)
+    return tuple(draft.steps), found
 
 
 def _build(clause: Clause, draft: PlanDraft) -> None:
-    match = clause.match
-    if isinstance(match.phrase, Wording):
-        match.phrase.build(match.facts, draft)
-    elif isinstance(match.phrase, Template):
-        name = match.facts.text
-        draft.step(match.tool.name, key=match.tool.name, name=name[:1].upper() + name[1:], args=match.facts.values)
+    tool, phrase, facts = clause.match.tool, clause.match.phrase, clause.match.facts
+    if isinstance(phrase, Wording):
+        phrase.build(facts, draft)
+        if unused := facts.unused:
+            raise Refusal(UNKNOWN, part=unused[0])
+    elif isinstance(phrase, Template):
+        draft.step(tool.name, key=tool.name, name=facts.text[:1].upper() + facts.text[1:], args=facts.values)
 
 
 def key_of(text: str) -> str:
@@ -78,13 +89,13 @@ class PlanDraft(Draft):
         """What was offered of this kind last."""
         return self.offers.get(kind)
 
-    def hold_back(self, first: int) -> None:
-        """Let the steps from a place on wait for all that stands before it."""
-        needed = {key for step in self.steps[:first] for key in step.depends_on}
-        ends = tuple(step.key for step in self.steps[:first] if step.key not in needed)
+    def hold_back(self, first: int, *, before: int) -> None:
+        """Let the steps from the place `first` on wait for all that stand before another place."""
+        earlier, new = self.steps[:before], {step.key for step in self.steps[first:]}
+        needed = {key for step in earlier for key in step.depends_on}
+        ends = [step.key for step in earlier if step.key not in needed]
         for place, step in enumerate(self.steps[first:], start=first):
-            within = any(key in {other.key for other in self.steps[first:]} for key in step.depends_on)
-            if not within:
+            if not new.intersection(step.depends_on):
                 waits_for = tuple(dict.fromkeys((*step.depends_on, *ends)))
                 self.steps[place] = replace(step, depends_on=waits_for)
 
@@ -100,12 +111,16 @@ class PlanDraft(Draft):
 def _check(args: Mapping[str, Any], tool: SpeakableTool) -> None:
     """Refuse what the tool's schema does not take; a reference fits anything until its value is known."""
     schema = cast("dict[str, Any]", tool.args_schema)
-    for error in Draft202012Validator(schema).iter_errors(dict(args)):  # pyright: ignore[reportUnknownMemberType]
-        value: Any = args
-        is_reference = False
-        for place in error.absolute_path:
-            value = value[place]
-            is_reference = is_reference or (isinstance(value, Mapping) and _REFERENCE in value)
-        if not is_reference:
+    for error in Draft202012Validator(schema).iter_errors(dict(args)):  # pyright: ignore[reportUnknownMemberType] - the library's own types are partial
+        if not _is_reference(args, list(error.absolute_path)):
             where = ".".join(str(place) for place in error.absolute_path)
             raise Refusal(f"{where}: {error.message}" if where else error.message)
+
+
+def _is_reference(args: Any, path: Sequence[str | int]) -> bool:
+    """Whether a reference stands at the path or above it."""
+    for end in range(1, len(path) + 1):
+        value = reduce(getitem, path[:end], args)
+        if isinstance(value, Mapping) and _REFERENCE in value:
+            return True
+    return False

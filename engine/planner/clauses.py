@@ -13,8 +13,11 @@ from datetime import datetime
 from typing import Final
 
 from engine.phrases import Phrase, Refusal
-from engine.planner.matching import Match, Speech, matches, past_opening
+from engine.planner.matching import matches
+from engine.planner.numbers import follows
+from engine.planner.reading import Match
 from engine.planner.slots import as_written
+from engine.planner.speech import Speech, past_opening
 from engine.planner.times import read_time
 from engine.planner.tokens import Kind, Token
 from engine.planner.words import (
@@ -33,14 +36,18 @@ from persistence.states import Risk
 MOST_CLAUSES: Final = 40
 MOST_FAULTS: Final = 20
 _LONGEST_JOIN: Final = 12
+MOST_EFFORT: Final = 4_000
+"""Words that are read, in all attempts at a sentence together, before it is refused as too tangled."""
 UNKNOWN: Final = "no tool can do this"
+NEGATED: Final = "nothing is planned from what is not to be done"
 
 
 @dataclass(frozen=True, slots=True)
 class Clause:
-    """One request; `waits` when it was said to come after all that stands before it."""
+    """One request; one that `waits` comes after all that stands before its stage."""
 
     match: Match
+    stage: int
     waits: bool
 
 
@@ -54,12 +61,15 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class _Segment:
-    """What stands between two separators; `first` is its first token's place in the sentence."""
+    """What stands between two separators.
+
+    A stage begins with a sentence or with “then”, which also makes it wait.
+    """
 
     first: int
     end: int
+    stage: int
     waits: bool
-    begins_sentence: bool
 
 
 def clauses_of(tokens: Sequence[Token], speech: Speech, now: datetime) -> tuple[list[Clause], list[Fault]]:
@@ -76,18 +86,24 @@ class _Splitting:
     faults: list[Fault] = field(default_factory=list[Fault])
     before: Match | None = None
     """The clause just before, whose verb the next one may leave away."""
+    effort: int = 0
+    unknown: _Segment | None = None
+    """Where the unknown words just before began."""
 
     def split(self) -> tuple[list[Clause], list[Fault]]:
         segments = [segment for segment in _segments(self.tokens) if not self._is_silent(segment)]
         at = 0
         while at < len(segments):
-            if segments[at].begins_sentence:
+            if at and segments[at].stage != segments[at - 1].stage and not segments[at].waits:
                 self.before = None
             if len(self.clauses) >= MOST_CLAUSES:
                 self.faults.append(Fault(self._text(segments[at], segments[-1]), "too many requests at once"))
                 break
             at = self._take(segments, at)
-            if len(self.faults) >= MOST_FAULTS:
+            if at < len(segments) and (len(self.faults) >= MOST_FAULTS or self.effort >= MOST_EFFORT):
+                self.faults.append(
+                    Fault(self._text(segments[at], segments[-1]), "too tangled; say it in simpler parts")
+                )
                 break
         return self.clauses, self.faults
 
@@ -107,7 +123,8 @@ class _Splitting:
             for joined in range(last, at + 1, -1):
                 if match := self._whole(self._words(segments[at], segments[joined - 1])):
                     return self._accept(match, segments[at], joined)
-        self._refuse(segments[at])
+        before, self.unknown = self.unknown, None
+        self._refuse(segments[at], before)
         self.before = None
         return at + 1
 
@@ -116,7 +133,7 @@ class _Splitting:
         end = at + 1
         while end < len(segments) and end - at < _LONGEST_JOIN:
             segment = segments[end]
-            if segment.waits != segments[at].waits or segment.begins_sentence or self._begins(segment):
+            if segment.stage != segments[at].stage or self._begins(segment):
                 break
             end += 1
         return end
@@ -137,10 +154,10 @@ class _Splitting:
         return None
 
     def _leads_in(self, segments: Sequence[_Segment], at: int) -> bool:
-        """“This week, schedule gym 3x”: the words before the comma belong to what follows."""
-        if at + 1 >= len(segments) or segments[at + 1].begins_sentence or self._begins(segments[at]):
+        """Whether the words before the comma belong to what follows: “This week, schedule gym 3x”."""
+        if at + 1 >= len(segments) or self._begins(segments[at]):
             return False
-        return segments[at + 1].waits == segments[at].waits and self._begins(segments[at + 1]) == "verb"
+        return segments[at + 1].stage == segments[at].stage and self._begins(segments[at + 1]) == "verb"
 
     def _words(self, first: _Segment, last: _Segment) -> tuple[Token, ...]:
         return tuple(self.tokens[first.first : last.end])
@@ -150,6 +167,9 @@ class _Splitting:
 
     def _whole(self, words: tuple[Token, ...], *, only: Phrase | None = None) -> Match | None:
         """The best reading that leaves no word over; Refusal-carrying ones count only if nothing else does."""
+        if self.effort >= MOST_EFFORT:
+            return None
+        self.effort += len(words)
         found = [match for match in matches(words, self.speech, self.now, only=only) if match.is_whole]
         if not found:
             return None
@@ -164,26 +184,36 @@ class _Splitting:
         if match.refusal is not None:
             self.faults.append(Fault(match.refusal.part or match.facts.text, match.refusal.reason))
         else:
-            self.clauses.append(Clause(match, segment.waits))
-        self.before = match
+            self.clauses.append(Clause(match, segment.stage, segment.waits))
+        self.before, self.unknown = match, None
         return joined
 
-    def _refuse(self, segment: _Segment) -> None:
+    def _refuse(self, segment: _Segment, unknown: _Segment | None) -> None:
+        """Name what is at fault in a segment; `unknown` is where the unknown words right before it began."""
         words = self._words(segment, segment)
         text = as_written(words)
         readings = matches(words, self.speech, self.now)
         if any(token.word in NEGATIONS and token.kind is Kind.WORD for token in words):
-            parts = self._left_of(readings)
-            self.faults.append(Fault(parts[0] if parts else text, "nothing is planned from what is not to be done"))
+            left = self._left_of(readings) if self._begins(segment) == "verb" else ()
+            self.faults += [Fault(part, NEGATED) for part in left or (text,)]
             return
         if not readings:
-            self.faults.append(Fault(text, UNKNOWN))
+            self._refuse_unknown(segment, unknown)
             return
-        best = min(readings, key=lambda match: (_size(match), match.refusal is not None, _negative(match)))
+        best = min(readings, key=lambda match: (-match.score[0], _size(match), match.refusal is not None))
         if best.left:
             self.faults += [Fault(part, UNKNOWN) for part in best.left]
         elif best.refusal is not None:
             self.faults.append(Fault(best.refusal.part or text, best.refusal.reason))
+
+    def _refuse_unknown(self, segment: _Segment, unknown: _Segment | None) -> None:
+        """Name the segment, together with the unknown one that it goes on from: “buy milk and eggs”."""
+        first = segment
+        if unknown is not None and unknown.stage == segment.stage and not self._begins(segment):
+            first = unknown
+            self.faults.pop()
+        self.faults.append(Fault(self._text(first, segment), UNKNOWN))
+        self.unknown = first
 
     def _left_of(self, readings: Sequence[Match]) -> tuple[str, ...]:
         return min((match.left for match in readings), key=lambda left: sum(map(len, left)), default=())
@@ -198,17 +228,13 @@ def _size(match: Match) -> int:
     return sum(map(len, match.left))
 
 
-def _negative(match: Match) -> tuple[int, ...]:
-    return tuple(-number for number in match.score)
-
-
 def matches_time(words: Sequence[Token]) -> bool:
     """Whether the words begin with a time: “Monday the 7th” is no request to “Monday” something."""
     return read_time(words, 0) is not None
 
 
 def _segments(tokens: Sequence[Token]) -> Iterator[_Segment]:
-    first, waits, begins = 0, False, True
+    first, stage, waits = 0, 0, False
     at = 0
     while at < len(tokens):
         token = tokens[at]
@@ -221,20 +247,16 @@ def _segments(tokens: Sequence[Token]) -> Iterator[_Segment]:
             at += 1
             continue
         if at > first:
-            yield _Segment(first, at, waits, begins)
-            begins = False
-        if is_end:
-            waits, begins = False, True
-        at = later or at + 1
-        first = at
-        waits = waits or bool(later)
+            yield _Segment(first, at, stage, waits)
+        if is_end or later:
+            stage, waits = stage + 1, later is not None
+        at = first = later or at + 1
     if first < len(tokens):
-        yield _Segment(first, len(tokens), waits, begins)
+        yield _Segment(first, len(tokens), stage, waits)
 
 
 def _later_end(tokens: Sequence[Token], at: int) -> int | None:
     for words in LATER:
-        if tokens[at].word == words[0] and len(tokens) - at >= len(words):
-            if all(tokens[at + offset].word == word for offset, word in enumerate(words)):
-                return at + len(words)
+        if follows(tokens, at, words):
+            return at + len(words)
     return None

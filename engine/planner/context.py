@@ -21,7 +21,7 @@ class PlanningContext:
             raise ValueError("PlanningContext.now needs a time zone")
 
 
-class Unplannable(Exception):  # noqa: N818 - it is an answer, not a malfunction
+class Unplannable(Exception):
     """The sentence has parts that no tool can do; nothing of it is planned.
 
     `parts` are the sentence's own words, in order; `str()` names each with its reason, and what can be done.

@@ -10,10 +10,11 @@ from engine.phrases import Quantity
 from engine.planner.tokens import Kind, Token
 
 _UNITS: Final = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
-    "seventeen eighteen nineteen"
-).split()
-_TENS: Final = "twenty thirty forty fifty sixty seventy eighty ninety".split()
+    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
+    "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
+)  # fmt: skip
+_TENS: Final = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
+_NTHS: Final = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
 _WORDS: Final[dict[str, int]] = {
     **{word: value for value, word in enumerate(_UNITS)},
     **{word: 20 + 10 * place for place, word in enumerate(_TENS)},
@@ -25,15 +26,23 @@ _WORDS: Final[dict[str, int]] = {
     "dozen": 12,
     "hundred": 100,
 }
-ORDINALS: Final[dict[str, int]] = {
-    word: value
-    for value, word in enumerate("first second third fourth fifth sixth seventh eighth ninth tenth".split(), start=1)
-}
+ORDINALS: Final[dict[str, int]] = {word: value for value, word in enumerate(_NTHS, start=1)}
 _VAGUE: Final = frozenset(
     {"some", "several", "many", "all", "every", "any", "few", "each", "more", "various", "lots", "most", "countless",
      "multiple", "enough", "dozens", "hundreds", "thousands", "infinite", "infinitely", "unlimited"}
 )  # fmt: skip
-_PAIRS: Final = (("a", "couple", "of"), ("a", "couple"), ("couple", "of"), ("a", "pair", "of"), ("a", "dozen"))
+_GROUPS: Final[tuple[tuple[tuple[str, ...], int | None], ...]] = (
+    (("a", "couple", "of"), 2),
+    (("a", "couple"), 2),
+    (("couple", "of"), 2),
+    (("a", "pair", "of"), 2),
+    (("a", "dozen"), 12),
+    (("a", "few"), None),
+    (("a", "lot", "of"), None),
+    (("as", "many"), None),
+)
+NUMBER_WORDS: Final = frozenset({*_WORDS, *_VAGUE, *(words[0] for words, _ in _GROUPS), "a", "an", "single"})
+"""What a number that is no figure can begin with."""
 _DIGITS: Final = re.compile(r"[0-9]{1,9}|[0-9]{1,3}(?:,[0-9]{3}){1,2}")
 _MONEY: Final = re.compile(r"[$€£]?([0-9]{1,3}(?:,[0-9]{3})+|[0-9]{1,9})(\.[0-9]{1,6})?([km])?")
 _CURRENCIES: Final = frozenset({"usd", "eur", "gbp", "chf", "dollars", "euros", "pounds", "€", "$", "£"})
@@ -60,30 +69,24 @@ def whole(tokens: Sequence[Token], at: int) -> tuple[int, int] | None:
 
 def quantity(tokens: Sequence[Token], at: int, *, articles: bool) -> tuple[Quantity, int] | None:
     """How many, at a place: a number, a pair, `some`; an article is one, if `articles`."""
-    for words in _PAIRS:
+    for words, number in _GROUPS:
         if follows(tokens, at, words):
-            number = 12 if "dozen" in words else 2
             return Quantity(number, " ".join(words)), at + len(words)
-    if number := whole(tokens, at):
-        return Quantity(number[0], text_of(tokens[at : number[1]])), number[1]
-    if at >= len(tokens):
-        return None
-    word = tokens[at].word
-    if word == "a" and follows(tokens, at + 1, ("few",)):
-        return Quantity(None, "a few"), at + 2
-    if word == "a" and follows(tokens, at + 1, ("lot", "of")):
-        return Quantity(None, "a lot of"), at + 3
-    if word == "as" and follows(tokens, at + 1, ("many",)):
-        return Quantity(None, "as many"), at + 2
-    if word in _VAGUE:
+    if found := whole(tokens, at):
+        return Quantity(found[0], text_of(tokens[at : found[1]])), found[1]
+    if at < len(tokens) and tokens[at].word in _VAGUE:
         end = at + 1
         while end < len(tokens) and tokens[end].word in {"of", "the"}:
             end += 1
         return Quantity(None, text_of(tokens[at:end])), end
-    if articles and word in {"a", "an", "single"}:
-        end = at + 2 if follows(tokens, at + 1, ("single",)) else at + 1
-        return Quantity(1, text_of(tokens[at:end])), end
-    return None
+    return _article(tokens, at) if articles else None
+
+
+def _article(tokens: Sequence[Token], at: int) -> tuple[Quantity, int] | None:
+    if at >= len(tokens) or tokens[at].word not in {"a", "an", "single"}:
+        return None
+    end = at + 2 if follows(tokens, at + 1, ("single",)) else at + 1
+    return Quantity(1, text_of(tokens[at:end])), end
 
 
 def money(tokens: Sequence[Token], at: int) -> tuple[int, int] | None:
@@ -108,9 +111,9 @@ def money(tokens: Sequence[Token], at: int) -> tuple[int, int] | None:
 
 def follows(tokens: Sequence[Token], at: int, words: Sequence[str]) -> bool:
     """Whether exactly these words stand at a place."""
-    if at < 0 or at + len(words) > len(tokens):
+    if at + len(words) > len(tokens) or tokens[at].word != words[0]:
         return False
-    return all(tokens[at + offset].word == word for offset, word in enumerate(words))
+    return all(tokens[at + offset].word == words[offset] for offset in range(1, len(words)))
 
 
 def text_of(tokens: Sequence[Token]) -> str:

@@ -6,11 +6,11 @@ import unicodedata
 from collections.abc import Iterable
 from typing import Final
 
-from engine.phrases import Phrase, SpeakableTool, Template, Wording
+from engine.phrases import SpeakableTool
 from engine.planner.assembling import assemble
 from engine.planner.clauses import Fault, clauses_of
 from engine.planner.context import PlanningContext, Unplannable
-from engine.planner.matching import Speech
+from engine.planner.speech import Speech
 from engine.planner.tokens import Token, tokens_of
 from engine.plans import Plan
 
@@ -34,8 +34,7 @@ def plan_by_rules(intent: str, tools: Iterable[SpeakableTool], context: Planning
     speech = Speech.of(known.values())
     tokens = _tokens(intent)
     clauses, faults = clauses_of(tokens, speech, context.now)
-    steps, refused = assemble(clauses, known)
-    faults += refused
+    steps, faults = assemble(clauses, faults, known)
     if not faults and not steps:
         faults.append(Fault("", "There is nothing in it to do"))
     if not faults and len(steps) > context.max_steps:
@@ -51,7 +50,7 @@ def _tokens(intent: str) -> tuple[Token, ...]:
     for letter in text:
         if unicodedata.category(letter) in {"Cc", "Cs"} and letter not in "\t\n\r":
             raise Unplannable(((repr(letter), "a character that is no text"),))
-    tokens = tokens_of(text)
+    tokens = tokens_of(text, most=MOST_WORDS + 1)
     if len(tokens) > MOST_WORDS:
         part = text[tokens[MOST_WORDS].start :]
         raise Unplannable(((part, f"more than {MOST_WORDS} words at once"),))
@@ -64,11 +63,4 @@ def _place(fault: Fault, intent: str) -> int:
 
 def _suggestions(speech: Speech) -> tuple[str, ...]:
     """What can be asked for, one example of each phrase, as far as they fit in a message."""
-    examples = [_example(phrase) for _, phrase in speech.entries]
-    return tuple(dict.fromkeys(f"“{example}”" for example in examples if example))[:_MOST_SUGGESTIONS]
-
-
-def _example(phrase: Phrase) -> str:
-    if isinstance(phrase, Wording):
-        return phrase.example
-    return phrase.text if isinstance(phrase, Template) else ""
+    return tuple(f"“{example}”" for example in speech.examples[:_MOST_SUGGESTIONS])

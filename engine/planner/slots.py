@@ -4,12 +4,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
 from engine.phrases import Choice, Count, Said, Selection, Slot, Span, When, Which
-from engine.planner.numbers import ORDINALS, follows, money, quantity, whole
-from engine.planner.times import Atom, Clock, ClockRange, Every, Lasting, Part, PartOf, Soon, Times, read_time
+from engine.planner.numbers import NUMBER_WORDS, ORDINALS, follows, money, quantity, whole
+from engine.planner.times import (
+    TIME_WORDS,
+    Atom,
+    Clock,
+    ClockRange,
+    Every,
+    Lasting,
+    Part,
+    PartOf,
+    Soon,
+    Times,
+    read_time,
+)
 from engine.planner.tokens import Kind, Token, plain
 from engine.planner.words import FILLERS, IMPERATIVES, JOINS, RELATIONS, SILENT_MARKS, WEAK_MARKS, WEAK_WORDS
 
@@ -20,15 +33,21 @@ Ends = Callable[[int], bool]
 _MOST_WORDS: Final = 8
 _MOST_WORDS_OF_ITEM: Final = 3
 _MOST_ITEMS: Final = 30
+_NUMBER: Final = re.compile(r"[0-9]+(?:[:.][0-9]+)?")
 _PAY: Final = re.compile(r"[$€£][0-9].*|[0-9][0-9,.]*k\+?|[0-9][0-9,.]*\+")
 _NOT_OF_SPANS: Final = (Clock, ClockRange, Every, Lasting, Part, PartOf, Soon, Times)
 _BEST: Final = frozenset({"best", "top", "first", "strongest", "best-matching", "closest"})
 _ONES: Final = frozenset({"one", "match", "fit", "result", "hit", "option"})
 _MANY: Final = frozenset({"ones", "matches", "fits", "results", "hits", "options"})
 _ALL: Final = (
-    ("all", "of", "them"), ("all", "of", "these"), ("all", "of", "those"), ("each", "of", "them"), ("each", "one"),
-    ("every", "one"), ("each", "of", "these"), ("each", "of", "those"), ("them", "all"), ("them",), ("these",), ("those",),
+    "all of them", "all of these", "all of those", "each of them", "each of these", "each of those", "each one",
+    "every one", "them all", "them", "these", "those",
 )  # fmt: skip
+"""All that was offered, however many."""
+_WHICH_WORDS: Final = frozenset(
+    {*(words.split()[0] for words in _ALL), *_BEST, *ORDINALS, "both", "it", "that", "this", "all", "the"}
+)
+_NUMERIC: Final = frozenset("0123456789$€£")
 
 
 def read_slot(slot: Slot, tokens: Tokens, at: int, ends: Ends) -> tuple[Any, int] | None:
@@ -46,6 +65,41 @@ def read_slot(slot: Slot, tokens: Tokens, at: int, ends: Ends) -> tuple[Any, int
             return _span(tokens, at)
         case Which():
             return _which(slot.nouns, tokens, at)
+        case _:
+            raise TypeError(f"no reader for the slot {slot!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class FirstWords:
+    """The words that a slot can begin with; `numeric` also words with a number in front."""
+
+    words: frozenset[str]
+    numeric: bool = False
+
+    def may_be(self, word: str) -> bool:
+        """Whether the slot could begin with the word."""
+        if word in self.words or (self.numeric and word[:1] in _NUMERIC):
+            return True
+        head, hyphen, _ = word.partition("-")
+        return bool(hyphen) and head in self.words
+
+
+def first_words(slot: Slot) -> FirstWords:
+    """What to look for before reading a slot at a place."""
+    match slot:
+        case Choice():
+            return FirstWords(frozenset(split_words(text)[0] for text in slot.words))
+        case Said():
+            leads = {split_words(pattern)[0] for pattern in slot.patterns}
+            if any(lead.startswith("{") for lead in leads):
+                return FirstWords(frozenset(leads) | NUMBER_WORDS, numeric=True)
+            return FirstWords(frozenset(leads))
+        case Count():
+            return FirstWords(NUMBER_WORDS, numeric=True)
+        case When() | Span():
+            return FirstWords(TIME_WORDS | NUMBER_WORDS, numeric=True)
+        case Which():
+            return FirstWords(_WHICH_WORDS)
         case _:
             raise TypeError(f"no reader for the slot {slot!r}")
 
@@ -138,7 +192,7 @@ def _placeholder(kind: str, never: frozenset[str], tokens: Tokens, at: int, ends
             return money(tokens, at) if word_is_pay(tokens, at) else None
         case "{text}":
             end = _text_end(tokens, at, ends, never, _MOST_WORDS)
-            return (as_written(tokens[at:end]), end) if end > at else None
+            return (as_written(tokens[at:end]), end) if end > at and not _NUMBER.fullmatch(tokens[at].word) else None
         case "{list}":
             return _list(tokens, at, ends, never)
         case _:
@@ -198,21 +252,29 @@ def as_written(tokens: Tokens) -> str:
 
 
 def _which(nouns: tuple[str, ...], tokens: Tokens, at: int) -> tuple[Selection, int] | None:
+    word = tokens[at].word
+    if word in {"these", "those"} and (counted := _counted(nouns, tokens, at + 1)):
+        return counted
     for words in _ALL:
-        if follows(tokens, at, words):
-            if words == ("these",) or words == ("those",):
-                return _counted(nouns, tokens, at + 1) or (Selection(), at + 1)
-            return Selection(), at + len(words)
-    if follows(tokens, at, ("both",)):
-        end = at + 3 if follows(tokens, at + 1, ("of", "them")) else at + 1
-        return Selection(exactly=2), _skip_noun(nouns, tokens, end, plural=True)
-    if follows(tokens, at, ("it",)):
+        if follows(tokens, at, split_words(words)):
+            return Selection(), at + len(split_words(words))
+    if word == "it":
         return Selection(exactly=1), at + 1
-    if at < len(tokens) and tokens[at].word in {"that", "this"} and _noun_end(nouns, tokens, at + 1, plural=False):
-        return Selection(exactly=1), at + 2
-    if follows(tokens, at, ("all",)):
-        return _all_of(nouns, tokens, at + 1)
-    return _ranked(nouns, tokens, at + 1 if follows(tokens, at, ("the",)) else at, at)
+    return _several(nouns, tokens, at) or _ranked(nouns, tokens, at + 1 if word == "the" else at, at)
+
+
+def _several(nouns: tuple[str, ...], tokens: Tokens, at: int) -> tuple[Selection, int] | None:
+    match tokens[at].word:
+        case "both":
+            end = at + 3 if follows(tokens, at + 1, ("of", "them")) else at + 1
+            return Selection(exactly=2), _noun_end(nouns, tokens, end, plural=True) or end
+        case "that" | "this":
+            end = _noun_end(nouns, tokens, at + 1, plural=False)
+            return (Selection(exactly=1), end) if end else None
+        case "all":
+            return _all_of(nouns, tokens, at + 1)
+        case _:
+            return None
 
 
 def _counted(nouns: tuple[str, ...], tokens: Tokens, at: int) -> tuple[Selection, int] | None:
@@ -275,10 +337,6 @@ def _noun_end(nouns: tuple[str, ...], tokens: Tokens, at: int, *, plural: bool) 
     if word in (_MANY if plural else _ONES):
         return at + 1
     return at + 1 if word in nouns and word.endswith("s") == plural else None
-
-
-def _skip_noun(nouns: tuple[str, ...], tokens: Tokens, at: int, *, plural: bool) -> int:
-    return _noun_end(nouns, tokens, at, plural=plural) or at
 
 
 SEPARATORS: Final = WEAK_MARKS | WEAK_WORDS | SILENT_MARKS

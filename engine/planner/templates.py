@@ -9,6 +9,7 @@ from typing import Any, Final, cast
 from engine.phrases import Facts, Placeholder, Refusal, SpeakableTool, Template, TemplatePart
 from engine.planner.numbers import money, quantity, whole
 from engine.planner.occasions import date_of, occasions
+from engine.planner.reading import Match
 from engine.planner.slots import as_written
 from engine.planner.times import Atom, Clock, Days, afternoon, read_time
 from engine.planner.tokens import Kind, Token, plain
@@ -21,18 +22,17 @@ _YES: Final = {"yes": True, "true": True, "on": True, "no": False, "false": Fals
 _DEEPEST_SCHEMA: Final = 8
 
 
-def match_template(
-    template: Template, tool: SpeakableTool, tokens: Tokens, at: int, now: datetime
-) -> tuple[Facts, int, Refusal | None] | None:
-    """The clause as the template reads it, how many fixed words it has, and what speaks against it."""
-    refused: tuple[Facts, int, Refusal | None] | None = None
+def match_template(template: Template, tool: SpeakableTool, tokens: Tokens, at: int, now: datetime) -> Match | None:
+    """The clause from a place on as the template reads it; with a Refusal, when its values do not fit the tool."""
+    refused: Match | None = None
     for parts in template.variants:
         reading = _Walk(parts, tool, tokens, now)
         try:
             if reading.fits(at):
-                return Facts(as_written(tokens), None, reading.values, reading.said), reading.literals, None
+                facts = Facts(as_written(tokens), None, reading.values, reading.said)
+                return Match(tool, template, facts, (), score=reading.score)
         except Refusal as why:
-            refused = refused or (Facts(as_written(tokens)), reading.literals, why)
+            refused = refused or Match(tool, template, Facts(as_written(tokens)), (), (), why, reading.score)
     return refused
 
 
@@ -46,7 +46,8 @@ class _Walk:
         self.now = now
         self.values: dict[str, Any] = {}
         self.said: dict[str, str] = {}
-        self.literals = sum(isinstance(part, str) for part in parts)
+        literals = sum(isinstance(part, str) for part in parts)
+        self.score = (literals, 0, literals - len(tokens))
 
     def fits(self, at: int) -> bool:
         last = ""

@@ -49,8 +49,8 @@ _TOKEN: Final = re.compile(
 )
 
 
-def tokens_of(text: str) -> tuple[Token, ...]:
-    """The text's tokens in order; white space is none, a line break is a mark."""
+def tokens_of(text: str, *, most: int) -> tuple[Token, ...]:
+    """The text's first tokens in order; white space is none, a line break is a mark."""
     found: list[Token] = []
     last = 0
     for match in _TOKEN.finditer(text):
@@ -59,6 +59,8 @@ def tokens_of(text: str) -> tuple[Token, ...]:
             found.append(Token(Kind.MARK, "\n", "\n", gap, gap + 1))
         found.append(_token(match))
         last = match.end()
+        if len(found) >= most:
+            break
     return tuple(found)
 
 

@@ -68,6 +68,12 @@ RELATIONS: Final = frozenset(
         "onto", "into", "under", "over", "between", "against", "from", "per", "than", "every", "each", "all",
         "any", "or", "either", "at", "in", "only", "unlike", "so", "that", "which", "who", "whose", "where",
         "during", "within", "behind", "above", "below", "across", "inside", "outside", "toward", "towards",
+        "yesterday", "ago", "last", "previous", "past", "biweekly", "bi-weekly", "fortnightly", "bimonthly",
+        "quarterly",
+        "yearly", "annually", "hourly", "alternate", "alternating", "mornings", "afternoons", "evenings", "nights",
+        "midnight", "soon", "sometime", "sometimes", "someday", "eventually", "anytime", "later", "earlier", "around",
+        "approximately", "roughly", "maybe", "perhaps", "possibly", "probably", "ideally", "preferably", "starting",
+        "beginning", "ending", "everything", "everybody", "everyone", "otherwise", "else",
     }
 ) | NEGATIONS  # fmt: skip
 """Words that say more than a topic does: a free text ends before them, and they are never swallowed by one."""
@@ -92,3 +98,10 @@ DETERMINERS: Final = frozenset(
      "it", "me", "us", "everyone", "everybody", "everything", "up", "off", "out"}
 )  # fmt: skip
 """After a first word they give away a verb: “launch the …”, “call my …”."""
+
+USUAL_TIMES: Final = {
+    "breakfast": 8 * 60, "brunch": 11 * 60, "lunch": 12 * 60 + 30, "dinner": 19 * 60, "supper": 19 * 60,
+    "drinks": 20 * 60, "party": 20 * 60, "concert": 20 * 60, "movie": 20 * 60, "cinema": 20 * 60, "theatre": 20 * 60,
+    "theater": 20 * 60, "opera": 20 * 60,
+}  # fmt: skip
+"""The minutes of the day at which things usually begin, for when nobody says, or says only “at 8”."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from engine.phrases import (
     Choice,
@@ -11,6 +11,7 @@ from engine.phrases import (
     Draft,
     Facts,
     Item,
+    NothingOffered,
     Occasions,
     Offer,
     Period,
@@ -124,7 +125,7 @@ def _offer_jobs(search: str, draft: Draft, number: int | None, facts: Facts) -> 
 def _picked(selection: Selection, offer: Offer | None, words: str) -> tuple[Item, ...]:
     """The items that are meant; Refusal when the words do not say exactly which."""
     if offer is None:
-        raise Refusal("says which, but nothing before it finds jobs", part=words)
+        raise NothingOffered("says which, but nothing before it finds jobs", part=words)
     if selection.number is not None:
         chosen = offer.items[selection.first : selection.first + selection.number]
         if len(chosen) < selection.number or selection.number < 1:
@@ -137,8 +138,11 @@ def _picked(selection: Selection, offer: Offer | None, words: str) -> tuple[Item
     return offer.items
 
 
-def _jobs_meant(facts: Facts, draft: Draft) -> tuple[Item, ...]:
-    """The jobs that a clause acts on: some of those found before, or those of a new search."""
+def _jobs_meant(facts: Facts, draft: Draft, *, of_any_kind: bool) -> tuple[Item, ...]:
+    """The jobs that a clause acts on: some of those found before, or those of a new search.
+
+    Applications go out, so “3 remote jobs” says too little for them; `of_any_kind` lets it pass.
+    """
     selection: Selection | None = facts.get("which")
     quantity: Quantity | None = facts.get("count")
     is_new = facts.subject is not None or any(
@@ -151,6 +155,8 @@ def _jobs_meant(facts: Facts, draft: Draft) -> tuple[Item, ...]:
     number = _number_of_new(selection, quantity, facts)
     if number > MOST_APPLICATIONS:
         raise Refusal(f"at most {MOST_APPLICATIONS} at once", part=facts.said.get("count"))
+    if facts.subject is None and not of_any_kind:
+        raise Refusal("says nothing of what the jobs are to be")
     return _offer_jobs(_searched(facts, draft, number), draft, number, facts)
 
 
@@ -167,7 +173,7 @@ def _number_of_new(selection: Selection | None, quantity: Quantity | None, facts
 
 
 def _tailor(facts: Facts, draft: Draft) -> None:
-    _tailored(_jobs_meant(facts, draft), draft)
+    _tailored(_jobs_meant(facts, draft, of_any_kind=True), draft)
 
 
 def _tailored(jobs: tuple[Item, ...], draft: Draft) -> tuple[Item, ...]:
@@ -183,23 +189,21 @@ def _tailored(jobs: tuple[Item, ...], draft: Draft) -> tuple[Item, ...]:
         )
         refs = {**job.refs, "resume": f"{key}.resume", "markdown": f"{key}.markdown"}
         applications.append(Item(refs, (key,), job.label))
-    draft.offer(_APPLICATION, Offer(tuple(applications), counted=True))
-    return tuple(applications)
+    offer = Offer(tuple(applications), counted=True)
+    draft.offer(_APPLICATION, offer)
+    draft.offer(_JOB, offer)
+    return offer.items
 
 
 def _apply(facts: Facts, draft: Draft) -> None:
     if facts.get("which") is None and facts.subject is None and not set(facts.values) - {"with_cv"}:
         ready = draft.offered(_APPLICATION)
         if ready is None:
-            raise Refusal("does not say to what; say for example “apply to 2 backend jobs”")
+            raise NothingOffered("does not say to what; say for example “apply to 2 backend jobs”")
         _submit(ready.items, draft)
         return
-    ready = draft.offered(_APPLICATION)
-    jobs = _jobs_meant(facts, draft)
-    tailored = {item.refs["job"]: item for item in ready.items} if ready else {}
-    new = tuple(job for job in jobs if job.refs["job"] not in tailored)
-    tailored.update({item.refs["job"]: item for item in _tailored(new, draft)} if new else {})
-    _submit(tuple(tailored[job.refs["job"]] for job in jobs), draft)
+    jobs = _jobs_meant(facts, draft, of_any_kind=False)
+    _submit(jobs if all("resume" in job.refs for job in jobs) else _tailored(jobs, draft), draft)
 
 
 def _submit(applications: tuple[Item, ...], draft: Draft) -> None:
@@ -326,7 +330,8 @@ _NO_TIME: Final = "does not say when; say for example “on Friday at 7pm” or 
 CALENDAR_CREATE: Final[tuple[Phrase, ...]] = (
     Wording(
         build=_schedule,
-        verbs=("schedule", "plan", "book", "arrange", "set up", "block", "block out", "block off", "organize", "organise",
+        verbs=("schedule", "plan", "book", "arrange", "set up", "block", "block out", "block off", "organize",
+               "organise",
                "create an event", "make an appointment", "create a calendar event", "reserve", "pencil in"),
         slots=_CALENDAR_SLOTS,
         subject=_TITLE,
@@ -361,57 +366,88 @@ _DIETS: Final[Mapping[str, Any]] = {
 
 
 def _groceries(facts: Facts, draft: Draft) -> None:
-    period: Period | None = facts.get("period")
-    args: dict[str, Any] = {}
-    for name in ("people", "diet", "meals_per_day"):
-        if (value := facts.get(name)) is not None:
-            args[name] = value
-    days = {found for found in (facts.get("days"), facts.get("weekly"), period and period.days) if found}
-    if len(days) > 1:
-        raise Refusal("says twice for how many days")
-    if days:
-        args["days"] = days.pop()
-    if period is not None and period.start is not None:
-        args["start"] = period.start.isoformat()
-    if (without := cast("tuple[str, ...] | None", facts.get("exclude"))) is not None:
-        args["exclude"] = list(without)
-    diet = f"{args['diet'].replace('_', '-')} " if args.get("diet", "any") != "any" else ""
-    people = f" for {args['people']}" if "people" in args else ""
+    period: Period = facts.get("period") or Period()
+    dinners: Quantity | None = facts.get("dinners")
+    if dinners is not None and dinners.number is None:
+        raise Refusal("says no number", part=dinners.text)
+    exclude: tuple[str, ...] | None = facts.get("exclude")
+    days = (facts.get("days"), facts.get("weekly"), dinners and dinners.number, period.days)
+    found: dict[str, Any] = {
+        "people": _one_of("for how many people", facts.get("people"), facts.get("alone")),
+        "days": _one_of("for how many days", *days),
+        "diet": facts.get("diet"),
+        "meals_per_day": facts.get("meals_per_day"),
+        "exclude": list(exclude) if exclude else None,
+        "start": period.start.isoformat() if period.start else None,
+    }
+    args = {name: value for name, value in found.items() if value is not None}
+    diet = f"{found['diet'].replace('_', '-')} " if found["diet"] not in {None, "any"} else ""
+    people = f" for {found['people']}" if found["people"] is not None else ""
     draft.step("grocery_plan", key="plan_groceries", name=f"Plan {diet}groceries{people}", args=args)
 
+
+def _one_of(what: str, *numbers: int | None) -> int | None:
+    said = {number for number in numbers if number is not None}
+    if len(said) > 1:
+        raise Refusal(f"says twice {what}")
+    return said.pop() if said else None
+
+
+_PEOPLE: Final = Said(
+    (
+        *(f"{lead}{{number}} {kind}" for lead in ("for ", "") for kind in ("people", "persons", "person", "adults")),
+        *(f"{lead}{kind} of {{number}}" for lead in ("for a ", "for my ", "") for kind in ("family", "household")),
+        "for {number}", "for {number} of us", "for {number} eaters", "to feed {number}", "feeding {number}",
+    )
+)  # fmt: skip
+_WITHOUT: Final = Said(
+    tuple(
+        f"{lead} {{list}}"
+        for lead in (
+            "without", "no", "with no", "excluding", "avoid", "avoiding", "except", "but no", "but without",
+            "leave out", "leaving out", "skip", "allergic to", "minus", "and no",
+        )
+    )
+)  # fmt: skip
+_FOR_WHOM: Final[Mapping[str, Slot]] = {
+    "people": _PEOPLE,
+    "alone": Choice({"for myself": 1, "just for me": 1}),
+    "weekly": Choice({"weekly": 7, "week's": 7}),
+    "period": Span(),
+    "diet": Choice(_DIETS),
+    "exclude": _WITHOUT,
+    "meals_per_day": Said(
+        tuple(
+            f"{lead}{{number}} {meals} {each} day"
+            for lead in ("", "with ")
+            for meals in ("meals", "meal")
+            for each in ("a", "per")
+        )
+    ),
+}  # fmt: skip
+_PLAN_VERBS: Final = (
+    "plan", "prepare", "make", "create", "write", "draw up", "put together", "organize", "organise", "work out",
+    "generate", "sort out", "figure out",
+)  # fmt: skip
 
 GROCERY_PLAN: Final[tuple[Phrase, ...]] = (
     Wording(
         build=_groceries,
-        verbs=("plan", "prepare", "make", "create", "write", "draw up", "put together", "do", "organize", "organise",
-               "work out", "generate", "schedule", "arrange", "sort out", "figure out"),
-        nouns=("groceries", "grocery", "grocery list", "grocery shopping", "grocery plan", "shopping list", "shopping",
-               "food shopping", "shop", "meals", "meal plan", "dinners", "lunches", "food", "grocery shop", "grocery run"),
+        verbs=_PLAN_VERBS,
+        nouns=("groceries", "grocery list", "grocery shopping", "grocery plan", "grocery shop", "grocery run",
+               "shopping list", "shopping", "food shopping", "meal plan"),
         slots={
-            "people": Said(
-                ("for {number} people", "for {number} persons", "for {number} person", "for {number} adults",
-                 "for {number} of us", "for {number}", "{number} people", "{number} persons", "for a family of {number}",
-                 "family of {number}", "for a household of {number}", "household of {number}", "feeding {number}",
-                 "for a group of {number}", "for a party of {number}", "for {number} eaters", "to feed {number}",
-                 "feeding {number} people")
-            ),
-            "alone": Choice({"for myself": 1, "just for me": 1, "for one person": 1}),
+            **_FOR_WHOM,
             "days": Said(("{number} days of", "{number} days worth of", "{number} days' worth of", "{number} days")),
-            "dinners": Count(),
-            "weekly": Choice({"weekly": 7, "week's": 7, "daily": 1}),
-            "period": Span(),
-            "diet": Choice(_DIETS),
-            "exclude": Said(
-                ("without {list}", "no {list}", "with no {list}", "excluding {list}", "avoid {list}", "avoiding {list}",
-                 "except {list}", "but no {list}", "but without {list}", "leave out {list}", "leaving out {list}",
-                 "skip {list}", "allergic to {list}", "minus {list}", "and no {list}")
-            ),
-            "meals_per_day": Said(
-                ("{number} meals a day", "{number} meals per day", "{number} meal a day", "{number} meal per day",
-                 "with {number} meals a day", "with {number} meals per day")
-            ),
         },
         example="plan vegetarian groceries for 4 people for 5 days, no nuts",
         bare=True,
+    ),
+    Wording(
+        build=_groceries,
+        verbs=_PLAN_VERBS,
+        nouns=("dinners", "lunches", "meals"),
+        slots={**_FOR_WHOM, "dinners": Count()},
+        example="plan 5 dinners for 2 people",
     ),
 )  # fmt: skip

@@ -1,0 +1,71 @@
+"""From what was said of time to concrete dates, all of them in the future.
+
+How the open questions are settled:
+
+- Weeks begin on Monday. “Next Tuesday” is the one of next week, a plain “Tuesday” the next to come.
+- A bare hour is 7 to 11 in the morning or 12 to 6 after noon, unless a part of the day was said, or the title
+  has a usual time (“dinner at 8”).
+- Without a time: the title's usual one (lunch at 12:30), else 18:00 on weekdays and 10:00 at weekends; today,
+  when that has passed, the next full hour up to 21:00.
+- “3x this week” spreads evenly over what is left of the week, today included. When fewer days are left than were
+  asked for, all of them are taken and the rest rolls into the days right after: on a Sunday evening that is
+  today, if anything is left of it, then Monday, Tuesday.
+- “3x” without more is meant for the seven days from today on, “3x a week” for each such seven days.
+- What was said of a day that has passed is refused; nothing is ever moved into the past or out of a named day.
+  A plain “Monday” whose time has passed today is the next Monday.
+- “For 4 weeks” counts from the first occasion, that day included.
+- What does not go together is refused: nothing that was said of time is left away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from engine.phrases import Occasions, Refusal
+from engine.planner.occasions.calendar import MOST_STARTS, date_of
+from engine.planner.occasions.periods import period
+from engine.planner.occasions.recurring import for_a_while, recurring
+from engine.planner.occasions.said import Said
+from engine.planner.occasions.starts import next_at, on_named_days, once, spread, times_of_day
+from engine.planner.times import Atom
+
+__all__ = ["date_of", "occasions", "period"]
+
+
+def occasions(
+    atoms: Sequence[Atom], now: datetime, *, number: int | None = None, usual: int | None = None
+) -> Occasions:
+    """The starts that were asked for.
+
+    `number` is a count said elsewhere (“3 gym sessions”), `usual` the minutes of the day at which such a thing
+    usually begins. Raises Refusal when what was said contradicts itself, lies in the past, or can't be told.
+    """
+    try:
+        found = _occasions(Said.of(atoms, now, number=number, usual=usual))
+    except (OverflowError, ValueError) as error:
+        raise Refusal(f"there is no such date ({error})") from error
+    if len(found.starts) > MOST_STARTS:
+        raise Refusal(f"that makes {len(found.starts)} entries; at most {MOST_STARTS} at once")
+    return found
+
+
+def _occasions(said: Said) -> Occasions:
+    if said.moments:
+        said.expect_only("moments")
+        if said.is_timed:
+            raise Refusal("says two different times")
+        return once(said, said.moments)
+    if said.every is not None or (said.times is not None and said.times.per is not None):
+        return recurring(said)
+    if said.stretch is not None or said.until is not None:
+        return for_a_while(said)
+    if said.days:
+        said.expect_only("days", "window", "times")
+        return once(said, on_named_days(said))
+    said.expect_only("times", "window")
+    if said.times is not None or said.window is not None:
+        return once(said, spread(said, said.times.number if said.times else 1))
+    if said.is_timed:
+        return once(said, [next_at(minutes, said.now) for minutes in times_of_day(said)])
+    raise Refusal("says no day or time")

@@ -1,0 +1,244 @@
+"""One clause as a wording reads it: what it says, and which of its words found no place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import takewhile
+from typing import Any, Final
+
+from engine.phrases import Choice, Count, Facts, Quantity, Refusal, Span, SpeakableTool, Subject, When
+from engine.planner.occasions import occasions, period
+from engine.planner.reading import Match
+from engine.planner.slots import SEPARATORS, as_written, begins_slot, read_slot
+from engine.planner.speech import IndexedWording, Tokens, opening_end, polite_end
+from engine.planner.tokens import Kind, Token, plain
+from engine.planner.words import FILLERS, JOINS, RELATIONS, USUAL_TIMES
+
+_VERB: Final = "verb"
+_NOUN: Final = "noun"
+_SILENT: Final = "silent"
+_SEPARATOR: Final = "separator"
+_LOOSE: Final = "loose"
+_SLOT: Final = "slot"
+
+
+@dataclass(slots=True)
+class WordingReading:
+    """A walk over the clause that gives each of its words a place, or leaves it over."""
+
+    tokens: Tokens
+    indexed: IndexedWording
+    now: datetime
+    marks: list[str] = field(default_factory=list[str])
+    values: dict[str, list[Any]] = field(default_factory=dict[str, list[Any]])
+    said: dict[str, list[Token]] = field(default_factory=dict[str, list[Token]])
+    head: tuple[Token, ...] = ()
+    noun_at: int | None = None
+    is_loose: bool = False
+    """Whether some word had no place so far."""
+
+    def match(self, tool: SpeakableTool) -> Match | None:
+        """The reading; None when the clause does not have the wording's verb, nor what stands for it."""
+        self._scan()
+        if not self.head and not (self.indexed.wording.bare and self.noun_at is not None):
+            return None
+        subject, left = self._subject()
+        values: dict[str, Any] = {}
+        refusal: Refusal | None = None
+        try:
+            values = self._values(_usual_time_of(subject))
+        except Refusal as why:
+            refusal = why
+        text = as_written(self.tokens)
+        facts = Facts(text, subject, values, {name: as_written(said) for name, said in self.said.items()})
+        refusal = refusal or self._missing(facts)
+        return Match(tool, self.indexed.wording, facts, self.head, left, refusal, self._score(subject))
+
+    def _score(self, subject: str | None) -> tuple[int, int, int]:
+        literal = self.marks.count(_VERB) + 2 * self.marks.count(_NOUN)
+        return literal, self.marks.count(_SLOT), -len(subject.split()) if subject else 0
+
+    def _missing(self, facts: Facts) -> Refusal | None:
+        if self.indexed.wording.nouns and self.noun_at is None:
+            return Refusal(f"says nothing of {' or '.join(self.indexed.wording.nouns[:2])}")
+        for name, reason in self.indexed.wording.needs.items():
+            if facts.subject is None if name == "subject" else name not in facts.values:
+                return Refusal(reason)
+        return None
+
+    # scanning
+
+    def _scan(self) -> None:
+        at = 0
+        while at < len(self.tokens) and not self._is_hopeless():
+            at = self._step(at)
+
+    def _is_hopeless(self) -> bool:
+        """Whether the clause begins with words that no verb can follow."""
+        return self.is_loose and not self.head and not self.indexed.wording.bare
+
+    def _step(self, at: int) -> int:
+        if not self.head and not self.is_loose and (end := self._opening(at)):
+            return end
+        noun_end = self.indexed.noun_end(self.tokens, at) if self.noun_at is None else None
+        name, value, slot_end = self._slot(at)
+        if noun_end and noun_end >= slot_end:
+            self.noun_at = at
+            return self._mark(_NOUN, noun_end)
+        if slot_end > at:
+            self.values.setdefault(name, []).append(value)
+            self.said.setdefault(name, []).extend(self.tokens[at:slot_end])
+            return self._mark(_SLOT, slot_end)
+        return self._other(at)
+
+    def _other(self, at: int) -> int:
+        """Past a word that is neither verb nor noun nor slot."""
+        word = self.tokens[at].word
+        if end := polite_end(self.tokens, at):
+            return self._mark(_SILENT, end)
+        if word in SEPARATORS:
+            return self._mark(_SEPARATOR, at + 1)
+        if word in FILLERS:
+            return self._mark(_SILENT, at + 1)
+        self.is_loose = True
+        return self._mark(_LOOSE, at + 1)
+
+    def _opening(self, at: int) -> int | None:
+        """Past the verb, or a courtesy before it."""
+        if end := self.indexed.verb_end(self.tokens, at):
+            self.head = tuple(self.tokens[at:end])
+            return self._mark(_VERB, end)
+        end = opening_end(self.tokens, at)
+        return self._mark(_SILENT, end) if end else None
+
+    def _mark(self, mark: str, end: int) -> int:
+        self.marks += [mark] * (end - len(self.marks))
+        return end
+
+    def _slot(self, at: int) -> tuple[str, Any, int]:
+        best: tuple[str, Any, int] = ("", None, at)
+        for name, slot, firsts in self.indexed.slots:
+            if not firsts.may_be(self.tokens[at].word):
+                continue
+            if isinstance(slot, Count) and (self.is_loose or name in self.values):
+                continue
+            reading = read_slot(slot, self.tokens, at, self._something_begins)
+            if reading and reading[1] > best[2] and self._is_new(name, reading[0]):
+                best = (name, reading[0], reading[1])
+        return best
+
+    def _is_new(self, name: str, value: Any) -> bool:
+        """A slot says one thing, unless it is a list or of time; what contradicts it is left over."""
+        slot, before = self.indexed.wording.slots[name], self.values.get(name)
+        return not before or isinstance(slot, When | Span) or isinstance(value, tuple) or before == [value]
+
+    def _something_begins(self, at: int) -> bool:
+        if self.indexed.noun_end(self.tokens, at):
+            return True
+        word = self.tokens[at].word
+        return any(firsts.may_be(word) and begins_slot(slot, self.tokens, at) for _, slot, firsts in self.indexed.slots)
+
+    # what came of it
+
+    def _values(self, usual: int | None) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        has_when = any(isinstance(slot, When) for _, slot, _ in self.indexed.slots)
+        for name, found in self.values.items():
+            slot = self.indexed.wording.slots[name]
+            if isinstance(slot, Count) and has_when:
+                continue
+            if isinstance(slot, When):
+                values[name] = occasions(found, self.now, number=self._number(), usual=usual)
+            elif isinstance(slot, Span):
+                values[name] = period(found, self.now)
+            elif isinstance(found[0], tuple) and not isinstance(slot, Choice):
+                values[name] = tuple(dict.fromkeys(item for items in found for item in items))
+            else:
+                values[name] = found[0]
+        return values
+
+    def _number(self) -> int | None:
+        for name, slot in self.indexed.wording.slots.items():
+            if isinstance(slot, Count) and name in self.values:
+                quantity: Quantity = self.values[name][0]
+                if quantity.number is None:
+                    raise Refusal("says no number", part=quantity.text)
+                return quantity.number
+        return None
+
+    def _subject(self) -> tuple[str | None, tuple[str, ...]]:
+        """The topic, and the runs of words that belong nowhere."""
+        topic: list[Sequence[int]] = []
+        left: list[Sequence[int]] = []
+        for run in self._loose_runs():
+            kept = self._topic_of(run, is_first=not topic)
+            if kept:
+                topic.append(kept)
+            rest = [place for place in run if not kept or place > kept[-1]]
+            if rest:
+                left.append(rest)
+        said = [as_written([self.tokens[place] for place in run]) for run in topic]
+        words = tuple(as_written(self.tokens[run[0] : self._with_object(run[-1] + 1)]) for run in left)
+        return (" ".join(said) or None), words
+
+    def _with_object(self, end: int) -> int:
+        """Past the slot that a left-over preposition stands before: “by Friday”, not “by”."""
+        if self.tokens[end - 1].word in RELATIONS | JOINS:
+            while end < len(self.tokens) and self.marks[end] == _SLOT:
+                end += 1
+        return end
+
+    def _loose_runs(self) -> Iterable[Sequence[int]]:
+        """The runs of loose words, each with the small words and marks inside it."""
+        run: list[int] = []
+        for place, mark in enumerate(self.marks):
+            if mark == _LOOSE:
+                run = [*range(run[0], place), place] if run else [place]
+            elif run and mark not in {_SILENT, _SEPARATOR}:
+                yield run
+                run = []
+        if run:
+            yield run
+
+    def _topic_of(self, run: Sequence[int], *, is_first: bool) -> Sequence[int]:
+        """The part of a run that can belong to the topic; empty when none does."""
+        subject = self.indexed.wording.subject
+        if subject is None:
+            return ()
+        led = self._lead(subject.leads, run) if is_first else 0
+        kept = list(takewhile(lambda place: self._may_be_topic(subject, place), run[led:]))
+        is_cut = led + len(kept) < len(run)
+        while kept and (self.marks[kept[-1]] != _LOOSE or self.tokens[kept[-1]].word in JOINS):
+            kept.pop()
+        if not kept:
+            return ()
+        if subject.heads:
+            return kept if led or (not is_cut and self._stands_before(subject.heads, kept[-1] + 1)) else ()
+        return kept if is_first or self.tokens[run[0]].word in subject.joins else ()
+
+    def _lead(self, leads: Sequence[str], run: Sequence[int]) -> int:
+        words = [self.tokens[place].word for place in run]
+        fitting = (lead.split() for lead in leads)
+        return max((len(lead) for lead in fitting if words[: len(lead)] == lead), default=0)
+
+    def _may_be_topic(self, subject: Subject, place: int) -> bool:
+        token = self.tokens[place]
+        if token.kind is Kind.QUOTED:
+            return True
+        return token.word not in RELATIONS and (token.word not in JOINS or token.word in subject.joins)
+
+    def _stands_before(self, heads: Sequence[str], at: int) -> bool:
+        """Whether one of the words comes next, with nothing but slots in between."""
+        while at < len(self.tokens) and self.tokens[at].word not in heads:
+            if self.marks[at] not in {_SLOT, _SILENT, _LOOSE}:
+                return False
+            at += 1
+        return at < len(self.tokens)
+
+
+def _usual_time_of(title: str | None) -> int | None:
+    """The minutes of the day at which such a thing usually begins, if a word of its title tells."""
+    words = [plain(word) for word in (title or "").split()]
+    return next((USUAL_TIMES[word] for word in words if word in USUAL_TIMES), None)
