@@ -94,6 +94,11 @@ class Engine:
         if self._life is not None:
             await self._life.close()
 
+    def stop_claiming(self) -> None:
+        """Take nothing more; what runs goes on until `close`."""
+        if self._executor is not None:
+            self._executor.stop_claiming()
+
     @property
     def running(self) -> int:
         """How many steps this process owns at this moment."""

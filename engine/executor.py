@@ -79,6 +79,10 @@ class Executor(LocalWorker):
         self._claiming = True
         self._claimer_task = asyncio.create_task(self._claim_on(), name="claimer")
 
+    def stop_claiming(self) -> None:
+        """Take nothing more."""
+        self._claiming = False
+
     async def close(self) -> None:
         """Claim nothing more, let steps finish for the grace time, and hand back the rest."""
         self._claiming = False

@@ -45,7 +45,7 @@ FROM approvals a JOIN runs r ON r.id = a.run_id WHERE a.status = 'REQUIRED' ORDE
 
 
 class ApprovalsFeed:
-    """One reader for all who follow approvals in this process; `sweep` finds what lost wake-ups would have announced."""
+    """One reader for all who follow approvals in this process; `sweep` finds what lost wake-ups hid."""
 
     def __init__(self, database: Database, wakeups: Wakeups) -> None:
         self._database = database
@@ -120,7 +120,7 @@ class ApprovalsFeed:
                 log.warning("approvals_wait_for_the_database", error=str(error))
                 continue
             for approval, run, submitted_by, status, moved_at in rows:
-                self._since = max(self._since, moved_at)
+                self._since = moved_at
                 if (approval, status) in self._seen:
                     continue
                 self._seen[approval, status] = moved_at

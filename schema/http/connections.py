@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Hashable, Iterator
 from typing import Final, Protocol
 
 __all__ = ["CLOSE_REASONS", "Connection", "Connections", "TooManyConnections", "Viewer"]
@@ -20,7 +20,7 @@ class Viewer(Protocol):
     """Who asks; all that matters here is who is who."""
 
     @property
-    def id(self) -> str:
+    def id(self) -> Hashable:
         """The same for every token of one user."""
         ...
 
@@ -53,7 +53,7 @@ class Connections:
     def __init__(self, *, max_per_user: int) -> None:
         self._max_per_user = max_per_user
         self._live: set[Connection] = set()
-        self._per_user: Counter[str] = Counter()
+        self._per_user: Counter[Hashable] = Counter()
 
     def __len__(self) -> int:
         return len(self._live)
@@ -82,7 +82,7 @@ class Connections:
         """End every connection; clients come back by themselves after a 1012."""
         await self.close_where(lambda _: True, code)
 
-    async def close_user(self, user_id: str, code: int = 4403) -> None:
+    async def close_user(self, user_id: Hashable, code: int = 4403) -> None:
         """End every connection of this user."""
         await self.close_where(lambda connection: connection.viewer.id == user_id, code)
 

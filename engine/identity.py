@@ -1,0 +1,42 @@
+"""Whose token is it: answered for every request, so asked of the database only now and then."""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+from engine.access import Viewer
+from persistence.database import Database
+from persistence.states import Role
+from persistence.users import token_hash, user_of_token
+
+_FRESH_SECONDS: Final = 1.0
+"""How long an answer is believed: so long may a revoked token still be good elsewhere."""
+
+_MOST_KNOWN: Final = 10_000
+
+
+class Identity:
+    """Knows the people behind tokens; only hashes are kept in memory too."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._known: dict[bytes, tuple[float, Viewer | None]] = {}
+
+    async def viewer_of(self, token: str) -> Viewer | None:
+        """The person whose valid token it is, or None. Raises Unavailable."""
+        key = token_hash(token)
+        now = time.monotonic()
+        known = self._known.get(key)
+        if known is not None and now - known[0] < _FRESH_SECONDS:
+            return known[1]
+        user = await user_of_token(self._database, token)
+        viewer = None if user is None else Viewer(user.id, user.name, frozenset(map(Role, user.roles)))
+        if len(self._known) >= _MOST_KNOWN:
+            self._known.clear()
+        self._known[key] = (now, viewer)
+        return viewer
+
+    def forget(self) -> None:
+        """Believe nothing any more: tokens were revoked."""
+        self._known.clear()

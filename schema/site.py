@@ -1,0 +1,93 @@
+"""The site: GraphQL, its pages, and what operators look at, as one Starlette application."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from engine.access import Viewer
+from persistence.database import Unavailable
+from schema.context import Services
+from schema.http import GraphQLView, HttpError, HttpSettings
+from schema.operations import Check, calendar_route, health_routes, metrics_route
+from schema.pages import graphiql_page, message_page, not_signed_in_page, static_routes
+from schema.schema import build_schema
+
+
+@dataclass(frozen=True, slots=True)
+class SiteSettings:
+    """What the site is told once."""
+
+    http: HttpSettings
+    console: Path
+    """Where the built GraphiQL lies, or would."""
+    metrics_public: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """The application, and the view whose sockets have to be ended with it."""
+
+    app: Starlette
+    view: GraphQLView[Viewer]
+
+
+def build_site(
+    services: Services,
+    settings: SiteSettings,
+    *,
+    authenticate: Callable[[str], Awaitable[Viewer | None]],
+    is_stopping: Callable[[], bool],
+    checks: dict[str, Check],
+    metrics: CollectorRegistry,
+    refresh_metrics: Check,
+    find_calendar: Callable[[str], Path | None],
+) -> Site:
+    """Put the site together. `checks` are asked by `/readyz`, `refresh_metrics` before `/metrics` answers."""
+
+    async def page(request: Request) -> Response:
+        try:
+            await view.signed_in(request)
+        except HttpError as error:
+            return (
+                not_signed_in_page() if error.status == 401 else message_page(error.status, "Not available", str(error))
+            )
+        return graphiql_page(settings.console)
+
+    async def home(request: Request) -> Response:
+        return await view.sign_in(request) or RedirectResponse("/graphql")
+
+    view = GraphQLView[Viewer](
+        build_schema(limits=services.limits, request_timeout_seconds=settings.http.request_timeout_seconds),
+        authenticate=authenticate,
+        make_context=services.context,
+        render_page=page,
+        render_message=message_page,
+        unavailable=(Unavailable,),
+        is_stopping=is_stopping,
+        settings=settings.http,
+    )
+    app = Starlette(
+        routes=[
+            Route("/", home),
+            *view.routes(),
+            *health_routes(checks),
+            metrics_route(metrics, public=settings.metrics_public, sign_in=view.signed_in, refresh=refresh_metrics),
+            calendar_route(find_calendar),
+            *static_routes(settings.console),
+        ]
+    )
+    return Site(app, view)
+
+
+def not_running() -> Response:
+    """The answer of a server that has nothing to answer with yet, or any more."""
+    error = {"message": "The server is starting or stopping.", "extensions": {"code": "UNAVAILABLE"}}
+    return JSONResponse({"errors": [error]}, status_code=503, headers={"Retry-After": "2"})

@@ -1,0 +1,685 @@
+"""The composition root: environment → settings → objects → one ASGI application; and the `lifeos` command's entry.
+
+Nothing imports this module. `uvicorn server:app` serves the same as `lifeos serve`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import secrets
+import signal
+import sys
+import threading
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+from zoneinfo import ZoneInfo
+
+import structlog
+import typer
+import uvicorn
+from dotenv import dotenv_values
+from platformdirs import user_data_dir
+from prometheus_client import CollectorRegistry, Gauge
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from starlette.types import Receive, Scope, Send
+
+from console.client import Client
+from console.commands import app as commands
+from console.demo import run_demo
+from console.errors import ConsoleError
+from console.settings import Address
+from engine.engine import Engine
+from engine.identity import Identity
+from engine.planner import RulePlanner
+from engine.settings import EngineSettings
+from engine.tools import ToolDeclarationError, load_registry
+from engine.tools.builtin.calendars import calendar_by_token
+from persistence import users
+from persistence.approvals_feed import ApprovalsFeed
+from persistence.broadcast import broadcast_over
+from persistence.database import Database, DatabaseSettings, Unavailable
+from persistence.gauges import gauges
+from persistence.logs import configure_logs
+from persistence.migrate import UnknownRevision, head, migrate
+from persistence.reads import Reads
+from persistence.states import Risk
+from persistence.timeline import Timeline
+from persistence.wakeups import Wakeups
+from schema.context import Services
+from schema.http import HttpSettings
+from schema.limits import Limits
+from schema.schema import default_limits, sdl
+from schema.site import Site, SiteSettings, build_site, not_running
+
+log = structlog.get_logger()
+
+CONSOLE: Final = Path(__file__).parent / "console" / "static"
+_WAIT_FOR_DATABASE_SECONDS: Final = 30.0
+_RECHECK_SECONDS: Final = 2.0
+
+
+# ── settings ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Settings(BaseSettings):
+    """The environment, prefix LIFEOS_, or a `.env` file in the working folder."""
+
+    model_config = SettingsConfigDict(env_prefix="LIFEOS_", env_file=".env", env_ignore_empty=True, extra="ignore")
+
+    database_url: str | None = None
+    data_dir: Path = Field(default_factory=lambda: Path(user_data_dir("lifeos")))
+    broadcast_url: str | None = None
+    admin_token: SecretStr | None = None
+    tools: str = ""
+    approve_from: Literal["L0", "L1", "L2", "L3"] = "L3"
+    separation_of_duties: bool = False
+    approval_timeout_seconds: float = Field(604_800, ge=0, allow_inf_nan=False)
+    concurrency: int = Field(100, ge=1, le=100_000)
+    lease_seconds: float = Field(15, ge=1, le=3600)
+    sweep_seconds: float = Field(1, gt=0, le=60)
+    step_timeout_seconds: float = Field(60, gt=0, le=7 * 86_400)
+    grace_seconds: float = Field(10, ge=0, le=3600)
+    retry_base_seconds: float = Field(1, ge=0, le=86_400)
+    retry_cap_seconds: float = Field(300, ge=0, le=7 * 86_400)
+    max_plan_steps: int = Field(2000, ge=1, le=100_000)
+    max_json_bytes: int = Field(262_144, ge=1024, le=64 * 1024 * 1024)
+    max_body_bytes: int = Field(2_097_152, ge=1024, le=1024 * 1024 * 1024)
+    max_query_tokens: int = Field(2000, ge=1)
+    max_query_depth: int = Field(12, ge=1)
+    max_query_aliases: int = Field(30, ge=0)
+    max_query_directives: int = Field(10, ge=0)
+    max_query_nodes: int = Field(10_000, ge=1)
+    max_page: int = Field(100, ge=1, le=10_000)
+    max_sockets_per_user: int = Field(50, ge=1)
+    max_operations_per_socket: int = Field(50, ge=1)
+    request_timeout_seconds: float = Field(10, gt=0, le=3600)
+    rate_points_per_minute: int = Field(0, ge=0)
+    metrics_public: bool = False
+    time_zone: str | None = None
+
+    @field_validator("database_url", "broadcast_url")
+    @classmethod
+    def _is_address(cls, value: str | None) -> str | None:
+        if value is not None and "://" not in value:
+            raise ValueError("should be an address like postgresql://user:password@host:5432/name")
+        return value
+
+    @field_validator("database_url")
+    @classmethod
+    def _is_postgres(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith(("postgresql://", "postgres://")):
+            raise ValueError("should begin with postgresql://")
+        return value
+
+    @field_validator("admin_token")
+    @classmethod
+    def _is_token(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and (len(value.get_secret_value()) < 16 or not value.get_secret_value().isascii()):
+            raise ValueError("should have 16 or more ASCII characters")
+        return value
+
+    @field_validator("time_zone")
+    @classmethod
+    def _is_zone(cls, value: str | None) -> str | None:
+        if value is not None:
+            ZoneInfo(value)
+        return value
+
+    @property
+    def tool_modules(self) -> list[str]:
+        """The import paths of people's own tools."""
+        return [name.strip() for name in self.tools.split(",") if name.strip()]
+
+    def engine(self) -> EngineSettings:
+        """What the engine is told."""
+        return EngineSettings(
+            data_dir=self.data_dir.expanduser(),
+            approve_from=Risk[self.approve_from],
+            separation_of_duties=self.separation_of_duties,
+            approval_timeout_seconds=self.approval_timeout_seconds,
+            concurrency=self.concurrency,
+            lease_seconds=self.lease_seconds,
+            sweep_seconds=self.sweep_seconds,
+            step_timeout_seconds=self.step_timeout_seconds,
+            grace_seconds=self.grace_seconds,
+            retry_base_seconds=self.retry_base_seconds,
+            retry_cap_seconds=self.retry_cap_seconds,
+            max_plan_steps=self.max_plan_steps,
+            max_json_bytes=self.max_json_bytes,
+            time_zone=ZoneInfo(self.time_zone) if self.time_zone else None,
+            secrets=secrets_of_environment(),
+        )
+
+    def http(self) -> HttpSettings:
+        """What the edge is told."""
+        return HttpSettings(
+            max_body_bytes=self.max_body_bytes,
+            max_operations_per_socket=self.max_operations_per_socket,
+            max_sockets_per_user=self.max_sockets_per_user,
+            request_timeout_seconds=self.request_timeout_seconds,
+        )
+
+    def limits(self) -> Limits:
+        """What one operation may ask for."""
+        return default_limits(
+            tokens=self.max_query_tokens,
+            depth=self.max_query_depth,
+            aliases=self.max_query_aliases,
+            directives=self.max_query_directives,
+            nodes=self.max_query_nodes,
+            page=self.max_page,
+        )
+
+    def database(self, dsn: str, *, connections: int) -> DatabaseSettings:
+        """How the database is reached; its time-outs end below the lease."""
+        bound = max(1.0, min(10.0, self.lease_seconds * 0.6))
+        return DatabaseSettings(
+            dsn=dsn,
+            connections=connections,
+            acquire_seconds=min(5.0, self.request_timeout_seconds / 2),
+            statement_seconds=bound,
+            lock_seconds=min(5.0, bound),
+            idle_in_transaction_seconds=bound,
+        )
+
+
+class StartError(ConsoleError):
+    """The program can't start; the message says what to do."""
+
+
+def read_settings() -> Settings:
+    """The settings; a bad value is a clear StartError."""
+    try:
+        return Settings()  # pyright: ignore[reportCallIssue] - every field comes from the environment
+    except ValidationError as error:
+        said = "; ".join(
+            f"LIFEOS_{str(each['loc'][0]).upper()} {_readable(each['msg'])}"
+            for each in error.errors(include_url=False, include_input=False)
+        )
+        raise StartError(f"bad settings: {said}") from None
+
+
+def _readable(message: str) -> str:
+    return message.removeprefix("Value error, ").replace("Input should", "should")
+
+
+def secrets_of_environment() -> dict[str, str]:
+    """The secrets that tools may be given, by name, from the environment and the `.env` file."""
+    found = {**dotenv_values(".env"), **os.environ}
+    prefix = "LIFEOS_SECRET_"
+    return {name.removeprefix(prefix): value for name, value in found.items() if name.startswith(prefix) and value}
+
+
+# ── the objects, from the database up ─────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(slots=True)
+class Parts:
+    """What runs in this process."""
+
+    settings: Settings
+    database: Database
+    engine: Engine
+    timeline: Timeline
+    approvals_feed: ApprovalsFeed
+    wakeups: Wakeups
+    identity: Identity
+    admin_token: str
+    announce: Callable[[str], None]
+
+
+@asynccontextmanager
+async def running_parts(settings: Settings, *, executes: bool) -> AsyncGenerator[Parts]:
+    """Start the database if it is ours, migrate it, and open everything on it; close it in turn."""
+    try:
+        registry = load_registry(settings.tool_modules)
+    except ToolDeclarationError as error:
+        raise StartError(str(error)) from error
+    async with AsyncExitStack() as stack:
+        dsn, announce = await stack.enter_async_context(_database_address(settings))
+        await _migrated(dsn)
+        database = Database(settings.database(dsn, connections=10))
+        work = Database(settings.database(dsn, connections=6))
+        for each in (database, work):
+            await each.open()
+            stack.push_async_callback(each.close)
+        admin_token = await _admin_token(settings, database)
+        broadcast, backend = broadcast_over(work.settings, settings.broadcast_url)
+        wakeups = Wakeups(broadcast, backend)
+        timeline = Timeline(database, wakeups)
+        feed = ApprovalsFeed(database, wakeups)
+        await wakeups.open()
+        stack.push_async_callback(wakeups.close)
+        engine = Engine(
+            database=database,
+            work=work,
+            registry=registry,
+            planner=RulePlanner(),
+            settings=settings.engine(),
+            wakeups=wakeups,
+            timeline=timeline,
+            approvals_feed=feed,
+            executes=executes,
+        )
+        engine.open()
+        stack.push_async_callback(engine.close)
+        stack.push_async_callback(feed.close)
+        stack.callback(timeline.close)
+        yield Parts(settings, database, engine, timeline, feed, wakeups, Identity(database), admin_token, announce)
+
+
+@asynccontextmanager
+async def _database_address(settings: Settings) -> AsyncGenerator[tuple[str, Callable[[str], None]]]:
+    """The address of the database, an embedded one started for the length of the block if none is set."""
+    if settings.database_url is not None:
+        yield settings.database_url, lambda _address: None
+        return
+    # Only where it is used: the embedded server is for POSIX systems.
+    from persistence.embedded import EmbeddedError, EmbeddedPostgres  # noqa: PLC0415
+
+    postgres = EmbeddedPostgres(settings.data_dir.expanduser())
+    try:
+        dsn = postgres.start()
+    except EmbeddedError as error:
+        raise StartError(str(error)) from error
+    try:
+        yield dsn, postgres.announce
+    finally:
+        postgres.stop()
+
+
+async def _migrated(dsn: str) -> None:
+    """Migrate, waiting a while for a database that is not there yet."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + _WAIT_FOR_DATABASE_SECONDS
+    while True:
+        try:
+            async with asyncio.timeout_at(deadline + 1):
+                await migrate(dsn)
+        except UnknownRevision as error:
+            raise StartError(str(error)) from error
+        except Exception as error:
+            if loop.time() > deadline or not _is_away(error):
+                reason = " ".join(str(error).split()) or type(error).__name__
+                raise StartError(f"the database can't be used: {reason}; look at LIFEOS_DATABASE_URL") from error
+            log.warning("waiting_for_the_database", error=type(error).__name__)
+            await asyncio.sleep(0.5)
+        else:
+            return
+
+
+def _is_away(error: BaseException | None) -> bool:
+    """Whether waiting may help: nothing answers, or it is just starting. SQLAlchemy wraps what the driver raises."""
+    import asyncpg  # noqa: PLC0415 - the only look at the driver up here
+
+    while error is not None:
+        if isinstance(error, OSError | TimeoutError | asyncpg.CannotConnectNowError | asyncpg.TooManyConnectionsError):
+            return True
+        error = error.__cause__ or getattr(error, "orig", None)
+    return False
+
+
+async def _admin_token(settings: Settings, database: Database) -> str:
+    """The administrator's token: the one that is set, or one of our own, kept in the data folder."""
+    if settings.admin_token is not None:
+        token = settings.admin_token.get_secret_value()
+        if not await database.transaction(lambda tx: users.ensure_admin(tx, token)):
+            raise StartError("LIFEOS_ADMIN_TOKEN was revoked: set another one")
+        return token
+    path = settings.data_dir.expanduser() / "admin-token"
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with contextlib.suppress(FileNotFoundError):
+        kept = path.read_text(encoding="ascii").strip()
+        if kept and await database.transaction(lambda tx: users.ensure_admin(tx, kept)):
+            return kept
+    token = users.new_token()
+    await database.transaction(lambda tx: users.ensure_admin(tx, token))
+    draft = path.with_name(f".admin-token.{secrets.token_hex(4)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(token + "\n")
+    draft.replace(path)
+    return token
+
+
+# ── the ASGI application ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Application:
+    """The ASGI application: opens its parts when the server starts, and closes them when it stops."""
+
+    def __init__(self, settings: Settings | None = None, *, executes: bool = True) -> None:
+        self._settings = settings
+        self._executes = executes
+        self._site: Site | None = None
+        self.parts: Parts | None = None
+        self.is_stopping = False
+        self.failure: str | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request, one socket, or the life of the application."""
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+        elif self._site is not None:
+            await self._site.app(scope, receive, send)
+        elif scope["type"] == "http":
+            await not_running()(scope, receive, send)
+
+    def stop(self) -> None:
+        """Begin to stop: nothing new is taken, sockets are closed so that their clients go elsewhere."""
+        self.is_stopping = True
+        if self.parts is not None:
+            self.parts.engine.stop_claiming()
+        if self._site is not None:
+            task = asyncio.ensure_future(self._site.view.connections.close_all(1012))
+            task.add_done_callback(lambda done: done.cancelled() or done.exception())
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        await receive()
+        async with AsyncExitStack() as stack:
+            try:
+                settings = self._settings or read_settings()
+                self.parts = await stack.enter_async_context(running_parts(settings, executes=self._executes))
+                self._site = self._built(self.parts)
+                rechecking = asyncio.create_task(self._recheck())
+                stack.callback(rechecking.cancel)
+            except (StartError, Unavailable) as error:
+                self.failure = str(error)
+                await send({"type": "lifespan.startup.failed", "message": str(error)})
+                return
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+            self.stop()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _recheck(self) -> None:
+        """A revoked token ends its sockets within seconds."""
+        while True:
+            await asyncio.sleep(_RECHECK_SECONDS)
+            assert self._site is not None
+            await self._site.view.recheck()
+
+    def _built(self, parts: Parts) -> Site:
+        settings = parts.settings
+        services = Services(
+            engine=parts.engine,
+            reads=Reads(parts.database),
+            timeline=parts.timeline,
+            approvals_feed=parts.approvals_feed,
+            limits=settings.limits(),
+        )
+        data_dir = settings.data_dir.expanduser()
+        metrics = Metrics(parts)
+        return build_site(
+            services,
+            SiteSettings(settings.http(), CONSOLE, settings.metrics_public),
+            authenticate=parts.identity.viewer_of,
+            is_stopping=lambda: self.is_stopping,
+            checks=_checks(parts, is_stopping=lambda: self.is_stopping),
+            metrics=metrics.registry,
+            refresh_metrics=metrics.refresh,
+            find_calendar=lambda token: calendar_by_token(data_dir, token),
+        )
+
+
+def _checks(parts: Parts, *, is_stopping: Callable[[], bool]) -> dict[str, Callable[[], Awaitable[bool]]]:
+    newest = head()
+
+    async def database() -> bool:
+        try:
+            return await parts.database.fetchval("SELECT 1") == 1
+        except Unavailable:
+            return False
+
+    async def migrations() -> bool:
+        try:
+            return await parts.database.fetchval("SELECT version_num FROM alembic_version") == newest
+        except Unavailable:
+            return False
+
+    async def listener() -> bool:
+        return parts.wakeups.is_listening
+
+    async def staying() -> bool:
+        return not is_stopping()
+
+    return {"database": database, "migrations": migrations, "listener": listener, "staying": staying}
+
+
+class Metrics:
+    """The numbers of this process, and those that the database knows."""
+
+    def __init__(self, parts: Parts) -> None:
+        self.registry = CollectorRegistry()
+        self._database = parts.database
+        local: dict[str, tuple[str, Callable[[], float]]] = {
+            "steps_owned": ("Steps that this process runs now.", lambda: parts.engine.running),
+            "timeline_followers": ("Subscriptions to timelines here.", lambda: parts.timeline.followers),
+            "wakeups_published": ("Notifications sent by this process.", lambda: parts.wakeups.published),
+            "wakeups_failed": ("Notifications that could not be sent.", lambda: parts.wakeups.failed),
+        }
+        for name, (text, value) in local.items():
+            Gauge(f"lifeos_{name}", text, registry=self.registry).set_function(value)
+        self._shared = {
+            name: Gauge(f"lifeos_{name}", text, registry=self.registry)
+            for name, text in {
+                "ready": "Steps that wait for a worker.",
+                "running": "Steps that run anywhere.",
+                "dead_letters": "Steps that wait for a person to retry them.",
+                "approvals_open": "Approvals that wait for a person.",
+                "runs_queued": "Runs that wait to be planned.",
+                "workers_alive": "Processes that run steps.",
+            }.items()
+        }
+
+    async def refresh(self) -> bool:
+        """Ask the database; False when it is away."""
+        try:
+            found = await gauges(self._database)
+        except Unavailable:
+            return False
+        for name, value in found.items():
+            self._shared[name].set(value)
+        return True
+
+
+app = Application()
+"""For `uvicorn server:app`; it reads the environment when it starts."""
+
+
+# ── the commands that run something ───────────────────────────────────────────────────────────────────────────────────
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, but a signal ends it with status 0 and the application hears of it first."""
+
+    def __init__(self, config: uvicorn.Config, application: Application) -> None:
+        super().__init__(config)
+        self._application = application
+        self.ready = asyncio.Event()
+        self.ended = asyncio.Event()
+
+    async def startup(self, sockets: list[Any] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self.ready.set()
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None]:
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self.end)
+        try:
+            yield
+        finally:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.remove_signal_handler(number)
+
+    def end(self) -> None:
+        """Stop cleanly; a second time, at once."""
+        self.ended.set()
+        self._application.stop()
+        if self.should_exit:
+            self.force_exit = True
+        self.should_exit = True
+
+
+def _server(application: Application, host: str, port: int, settings: Settings) -> _Server:
+    config = uvicorn.Config(
+        application,
+        host=host,
+        port=port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        ws="websockets-sansio",
+        ws_max_size=settings.http().max_message_bytes,
+        # Compressing each event for each socket costs more than it saves.
+        ws_per_message_deflate=False,
+        timeout_graceful_shutdown=max(1, round(settings.grace_seconds)),
+    )
+    return _Server(config, application)
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A server that is ready: where, and the administrator's token for it."""
+
+    url: str
+    token: str
+    server: _Server
+
+
+@asynccontextmanager
+async def serving(settings: Settings, *, host: str, port: int, executes: bool = True) -> AsyncGenerator[Served]:
+    """A server for the length of the block, which ends before if a signal says so."""
+    application = Application(settings, executes=executes)
+    server = _server(application, host, port, settings)
+    task = asyncio.create_task(server.serve())
+    ready = asyncio.create_task(server.ready.wait())
+    await asyncio.wait({task, ready}, return_when=asyncio.FIRST_COMPLETED)
+    if not server.ready.is_set():
+        ready.cancel()
+        with contextlib.suppress(SystemExit):  # how uvicorn says that it could not start
+            await task
+        raise StartError(application.failure or f"can't listen on {host}:{port}: it is in use, or not ours")
+    bound = server.servers[0].sockets[0].getsockname()[1]
+    url = f"http://{f'[{host}]' if ':' in host else host}:{bound}"
+    assert application.parts is not None
+    application.parts.announce(url)
+    try:
+        yield Served(url, application.parts.admin_token, server)
+    finally:
+        server.end()
+        await task
+
+
+async def _serve(settings: Settings, *, host: str, port: int, executes: bool) -> None:
+    async with serving(settings, host=host, port=port, executes=executes) as served:
+        typer.echo(f"Life OS is ready. Open GraphiQL at\n  {served.url}/graphql?token={served.token}")
+        sys.stdout.flush()
+        await served.server.ended.wait()
+
+
+Host = Annotated[str, typer.Option(help="The address to listen on.")]
+Port = Annotated[int, typer.Option(help="The port to listen on; 0 takes a free one.", min=0, max=65535)]
+
+
+@commands.command()
+def serve(
+    *,
+    host: Host = "127.0.0.1",
+    port: Port = 8000,
+    engine: Annotated[bool, typer.Option("--engine/--no-engine", help="Run steps too, or only answer the API.")] = True,
+) -> None:
+    """Serve the API, and run steps, in one process."""
+    settings = read_settings()
+    configure_logs()
+    _run(_serve(settings, host=host, port=port, executes=engine))
+
+
+@commands.command()
+def worker() -> None:
+    """Run steps alone; any number of workers share one database."""
+    settings = read_settings()
+    if settings.database_url is None:
+        raise StartError(
+            "a worker needs LIFEOS_DATABASE_URL: an embedded database serves one `lifeos serve`, "
+            "which runs steps itself"
+        )
+    configure_logs()
+    _run(_work(settings))
+
+
+async def _work(settings: Settings) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    async with running_parts(settings, executes=True):
+        print("The worker is ready.", flush=True)  # noqa: T201
+        await stop.wait()
+
+
+@commands.command("migrate")
+def migrate_command() -> None:
+    """Bring the database to the newest schema."""
+    settings = read_settings()
+    configure_logs()
+
+    async def work() -> None:
+        async with _database_address(settings) as (dsn, _):
+            await _migrated(dsn)
+
+    _run(work())
+    typer.echo(f"The database is at revision {head()}.")
+
+
+@commands.command()
+def schema() -> None:
+    """Print the GraphQL schema in its own language."""
+    typer.echo(sdl(), nl=False)
+
+
+@commands.command()
+def demo(*, yes: Annotated[bool, typer.Option("--yes", help="Approve everything without asking.")] = False) -> None:
+    """Run the demo against a server of its own: one sentence, a plan, two approvals, and what was made."""
+    settings = read_settings()
+    configure_logs(quiet=True)
+
+    async def work() -> None:
+        async with (
+            serving(settings, host="127.0.0.1", port=0) as served,
+            Client(Address(served.url, served.token)) as client,
+        ):
+            await run_demo(client, yes=yes, data_dir=settings.data_dir.expanduser())
+
+    _run(work())
+
+
+def _run(work: Any) -> None:
+    try:
+        import uvloop  # noqa: PLC0415 - not on every platform
+    except ImportError:
+        asyncio.run(work)
+    else:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(work)
+
+
+def main() -> None:
+    """The `lifeos` command."""
+    commands()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
