@@ -36,7 +36,7 @@ from persistence.states import Risk
 MOST_CLAUSES: Final = 40
 MOST_FAULTS: Final = 20
 _LONGEST_JOIN: Final = 12
-MOST_EFFORT: Final = 4_000
+MOST_EFFORT: Final = 2_500
 """Words that are read, in all attempts at a sentence together, before it is refused as too tangled."""
 UNKNOWN: Final = "no tool can do this"
 NEGATED: Final = "nothing is planned from what is not to be done"

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from icalendar import Event
 from pydantic import Field
 
+from engine.tools.builtin import phrases
 from engine.tools.builtin.calendars import add_events, token_of
 from engine.tools.builtin.folders import relative, user_folder
 from engine.tools.builtin.postings import Line
@@ -20,7 +21,7 @@ Repeat = Literal["DAILY", "WEEKLY", "MONTHLY"]
 Starts = Annotated[list[datetime], Field(min_length=1, max_length=366)]
 
 
-@tool(risk="L0")
+@tool(risk="L0", phrases=phrases.CALENDAR_CREATE)
 def calendar_create(
     ctx: ToolContext,
     title: Line,

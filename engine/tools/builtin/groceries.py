@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import Field
 
+from engine.tools.builtin import phrases
 from engine.tools.builtin.quantities import total
 from engine.tools.builtin.recipes import Book, Diet, Meal, Recipe, recipe_book
 from engine.tools.context import ToolContext
@@ -50,7 +51,7 @@ class Course:
     recipe: Recipe
 
 
-@tool(risk="L0")
+@tool(risk="L0", phrases=phrases.GROCERY_PLAN)
 def grocery_plan(
     ctx: ToolContext,  # noqa: ARG001 -- every connector takes it
     *,

@@ -294,7 +294,9 @@ JOB_SUBMIT: Final[tuple[Phrase, ...]] = (
 def _schedule(facts: Facts, draft: Draft) -> None:
     when: Occasions = facts.get("when")
     title = facts.subject or ""
-    args: dict[str, Any] = {"title": title, "starts": [start.isoformat() for start in when.starts]}
+    # What comes again keeps its hour through summer time: a time with an offset would not.
+    starts = [start.replace(tzinfo=None) if when.repeat else start for start in when.starts]
+    args: dict[str, Any] = {"title": title, "starts": [start.isoformat() for start in starts]}
     if when.duration_minutes is not None:
         args["duration_minutes"] = when.duration_minutes
     if when.repeat is not None:

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from engine.tools.builtin import phrases
 from engine.tools.builtin.folders import user_folder
 from engine.tools.builtin.postings import Posting, Seniority, postings_of
 from engine.tools.builtin.ranking import rank
@@ -14,7 +15,7 @@ from engine.tools.context import ToolContext
 from engine.tools.declaration import tool
 
 
-@tool(risk="L0")
+@tool(risk="L0", phrases=phrases.JOB_SEARCH)
 def job_search(
     ctx: ToolContext,
     query: Annotated[str, Field(max_length=500)],

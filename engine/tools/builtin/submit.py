@@ -20,6 +20,7 @@ from typing import Annotated, Any, Final, cast
 import orjson
 from pydantic import Field, TypeAdapter, ValidationError
 
+from engine.tools.builtin import phrases
 from engine.tools.builtin.folders import keep, locked, make_private, relative, user_folder, write_whole
 from engine.tools.builtin.postings import Address as EmailText
 from engine.tools.builtin.postings import AddressedPosting
@@ -34,7 +35,7 @@ _RECEIPT: Final = "receipt.json"
 _EMAIL: Final = TypeAdapter(EmailText)
 
 
-@tool(risk="L3", idempotent=True)
+@tool(risk="L3", idempotent=True, phrases=phrases.JOB_SUBMIT)
 def job_submit(
     ctx: ToolContext,
     job: AddressedPosting,

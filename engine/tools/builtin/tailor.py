@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from engine.tools.builtin import phrases
 from engine.tools.builtin.folders import relative, user_folder
 from engine.tools.builtin.postings import Posting
 from engine.tools.builtin.resumes import OWN_FILE, Resume, as_json, as_markdown, own_resume, sample_resume
@@ -13,7 +14,7 @@ from engine.tools.context import ToolContext
 from engine.tools.declaration import tool
 
 
-@tool(risk="L1")
+@tool(risk="L1", phrases=phrases.CV_TAILOR)
 def cv_tailor(ctx: ToolContext, job: Posting, resume: Resume | None = None) -> dict[str, Any]:
     """Fits a CV (JSON Resume) to a job posting by choosing and ordering what it says; it adds nothing.
 
