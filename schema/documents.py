@@ -3,16 +3,21 @@
 import re
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from graphql import (
     DocumentNode,
+    FieldNode,
     GraphQLError,
     GraphQLSchema,
     OperationDefinitionNode,
+    SelectionNode,
+    SelectionSetNode,
+    Visitor,
     parse,
     specified_rules,
     validate,
+    visit,
 )
 from graphql.validation import (
     ASTValidationRule,
@@ -22,7 +27,7 @@ from graphql.validation import (
 from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
-from schema.execution import Compiled
+from schema.execution import Compiled, nodes_below
 from schema.faults import BAD_USER_INPUT, GRAPHQL_VALIDATION_FAILED, RequestError, present, refusal
 from schema.limits import Limits, OperationShape, find_operation, over, shape_of
 
@@ -31,6 +36,7 @@ __all__ = ["Document", "Documents", "Operation"]
 _KEPT_TOKENS: Final = 200_000
 """How much is kept, in tokens of all the kept documents: about 1 KB of memory each."""
 
+_MANY: Final = 32
 _LONGEST_KEPT: Final = 32_768
 _MOST_ERRORS: Final = 20
 _GAVE_UP: Final = "Validation aborted."
@@ -51,6 +57,7 @@ class Document:
     """A document within the limits of what is read; `errors` are those of its validation."""
 
     node: DocumentNode
+    tokens: int
     limits: Limits
     schema: GraphQLSchema
     _operations: dict[str | None, Operation] = field(default_factory=dict[str | None, Operation])
@@ -64,7 +71,9 @@ class Document:
             if node is None:
                 raise RequestError(_no_operation(name), GRAPHQL_VALIDATION_FAILED)
             known = Operation(
-                node, shape_of(self.node, node, self.schema, self.limits), Compiled(self.schema, self.node, node)
+                node,
+                shape_of(self.node, node, self.schema, self.limits, tokens=self.tokens),
+                Compiled(self.schema, self.node, node),
             )
             self._operations[name] = known
         return known
@@ -97,7 +106,8 @@ class Documents:
         if document is not None:
             self._kept.move_to_end(text)
             return document
-        document = Document(self._parse(text), self.limits, self.schema)
+        node = self._parse(text)
+        document = Document(without_repeats(node), node.token_count or 0, self.limits, self.schema)
         if len(text) <= _LONGEST_KEPT:
             self._keep(text, document)
         return document
@@ -117,10 +127,40 @@ class Documents:
 
     def _keep(self, text: str, document: Document) -> None:
         self._kept[text] = document
-        self._kept_tokens += document.node.token_count or 0
+        self._kept_tokens += document.tokens
         while self._kept_tokens > _KEPT_TOKENS:
             _, dropped = self._kept.popitem(last=False)
-            self._kept_tokens -= dropped.node.token_count or 0
+            self._kept_tokens -= dropped.tokens
+
+
+def without_repeats(document: DocumentNode) -> DocumentNode:
+    """The document with each plain leaf once in its selection set, where one of them is there many times.
+
+    It asks for the same; validation would compare each with each.
+    """
+    if not any(_has_repeats(node) for node in nodes_below(document) if isinstance(node, SelectionSetNode)):
+        return document
+    return visit(document, _OneOfEach())
+
+
+def _has_repeats(selection_set: SelectionSetNode) -> bool:
+    selections = selection_set.selections
+    return len(selections) > _MANY and len({_plain_name(node) or id(node) for node in selections}) < len(selections)
+
+
+def _plain_name(node: SelectionNode) -> str | None:
+    """The name of a field that is nothing but its name."""
+    if isinstance(node, FieldNode) and not (node.alias or node.arguments or node.directives or node.selection_set):
+        return node.name.value
+    return None
+
+
+class _OneOfEach(Visitor):
+    def leave_selection_set(self, node: SelectionSetNode, *_: Any) -> SelectionSetNode:
+        once: dict[str | int, SelectionNode] = {}
+        for selection in node.selections:
+            once.setdefault(_plain_name(selection) or id(selection), selection)
+        return SelectionSetNode(selections=tuple(once.values()), loc=node.loc)
 
 
 def _no_operation(name: str | None) -> str:

@@ -69,7 +69,7 @@ from strawberry.types.field import StrawberryField
 
 from schema.jsontext import encode
 
-__all__ = ["Compiled", "FastExecutor", "Memo", "SharedData"]
+__all__ = ["Compiled", "FastExecutor", "Memo", "SharedData", "nodes_below"]
 
 Memo = MutableMapping[Hashable, ExecutionResult]
 """What an event's attribute `memo` holds: its answers, by who asked what. It dies with the event."""
@@ -303,7 +303,7 @@ class Compiled:
     def is_fixed(self) -> bool:
         """Whether the fields collected are the same under all variables: no directive has a say in it."""
         return self.document is not None and not any(
-            isinstance(node, DirectiveNode) for node in _nodes_below(self.document)
+            isinstance(node, DirectiveNode) for node in nodes_below(self.document)
         )
 
     @cached_property
@@ -317,7 +317,7 @@ class Compiled:
                 pending.append(node)
         if self.document is not None:
             pending += [node for node in self.document.definitions if node is not self.operation]
-        used = {node.name.value for top in pending for node in _nodes_below(top) if isinstance(node, VariableNode)}
+        used = {node.name.value for top in pending for node in nodes_below(top) if isinstance(node, VariableNode)}
         return tuple(sorted(used))
 
 
@@ -503,7 +503,8 @@ def _scalar(type_: GraphQLScalarType) -> Callable[[Any], Any]:
     return convert
 
 
-def _nodes_below(top: Node) -> Iterator[Node]:
+def nodes_below(top: Node) -> Iterator[Node]:
+    """Every node of the tree that begins at `top`."""
     pending: list[Any] = [top]
     while pending:
         node = pending.pop()

@@ -72,7 +72,7 @@ class Limits:
     @property
     def comparisons(self) -> int:
         """The budget of the one validation rule whose cost grows with the square of the text."""
-        return 4 * self.tokens
+        return 16 * self.tokens
 
     def check(self, analysis: "Analysis") -> None:
         """Refuse what is over a limit with `LIMIT_EXCEEDED`, naming the limit, its value and what was asked."""
@@ -86,7 +86,8 @@ class Limits:
         ):
             if asked > limit:
                 raise over(name, limit, f"The operation has {_rounded(asked)} {what}")
-        if analysis.repeats > self.comparisons:
+        # Each pair costs validation two comparisons, and more below it.
+        if 2 * analysis.repeats > self.comparisons:
             raise self.too_many_repeats()
 
     def too_many_repeats(self) -> RequestError:
@@ -163,11 +164,16 @@ def find_operation(document: DocumentNode, operation_name: str | None) -> Operat
 
 
 def shape_of(
-    document: DocumentNode, operation: OperationDefinitionNode, schema: GraphQLSchema, limits: Limits
+    document: DocumentNode,
+    operation: OperationDefinitionNode,
+    schema: GraphQLSchema,
+    limits: Limits,
+    *,
+    tokens: int | None = None,
 ) -> "OperationShape":
     """The operation's analysis, ready for any variables; keep it with the document."""
     fragments = {node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)}
-    return OperationShape(schema, limits, operation, fragments, document.token_count or 0)
+    return OperationShape(schema, limits, operation, fragments, tokens or document.token_count or 0)
 
 
 @dataclass

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from schema.http import HttpSettings
-from tests.schema.serving import BEARER, Server, log, serving
+from tests.schema.serving import BEARER, Server, log, serving, until
 
 EVENTS = {**BEARER, "Accept": "text/event-stream"}
 
@@ -115,10 +115,12 @@ async def test_nobody_gets_no_stream(server: Server):
 
 
 async def test_a_silent_stream_is_kept_open_with_comments():
-    async with serving(HttpSettings(heartbeat_seconds=0.02)) as server:
-        async with streaming(server, "subscription {wait}") as response:
-            async with aclosing(frames(response)) as received:
-                names = [(await anext(received))[1] for _ in range(4)]
+    async with (
+        serving(HttpSettings(heartbeat_seconds=0.02)) as server,
+        streaming(server, "subscription {wait}") as response,
+        aclosing(frames(response)) as received,
+    ):
+        names = [(await anext(received))[1] for _ in range(4)]
 
     assert names == ["open", {"data": {"wait": "waiting"}}, "ping", "ping"]
 
@@ -131,8 +133,7 @@ async def test_a_client_that_goes_ends_its_generator(server: Server):
         await response.aclose()
 
         await asyncio.wait_for(server.toy.closed_now.wait(), 20)
-        while len(server.view.connections):
-            await asyncio.sleep(0.001)
+        await until(lambda: not len(server.view.connections))
 
 
 async def test_a_reader_that_is_stuck_is_dropped_and_its_generator_ends():
@@ -148,42 +149,43 @@ async def test_a_reader_that_is_stuck_is_dropped_and_its_generator_ends():
 
         await asyncio.wait_for(server.toy.closed_now.wait(), 20)
 
-        while len(server.view.connections):
-            await asyncio.sleep(0.001)
+        await until(lambda: not len(server.view.connections))
         writer.transport.abort()
 
 
 async def test_a_stopping_server_ends_streams_so_that_clients_come_back(server: Server):
-    async with streaming(server, "subscription {wait}") as response:
-        async with aclosing(frames(response)) as received:
-            await anext(received)
-            await anext(received)
-            await server.view.connections.close_all(1012)
+    async with streaming(server, "subscription {wait}") as response, aclosing(frames(response)) as received:
+        await anext(received)
+        await anext(received)
+        await server.view.connections.close_all(1012)
 
-            assert [frame async for frame in received] == []
+        assert [frame async for frame in received] == []
 
     await server.toy.closed_now.wait()
 
 
 async def test_a_revoked_user_is_told_and_their_stream_completes(server: Server):
-    async with streaming(server, "subscription {wait}") as response:
-        async with aclosing(frames(response)) as received:
-            await anext(received)
-            await anext(received)
-            await server.view.connections.close_user("user_ada")
+    async with streaming(server, "subscription {wait}") as response, aclosing(frames(response)) as received:
+        await anext(received)
+        await anext(received)
+        await server.view.connections.close_user("user_ada")
 
-            (name, value), last = [frame async for frame in received]
+        (name, value), last = [frame async for frame in received]
 
     assert (name, last) == ("next", ("complete", None))
     assert value["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED"
 
 
 async def test_streams_count_among_a_users_sockets():
-    async with serving(HttpSettings(max_sockets_per_user=1)) as server, server.signed_in("bob"):
-        async with streaming(server, "subscription {wait}") as first:
-            async with aclosing(frames(first)) as received:
-                await anext(received)
-                async with streaming(server, "subscription {wait}") as second:
-                    assert second.status_code == 429
-                    await second.aread()
-                    assert second.json()["errors"][0]["extensions"]["code"] == "LIMIT_EXCEEDED"
+    async with (
+        serving(HttpSettings(max_sockets_per_user=1)) as server,
+        server.signed_in("bob"),
+        streaming(server, "subscription {wait}") as first,
+        aclosing(frames(first)) as received,
+        streaming(server, "subscription {wait}") as second,
+    ):
+        await anext(received)
+        await second.aread()
+
+    assert second.status_code == 429
+    assert second.json()["errors"][0]["extensions"]["code"] == "LIMIT_EXCEEDED"

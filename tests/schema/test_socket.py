@@ -12,7 +12,7 @@ from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from schema.http import HttpSettings
-from tests.schema.serving import log, serving
+from tests.schema.serving import log, serving, until
 
 INIT = {"type": "connection_init", "payload": {"authorization": "Bearer ada"}}
 DEEP = "[" * 100_000 + "]" * 100_000
@@ -39,12 +39,11 @@ async def receive(socket: ClientConnection) -> Any:
 
 async def closed(socket: ClientConnection) -> tuple[int, str]:
     """The code and reason that the socket is closed with, whatever comes before."""
-    try:
+    with pytest.raises(ConnectionClosed) as ended:  # noqa: PT012 - the messages before it don't matter
         while True:
             await asyncio.wait_for(socket.recv(), 20)
-    except ConnectionClosed as error:
-        assert error.rcvd is not None
-        return error.rcvd.code, error.rcvd.reason
+    assert ended.value.rcvd is not None
+    return ended.value.rcvd.code, ended.value.rcvd.reason
 
 
 def subscribe(operation_id: Any, query: str, **payload: Any) -> dict[str, Any]:
@@ -176,8 +175,7 @@ async def test_a_user_has_only_so_many_sockets_and_closing_one_makes_room():
                 await send(third, INIT)
                 assert await closed(third) == (4429, "Too Many Requests")
             await second.close()
-            while len(server.view.connections) > 2:
-                await asyncio.sleep(0.001)
+            await until(lambda: len(server.view.connections) == 2)
             async with server.signed_in("ada"):
                 pass
 
@@ -243,23 +241,22 @@ async def test_a_malformed_message_closes_with_4400(message: str | bytes):
 
 @pytest.mark.parametrize("ws_max_size", [10_000, 1024 * 1024])
 async def test_a_message_that_is_too_long_closes_with_1009(ws_max_size: int):
-    async with serving(HttpSettings(max_message_bytes=10_000), ws_max_size=ws_max_size) as server:
-        async with server.signed_in() as socket:
-            message = json.dumps({"type": "ping", "payload": {"x": ""}})
-            await send(socket, message[:-3] + "é" * ((10_000 - len(message)) // 2) + message[-3:])
-            assert await receive(socket) == {"type": "pong"}
+    settings = HttpSettings(max_message_bytes=10_000)
+    async with serving(settings, ws_max_size=ws_max_size) as server, server.signed_in() as socket:
+        message = json.dumps({"type": "ping", "payload": {"x": ""}})
+        await send(socket, message[:-3] + "é" * ((10_000 - len(message)) // 2) + message[-3:])
+        assert await receive(socket) == {"type": "pong"}
 
-            await send(socket, message[:-3] + "é" * 5000 + message[-3:])
+        await send(socket, message[:-3] + "é" * 5000 + message[-3:])
 
-            assert (await closed(socket))[0] == 1009
+        assert (await closed(socket))[0] == 1009
 
 
 async def test_null_payloads_count_as_none():
-    async with serving() as server:
-        async with server.socket(additional_headers={"Authorization": "Bearer ada"}) as socket:
-            await send(socket, {"type": "connection_init", "payload": None}, {"type": "ping", "payload": None})
+    async with serving() as server, server.socket(additional_headers={"Authorization": "Bearer ada"}) as socket:
+        await send(socket, {"type": "connection_init", "payload": None}, {"type": "ping", "payload": None})
 
-            assert [await receive(socket), await receive(socket)] == [{"type": "connection_ack"}, {"type": "pong"}]
+        assert [await receive(socket), await receive(socket)] == [{"type": "connection_ack"}, {"type": "pong"}]
 
 
 async def test_pings_are_answered_and_pongs_are_not():
@@ -410,8 +407,7 @@ async def test_a_client_that_goes_ends_its_generators(*, abruptly: bool):
             await socket.close()
 
         await asyncio.wait_for(server.toy.closed_now.wait(), 20)
-        while len(server.view.connections):
-            await asyncio.sleep(0.001)
+        await until(lambda: not len(server.view.connections))
 
 
 async def test_a_reader_that_is_stuck_is_dropped_and_its_generators_end():
@@ -419,7 +415,7 @@ async def test_a_reader_that_is_stuck_is_dropped_and_its_generators_end():
         # Little room in the kernel, so that the sender notices soon.
         raw = sockets.socket()
         raw.setsockopt(sockets.SOL_SOCKET, sockets.SO_RCVBUF, 4096)
-        raw.setblocking(False)
+        raw.setblocking(False)  # noqa: FBT003 - its only parameter
         host, port = server.url.removeprefix("http://").split(":")
         await asyncio.get_running_loop().sock_connect(raw, (host, int(port)))
         async with server.signed_in(sock=raw, max_queue=1, close_timeout=0.1) as socket:
@@ -429,8 +425,7 @@ async def test_a_reader_that_is_stuck_is_dropped_and_its_generators_end():
 
             await asyncio.wait_for(server.toy.closed_now.wait(), 20)
 
-            while len(server.view.connections):
-                await asyncio.sleep(0.001)
+            await until(lambda: not len(server.view.connections))
             socket.transport.abort()
 
 

@@ -209,7 +209,7 @@ class Query:
         return [make_item(n) for n in range(3)]
 
     @strawberry.field
-    def node(self, id: ID) -> Node | None:
+    def node(self, id: ID) -> Node | None:  # noqa: A002 - the argument's name
         return make_item(int(id.removeprefix("item_"))) if id.startswith("item_") else None
 
     @strawberry.field
@@ -233,7 +233,7 @@ class Query:
 @strawberry.type
 class Mutation:
     @strawberry.mutation
-    def order(self, info: Info[Any, None], input: Order) -> str:
+    def order(self, info: Info[Any, None], input: Order) -> str:  # noqa: A002 - the argument's name
         toy_of(info).written.append(input.title)
         return f"{input.count} {input.title}"
 
