@@ -1,6 +1,9 @@
 """Loaders: what related fields ask for one by one is read in one statement for all of them.
 
 They live as long as one operation (one event, one mutation's answer) and so never answer with what was true before.
+
+Steps come by the thousand, so what the operation shows around them is read with them, and is there when their fields
+are looked at: an awaitable for each step would cost more than all the statements together.
 """
 
 from collections import defaultdict
@@ -10,7 +13,7 @@ from uuid import UUID
 
 from strawberry.dataloader import DataLoader
 
-from persistence.reads import EventRow, EventsAfter, Page, Reads, StepPlace, StepRow
+from persistence.reads import ApprovalRow, EventRow, EventsAfter, Page, Reads, StepPlace, StepRow, ToolCallRow
 from persistence.scope import Scope
 from persistence.states import ApprovalStatus, StepState
 from schema.faults import NOT_FOUND, RequestError
@@ -26,33 +29,43 @@ K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
 
 _TEXTS: Final = {
-    "args": "args",
-    "resolvedArgs": "resolved_args",
-    "result": "result",
-    "proposedArgs": "proposed_args",
-    "editedArgs": "edited_args",
+    "Step.args": "args",
+    "Step.resolvedArgs": "resolved_args",
+    "Step.result": "result",
+    "Approval.proposedArgs": "proposed_args",
+    "Approval.editedArgs": "edited_args",
+    "ToolCall.args": "args",
+    "ToolCall.result": "result",
 }
 """The fields whose JSON may be large, by their columns."""
 
 
 class Loaders:
-    """What one operation reads, in the viewer's scope. Only JSON that one of its `fields` shows is read at all."""
+    """What one operation reads, in the viewer's scope. `fields` are those that it selects, as `Type.field`."""
 
     def __init__(self, reads: Reads, scope: Scope, fields: Collection[str]) -> None:
         self._reads = reads
         self._scope = scope
-        self.texts = frozenset(column for field, column in _TEXTS.items() if field in fields)
+        self._fields = fields
         self._runs: dict[UUID, Run] = {}
         self._steps: dict[StepPlace, Step] = {}
+        self._calls: dict[StepPlace, list[ToolCall]] = {}
+        self._approvals: dict[StepPlace, list[Approval]] = {}
         self._filtered: dict[tuple[str, frozenset[Any] | None], DataLoader[UUID, Any]] = {}
         self.run = _loader(self._load_runs)
         self.step = _loader(self._load_steps)
         self.approval = _loader(self._load_approvals)
         self.user = _loader(self._load_users)
-        self.approvals_of_step = _loader(self._load_approvals_of_steps)
-        self.tool_calls_of_step = _loader(self._load_tool_calls_of_steps)
         self.events = _loader(self._load_events)
         self._neighbours = _loader(self._load_neighbours)
+        self._calls_of_step = _loader(self._load_calls)
+        self._approvals_of_step = _loader(self._load_approvals_of_steps)
+
+    def texts(self, of: type) -> frozenset[str]:
+        """The columns with JSON of this type that the operation shows."""
+        return frozenset(
+            column for field, column in _TEXTS.items() if field in self._fields and field.startswith(f"{of.__name__}.")
+        )
 
     # ── one of a kind ──
 
@@ -75,31 +88,28 @@ class Loaders:
         return [self._runs.get(id_) for id_ in ids]
 
     async def _load_steps(self, places: list[StepPlace]) -> list[Step | None]:
-        await self._know_steps(places)
+        unknown = [place for place in places if place not in self._steps]
+        if unknown:
+            rows = await self._reads.steps(self._scope, unknown, texts=self.texts(Step))
+            await self.steps_from(rows.values())
         return [self._steps.get(place) for place in places]
 
     async def _load_approvals(self, ids: list[UUID]) -> list[Approval | None]:
-        rows = await self._reads.approvals(self._scope, ids, texts=self.texts)
+        rows = await self._reads.approvals(self._scope, ids, texts=self.texts(Approval))
         return [Approval(rows[id_]) if id_ in rows else None for id_ in ids]
 
     async def _load_users(self, ids: list[UUID]) -> list[User | None]:
         rows = await self._reads.users(self._scope, ids)
         return [User(*rows[id_]) if id_ in rows else None for id_ in ids]
 
-    # ── lists ──
-
-    def neighbours(self, run: UUID, positions: Sequence[int]) -> "list[Step] | Awaitable[list[Step]]":
-        """Steps of a run by their positions; at once if they are known."""
-        steps = [self._steps.get((run, position)) for position in positions]
-        known = [step for step in steps if step is not None]
-        return known if len(known) == len(steps) else self._neighbours.load((run, tuple(positions)))
+    # ── lists of a run ──
 
     def steps_of_run(self, run: UUID, states: Collection[StepState] | None) -> Awaitable[list[Step]]:
         """A run's steps (in these states), in plan order."""
 
         async def read(runs: list[UUID]) -> list[list[Step]]:
-            rows = await self._reads.steps_of_runs(self._scope, runs, states=states, texts=self.texts)
-            return _grouped(runs, self._made(rows), lambda step: step.row.run_id)
+            rows = await self._reads.steps_of_runs(self._scope, runs, states=states, texts=self.texts(Step))
+            return _grouped(runs, await self.steps_from(rows), lambda step: step.row.run_id)
 
         return self._by_filter("steps", states, read).load(run)
 
@@ -107,7 +117,8 @@ class Loaders:
         """A run's approvals (in these statuses), oldest first."""
 
         async def read(runs: list[UUID]) -> list[list[Approval]]:
-            rows = await self._reads.approvals_of_runs(self._scope, runs, statuses=statuses, texts=self.texts)
+            texts = self.texts(Approval)
+            rows = await self._reads.approvals_of_runs(self._scope, runs, statuses=statuses, texts=texts)
             return _grouped(runs, map(Approval, rows), lambda approval: approval.row.run_id)
 
         return self._by_filter("approvals", statuses, read).load(run)
@@ -120,17 +131,45 @@ class Loaders:
             self._filtered[key] = _loader(read)
         return self._filtered[key]
 
-    async def _load_approvals_of_steps(self, places: list[StepPlace]) -> list[list[Approval]]:
-        rows = await self._reads.approvals_of_steps(self._scope, places, texts=self.texts)
-        return _grouped(places, map(Approval, rows), lambda approval: (approval.row.run_id, approval.row.position))
-
-    async def _load_tool_calls_of_steps(self, places: list[StepPlace]) -> list[list[ToolCall]]:
-        rows = await self._reads.tool_calls_of_steps(self._scope, places, texts=self.texts)
-        return _grouped(places, map(ToolCall, rows), lambda call: (call.row.run_id, call.row.position))
-
     async def _load_events(self, wanted: list[EventsAfter]) -> list[Page[EventRow]]:
         pages = await self._reads.pages_of_events(self._scope, wanted)
         return [pages.get(each) or Page([], has_more=False) for each in wanted]
+
+    # ── around steps ──
+
+    async def steps_from(self, rows: Iterable[StepRow]) -> list[Step]:
+        """These steps, with what the operation shows around them already read."""
+        steps = self._known(rows)
+        shows_waiting = "Step.waitingFor" in self._fields
+        places: set[StepPlace] = set()
+        for step in steps:
+            row = step.row
+            if "Step.dependsOn" in self._fields or (shows_waiting and step.state is StepState.PENDING):
+                places.update((row.run_id, position) for position in row.depends_on)
+            if "Step.dependents" in self._fields:
+                places.update((row.run_id, position) for position in row.dependents)
+        await self._know_steps(places)
+        own = [(step.row.run_id, step.row.position) for step in steps]
+        if own and "Step.toolCalls" in self._fields:
+            await self._load_calls(own)
+        if own and "Step.approvals" in self._fields:
+            await self._load_approvals_of_steps(own)
+        return steps
+
+    def neighbours(self, run: UUID, positions: Sequence[int]) -> "list[Step] | Awaitable[list[Step]]":
+        """Steps of a run by their positions; at once if they are known."""
+        known = [step for position in positions if (step := self._steps.get((run, position))) is not None]
+        return known if len(known) == len(positions) else self._neighbours.load((run, tuple(positions)))
+
+    def calls_of(self, run: UUID, position: int) -> "list[ToolCall] | Awaitable[list[ToolCall]]":
+        """A step's tool calls, by attempt; at once if they are known."""
+        known = self._calls.get((run, position))
+        return self._calls_of_step.load((run, position)) if known is None else known
+
+    def approvals_of(self, run: UUID, position: int) -> "list[Approval] | Awaitable[list[Approval]]":
+        """A step's approvals, oldest first; at once if they are known."""
+        known = self._approvals.get((run, position))
+        return self._approvals_of_step.load((run, position)) if known is None else known
 
     async def _load_neighbours(self, wanted: list[tuple[UUID, tuple[int, ...]]]) -> list[list[Step]]:
         await self._know_steps({(run, position) for run, positions in wanted for position in positions})
@@ -139,19 +178,35 @@ class Loaders:
             for run, positions in wanted
         ]
 
+    async def _load_calls(self, places: list[StepPlace]) -> list[list[ToolCall]]:
+        rows = await self._reads.tool_calls_of_steps(self._scope, places, texts=self.texts(ToolCall))
+        found = _grouped(places, map(ToolCall, rows), lambda call: _place(call.row))
+        self._calls.update(zip(places, found, strict=True))
+        return found
+
+    async def _load_approvals_of_steps(self, places: list[StepPlace]) -> list[list[Approval]]:
+        rows = await self._reads.approvals_of_steps(self._scope, places, texts=self.texts(Approval))
+        found = _grouped(places, map(Approval, rows), lambda approval: _place(approval.row))
+        self._approvals.update(zip(places, found, strict=True))
+        return found
+
     async def _know_steps(self, places: Collection[StepPlace]) -> None:
         unknown = [place for place in places if place not in self._steps]
         if unknown:
-            self._made((await self._reads.steps(self._scope, unknown, texts=self.texts)).values())
+            self._known((await self._reads.steps(self._scope, unknown, texts=self.texts(Step))).values())
 
-    def _made(self, rows: Iterable[StepRow]) -> list[Step]:
-        steps = [Step(row) for row in rows]
-        self._steps.update(((step.row.run_id, step.row.position), step) for step in steps)
+    def _known(self, rows: Iterable[StepRow]) -> list[Step]:
+        steps = [Step(row, self) for row in rows]
+        self._steps.update((_place(step.row), step) for step in steps)
         return steps
 
 
 def _loader(read: Callable[[list[K]], Awaitable[Sequence[T]]]) -> "DataLoader[K, T]":
     return DataLoader(load_fn=read)
+
+
+def _place(row: StepRow | ApprovalRow | ToolCallRow) -> StepPlace:
+    return row.run_id, row.position
 
 
 def _grouped(keys: Iterable[K], things: Iterable[T], key_of: Callable[[T], K]) -> list[list[T]]:

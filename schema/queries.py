@@ -107,7 +107,9 @@ class Query:
         place = place_after(given(after), partial(read_place, APPROVALS))
         if wanted is None:
             return ApprovalConnection(Page([], has_more=False), after=place, count=_none)
-        page = await reads.page_of_approvals(context.scope, wanted, first=size, after=place, texts=load(info).texts)
+        page = await reads.page_of_approvals(
+            context.scope, wanted, first=size, after=place, texts=load(info).texts(Approval)
+        )
         return ApprovalConnection(page, after=place, count=partial(reads.count_approvals, context.scope, wanted))
 
     @strawberry.field(
@@ -122,8 +124,9 @@ class Query:
         context, reads = info.context, info.context.services.reads
         size = page_size(first, default=DEFAULT_PAGE, most=context.limits.page)
         place = place_after(given(after), partial(read_place, DEAD_LETTERS))
-        page = await reads.page_of_dead_letters(context.scope, first=size, after=place, texts=load(info).texts)
-        return StepConnection(page, after=place, count=partial(reads.count_dead_letters, context.scope))
+        page = await reads.page_of_dead_letters(context.scope, first=size, after=place, texts=load(info).texts(Step))
+        steps = await load(info).steps_from(page.rows)
+        return StepConnection(page, steps, after=place, count=partial(reads.count_dead_letters, context.scope))
 
     @strawberry.field(description="All tools, by name.")
     def tools(self, info: Info) -> list[Tool]:

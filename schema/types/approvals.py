@@ -5,7 +5,6 @@
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from operator import attrgetter
 from typing import Any, ClassVar, cast
 
 import strawberry
@@ -15,7 +14,7 @@ from persistence.reads import ApprovalRow
 from persistence.states import ApprovalKind, ApprovalStatus, Risk
 from schema.info import Info, load
 from schema.scalars import JSON
-from schema.types.base import JsonTexts, Node, RunRef, StepRef, described
+from schema.types.base import Lazy, Node, RunRef, StepRef, described, json_of
 from schema.types.users import User
 
 __all__ = ["Approval"]
@@ -26,10 +25,10 @@ _RISKS = tuple(Risk)
 
 
 @strawberry.type(description="A question to a person. It serves one execution of one step, and is spent by it.")
-class Approval(Node, JsonTexts):
-    json_texts: ClassVar[Mapping[str, Callable[[Any], str | None]]] = {
-        "proposed_args": attrgetter("proposed_args"),
-        "edited_args": attrgetter("edited_args"),
+class Approval(Node, Lazy):
+    lazily: ClassVar[Mapping[str, Callable[[Any], Any]]] = {
+        "proposed_args": json_of("proposed_args"),
+        "edited_args": json_of("edited_args"),
     }
 
     kind: ApprovalKind = described("What is asked.")

@@ -4,6 +4,7 @@
 # ruff: noqa: D101
 
 from collections.abc import Callable, Mapping
+from operator import attrgetter
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import orjson
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from schema.types.steps import Step
     from schema.types.tool_calls import ToolCall
 
-__all__ = ["ApprovalRef", "Failure", "JsonTexts", "Node", "RunRef", "StepRef", "ToolCallRef", "described"]
+__all__ = ["ApprovalRef", "Failure", "Lazy", "Node", "RunRef", "StepRef", "ToolCallRef", "described", "json_of"]
 
 RunRef = Annotated["Run", strawberry.lazy("schema.types.runs")]
 StepRef = Annotated["Step", strawberry.lazy("schema.types.steps")]
@@ -50,21 +51,31 @@ class Failure:
         return None if code is None else Failure(code, message or code)
 
 
-class JsonTexts:
-    """Gives its type the attributes named in `json_texts`: JSON that is parsed when it is first looked at.
+class Lazy:
+    """Gives its type the attributes named in `lazily`, each worked out when it is first looked at.
 
     They are declared as plain fields, so that the executor reads them like any other attribute.
     """
 
-    json_texts: ClassVar[Mapping[str, Callable[[Any], str | None]]]
+    lazily: ClassVar[Mapping[str, Callable[[Any], Any]]]
 
     if not TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> Any:
-            text_of = type(self).json_texts.get(name)
-            if text_of is None:
+            read = type(self).lazily.get(name)
+            if read is None:
                 raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-            text = text_of(self.row)
-            value = None if text is None else orjson.loads(text)
+            value = read(self)
             setattr(self, name, value)
             return value
+
+
+def json_of(column: str) -> Callable[[Any], Any]:
+    """Reads the JSON text of the row's column."""
+    text_of = attrgetter(f"row.{column}")
+
+    def read(thing: Any) -> Any:
+        text = text_of(thing)
+        return None if text is None else orjson.loads(text)
+
+    return read

@@ -93,8 +93,8 @@ class StepConnection:
 
     count: strawberry.Private[Count]
 
-    def __init__(self, page: Page[StepRow], *, after: Place | None, count: Count) -> None:
-        self.nodes = [Step(row) for row in page.rows]
+    def __init__(self, page: Page[StepRow], nodes: list[Step], *, after: Place | None, count: Count) -> None:
+        self.nodes = nodes
         cursors = [
             write_place(DEAD_LETTERS, Place(row.finished_at or row.created_at, row.run_id, row.position))
             for row in page.rows

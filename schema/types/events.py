@@ -5,7 +5,6 @@
 
 from collections.abc import Callable, Hashable, Mapping
 from datetime import datetime
-from operator import attrgetter
 from typing import Any, ClassVar, cast
 
 import strawberry
@@ -16,7 +15,7 @@ from persistence.reads.cursors import write_event
 from persistence.states import EventType
 from schema.info import Info, load
 from schema.scalars import JSON
-from schema.types.base import ApprovalRef, JsonTexts, RunRef, StepRef, described
+from schema.types.base import ApprovalRef, Lazy, RunRef, StepRef, described, json_of
 from schema.types.pages import PageInfo, page_info
 
 __all__ = ["EventConnection", "EventEdge", "TimelineEvent"]
@@ -25,8 +24,8 @@ _TYPES = {str(type_): type_ for type_ in EventType}
 
 
 @strawberry.type(description="One thing that happened in a run. Events are never changed or deleted.")
-class TimelineEvent(JsonTexts):
-    json_texts: ClassVar[Mapping[str, Callable[[Any], str | None]]] = {"metadata": attrgetter("metadata")}
+class TimelineEvent(Lazy):
+    lazily: ClassVar[Mapping[str, Callable[[Any], Any]]] = {"metadata": json_of("metadata")}
 
     cursor: str = described("Opaque; give it back as `after` to go on from here.")
     seq: int = described("1, 2, 3 … within the run, without gaps.")

@@ -3,10 +3,10 @@
 # What clients read as descriptions says what the classes and resolvers are.
 # ruff: noqa: D101, D102
 
+from asyncio import ensure_future
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
-from operator import attrgetter
-from typing import Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import strawberry
 
@@ -15,7 +15,10 @@ from persistence.reads import StepRow
 from persistence.states import FINISHED_STEP_STATES, Risk, SkipReason, StepState
 from schema.info import Info, load
 from schema.scalars import JSON, write_time
-from schema.types.base import ApprovalRef, Failure, JsonTexts, Node, RunRef, StepRef, ToolCallRef, described
+from schema.types.base import ApprovalRef, Failure, Lazy, Node, RunRef, StepRef, ToolCallRef, described, json_of
+
+if TYPE_CHECKING:
+    from schema.loaders import Loaders
 
 __all__ = ["Step"]
 
@@ -28,11 +31,16 @@ _MOST_NAMED = 3
 @strawberry.type(
     description="One step of a run: one tool, called with its arguments when all that it waits for is there."
 )
-class Step(Node, JsonTexts):
-    json_texts: ClassVar[Mapping[str, Callable[[Any], str | None]]] = {
-        "args": attrgetter("args"),
-        "resolved_args": attrgetter("resolved_args"),
-        "result": attrgetter("result"),
+class Step(Node, Lazy):
+    lazily: ClassVar[Mapping[str, Callable[[Any], Any]]] = {
+        "args": json_of("args"),
+        "resolved_args": json_of("resolved_args"),
+        "result": json_of("result"),
+        "waiting_for": lambda step: _waiting_for(step),
+        "depends_on": lambda step: step.loaders.neighbours(step.row.run_id, step.row.depends_on),
+        "dependents": lambda step: step.loaders.neighbours(step.row.run_id, step.row.dependents),
+        "approvals": lambda step: step.loaders.approvals_of(step.row.run_id, step.row.position),
+        "tool_calls": lambda step: step.loaders.calls_of(step.row.run_id, step.row.position),
     }
 
     key: str = described("The step's own name within its plan, unique in the run.")
@@ -41,6 +49,7 @@ class Step(Node, JsonTexts):
     risk_level: Risk = described("The highest of its tool's, its plan's and the policy's.")
     state: StepState = described("Where it stands.")
     skip_reason: SkipReason | None = described("Why it was skipped, if it was.")
+    waiting_for: str | None = described("Why it is not running now, in a sentence; null when it is, or has ended.")
     args: JSON = described("As planned, references unresolved.")
     resolved_args: JSON | None = described("As sent to the tool, references resolved; null until the step was ready.")
     result: JSON | None = described("What its tool gave back, once it has succeeded.")
@@ -51,15 +60,21 @@ class Step(Node, JsonTexts):
     max_attempts: int | None = described("How many attempts one execution may take in all; null: without end.")
     next_attempt_at: datetime | None = described("When it may be tried (again), while it is ready.")
     dead_lettered: bool = described("Whether it failed for good and waits for a person to send it back.")
+    depends_on: list[StepRef] = described("The steps that it waits for, in the order of its plan.")
+    dependents: list[StepRef] = described("The steps that wait for it, in plan order.")
+    approvals: list[ApprovalRef] = described("What people were asked about it, oldest first.")
+    tool_calls: list[ToolCallRef] = described("The calls of its tool, by attempt.")
     created_at: datetime = described("When it was recorded.")
     ready_at: datetime | None = described("When it first became ready.")
     started_at: datetime | None = described("When its first attempt began.")
     finished_at: datetime | None = described("When it ended.")
 
     row: strawberry.Private[StepRow]
+    loaders: strawberry.Private[Any]
 
-    def __init__(self, row: StepRow) -> None:
+    def __init__(self, row: StepRow, loaders: "Loaders") -> None:
         self.row = row
+        self.loaders = loaders
         self.id = cast("strawberry.ID", ids.step_id(row.run_id, row.position))
         self.key = row.key
         self.name = row.name
@@ -77,51 +92,29 @@ class Step(Node, JsonTexts):
         self.started_at = row.started_at
         self.finished_at = row.finished_at
 
-    @strawberry.field(
-        graphql_type=str | None,
-        description="Why it is not running now, in a sentence; null when it is, or has ended.",
-    )
-    def waiting_for(self, info: Info) -> Any:
-        match self.state:
-            case StepState.PENDING:
-                return self._pending_for(info)
-            case StepState.BLOCKED if self.row.is_in_doubt:
-                return "Waiting for a person to say whether its call happened."
-            case StepState.BLOCKED:
-                return "Waiting for a person to approve it."
-            case StepState.READY if self.row.due_at is not None and not self.row.is_due:
-                return f"Its next attempt comes at {write_time(self.row.due_at)}."
-            case StepState.READY:
-                return "Waiting for a free worker."
-            case _:
-                return None
-
-    def _pending_for(self, info: Info) -> "str | Awaitable[str]":
-        before = load(info).neighbours(self.row.run_id, self.row.depends_on)
-        return _waiting_for(before) if isinstance(before, list) else _waiting_for_later(before)
-
-    @strawberry.field(graphql_type=list[StepRef], description="The steps that it waits for, in the order of its plan.")
-    def depends_on(self, info: Info) -> Any:
-        return load(info).neighbours(self.row.run_id, self.row.depends_on)
-
-    @strawberry.field(graphql_type=list[StepRef], description="The steps that wait for it, in plan order.")
-    def dependents(self, info: Info) -> Any:
-        return load(info).neighbours(self.row.run_id, self.row.dependents)
-
-    @strawberry.field(graphql_type=list[ApprovalRef], description="What people were asked about it, oldest first.")
-    def approvals(self, info: Info) -> Any:
-        return load(info).approvals_of_step.load((self.row.run_id, self.row.position))
-
-    @strawberry.field(graphql_type=list[ToolCallRef], description="The calls of its tool, by attempt.")
-    def tool_calls(self, info: Info) -> Any:
-        return load(info).tool_calls_of_step.load((self.row.run_id, self.row.position))
-
     @strawberry.field(graphql_type=RunRef, description="The run that it belongs to.")
     def run(self, info: Info) -> Any:
         return load(info).run_of(self.row.run_id)
 
 
-def _waiting_for(before: list[Step]) -> str:
+def _waiting_for(step: Step) -> "str | Awaitable[str] | None":
+    match step.state:
+        case StepState.PENDING:
+            before: list[Step] | Awaitable[list[Step]] = step.loaders.neighbours(step.row.run_id, step.row.depends_on)
+            return _named(before) if isinstance(before, list) else ensure_future(_named_later(before))
+        case StepState.BLOCKED if step.row.is_in_doubt:
+            return "Waiting for a person to say whether its call happened."
+        case StepState.BLOCKED:
+            return "Waiting for a person to approve it."
+        case StepState.READY if step.row.due_at is not None and not step.row.is_due:
+            return f"Its next attempt comes at {write_time(step.row.due_at)}."
+        case StepState.READY:
+            return "Waiting for a free worker."
+        case _:
+            return None
+
+
+def _named(before: list[Step]) -> str:
     names = [f"“{step.name}”" for step in before if step.state not in FINISHED_STEP_STATES]
     if not names:
         # They have ended since the step itself was read.
@@ -132,5 +125,5 @@ def _waiting_for(before: list[Step]) -> str:
     return f"Waiting for {', '.join(others)} and {last}." if others else f"Waiting for {last}."
 
 
-async def _waiting_for_later(before: Awaitable[list[Step]]) -> str:
-    return _waiting_for(await before)
+async def _named_later(before: Awaitable[list[Step]]) -> str:
+    return _named(await before)

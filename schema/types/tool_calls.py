@@ -5,7 +5,6 @@
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from operator import attrgetter
 from typing import Any, ClassVar, cast
 
 import strawberry
@@ -14,7 +13,7 @@ from persistence import ids
 from persistence.reads import ToolCallRow
 from persistence.states import ToolCallStatus
 from schema.scalars import JSON
-from schema.types.base import Failure, JsonTexts, described
+from schema.types.base import Failure, Lazy, described, json_of
 
 __all__ = ["ToolCall"]
 
@@ -22,10 +21,10 @@ _STATUSES = {str(status): status for status in ToolCallStatus}
 
 
 @strawberry.type(description="One call of a step's tool. It was recorded before it was made.")
-class ToolCall(JsonTexts):
-    json_texts: ClassVar[Mapping[str, Callable[[Any], str | None]]] = {
-        "args": attrgetter("args"),
-        "result": attrgetter("result"),
+class ToolCall(Lazy):
+    lazily: ClassVar[Mapping[str, Callable[[Any], Any]]] = {
+        "args": json_of("args"),
+        "result": json_of("result"),
     }
 
     id: strawberry.ID = described("Opaque; the same for ever.")

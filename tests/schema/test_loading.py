@@ -1,0 +1,88 @@
+"""No operation costs a statement for each of its parents."""
+
+from typing import Any
+
+import pytest
+
+from persistence.states import Risk
+from schema.limits import Limits
+from schema.schema import TIMELINE_PAGE
+from tests.schema.stories import Told
+from tests.schema.world import person_of, world
+
+WIDE = Limits(tokens=4000, nodes=10**6, pages={"Run.timeline": TIMELINE_PAGE})
+
+
+async def told_many(it: Any, steps: int) -> Any:
+    told = [Told("first"), *(Told(f"s{n}", after=("first",), args={"n": n}) for n in range(1, steps - 1))]
+    return await it.stories.run(person_of(it.admin), [*told, Told("pay", risk=Risk.L3)])
+
+
+async def test_a_thousand_steps_with_all_around_them_take_few_statements(dsn: str):
+    async with world(dsn, executes=False, limits=WIDE) as it:
+        run = await told_many(it, 1000)
+        it.statements.clear()
+
+        data = await it.ask(
+            it.admin,
+            """query ($id: ID!) { run(id: $id) { steps {
+                id key name tool riskLevel state args attempt createdAt deadLettered waitingFor
+                dependsOn { key } dependents { key } toolCalls { status } approvals { status } run { id state }
+            } } }""",
+            id=f"run_{run.hex}",
+        )
+
+        steps = data["run"]["steps"]
+        assert len(steps) == 1000
+        assert steps[5]["dependsOn"] == [{"key": "first"}]
+        assert len(steps[0]["dependents"]) == 998
+        assert steps[-1]["approvals"] == [{"status": "REQUIRED"}]
+        assert steps[5]["waitingFor"] == "Waiting for “first”."
+        assert len(it.statements) == 4, it.statements
+
+
+@pytest.mark.parametrize(
+    ("selection", "most"),
+    [
+        ("id state intent progress { total } submittedBy { name roles } error { code }", 1),
+        ("steps { key }", 2),
+        ("steps { key run { id submittedBy { name } } }", 2),
+        ("steps { dependsOn { dependsOn { key } } }", 2),
+        ("ready: steps(states: [READY]) { key } blocked: steps(states: [BLOCKED]) { key }", 3),
+        ("steps(states: [PENDING]) { waitingFor dependsOn { key } }", 3),
+        ("approvals { status step { key run { id } } run { id } decidedBy { name } }", 3),
+        ("timeline(first: 9) { nodes { seq run { id } step { key } approval { id } } }", 4),
+        ("timeline(first: 3) { nodes { seq } } more: timeline(first: 2) { edges { cursor } }", 2),
+        ("diagram steps { key }", 2),
+        ("steps { toolCalls { status } approvals { step { key } } }", 4),
+    ],
+)
+async def test_twenty_runs_take_a_statement_a_level(dsn: str, selection: str, most: int):
+    async with world(dsn, executes=False, limits=WIDE) as it:
+        for _ in range(20):
+            await it.stories.run(
+                person_of(it.admin),
+                [Told("a"), Told("b", after=("a",)), Told("c", after=("b",)), Told("d", risk=Risk.L3)],
+            )
+        it.statements.clear()
+
+        data = await it.ask(it.admin, f"{{ runs(first: 20) {{ nodes {{ {selection} }} }} }}")
+
+        assert len(data["runs"]["nodes"]) == 20
+        assert len(it.statements) == most, it.statements
+
+
+async def test_what_is_not_asked_for_is_not_read(dsn: str):
+    async with world(dsn, executes=False) as it:
+        await it.stories.run(person_of(it.admin))
+        it.statements.clear()
+
+        await it.ask(it.admin, "{ runs { nodes { steps { key error { message } } } } }")
+        bare = it.statements[-1]
+        await it.ask(it.admin, "query { runs { nodes { ...f } } } fragment f on Run { steps { result } }")
+        full = it.statements[-1]
+
+        assert "s.result" not in bare
+        assert "s.args" not in bare
+        assert "s.result" in full
+        assert not any("count(" in statement for statement in it.statements)
