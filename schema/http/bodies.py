@@ -1,6 +1,6 @@
 """From an HTTP request to the operation it asks for, or to a refusal with a status and a code."""
 
-from asyncio import timeout
+from asyncio import timeout_at
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
@@ -57,12 +57,12 @@ def check_before_reading(request: Request, settings: HttpSettings) -> None:
         raise _too_large(settings)
 
 
-async def read_operation(request: Request, settings: HttpSettings) -> Asked:
-    """The operation that the request asks for, in its body or its address."""
+async def read_operation(request: Request, settings: HttpSettings, deadline: float) -> Asked:
+    """The operation in the request's body or address, if it is here by `deadline` (the loop's time)."""
     if request.method == "GET":
         return operation_from(_from_address(request))
     try:
-        async with timeout(settings.request_timeout_seconds):
+        async with timeout_at(deadline):
             body = await _read_body(request, settings)
     except TimeoutError:
         raise HttpError(408, "The body did not arrive in time.") from None

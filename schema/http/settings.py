@@ -18,7 +18,7 @@ class HttpSettings:
     """Sockets and event streams together."""
 
     request_timeout_seconds: float = 10.0
-    """For reading a request and finding out who sends it; the operation's own is the schema's."""
+    """From the head of a request to its answer; an operation over a socket has the schema's deadline alone."""
 
     connection_init_timeout_seconds: float = 10.0
     send_timeout_seconds: float = 30.0

@@ -177,19 +177,26 @@ class GraphQLView(GraphQL[Any, None], Generic[V]):
             page = await self.sign_in(request) or await self._page(request)
             if page is not None:
                 return page
+        deadline = asyncio.get_running_loop().time() + self.settings.request_timeout_seconds
         token, viewer = await self._sign_in(request)
-        asked = await read_operation(request, self.settings)
+        asked = await read_operation(request, self.settings, deadline)
         types = accepted(request.headers.get("accept"))
         if self._is_streamed(asked, types):
             return await self._stream(request, asked, viewer, token)
         media_type = next((each for each in types if each != EVENT_STREAM), JSON_TYPE)
-        result = await self.schema.execute(
-            asked.query,
-            variable_values=asked.variables,
-            context_value=self.make_context(viewer),
-            operation_name=asked.operation_name,
-            allowed_operation_types=_BY_GET if request.method == "GET" else _BY_POST,
-        )
+        try:
+            # One deadline for all of it: what signing in took is not there for the operation.
+            async with asyncio.timeout_at(deadline):
+                result = await self.schema.execute(
+                    asked.query,
+                    variable_values=asked.variables,
+                    context_value=self.make_context(viewer),
+                    operation_name=asked.operation_name,
+                    allowed_operation_types=_BY_GET if request.method == "GET" else _BY_POST,
+                )
+        except TimeoutError:
+            error = unavailable()
+            raise HttpError(503, error.message, error.code, headers=self._retry_after()) from None
         return self._answer(result, media_type)
 
     async def get_context(self, request: Any, response: Any) -> Any:

@@ -45,10 +45,12 @@ class Users:
     tokens: dict[str, str] = field(default_factory=lambda: {"ada": "user_ada", "bob": "user_bob", "ada2": "user_ada"})
     is_away: bool = False
     hangs: bool = False
+    takes_seconds: float = 0
     asked: list[str] = field(default_factory=list)
 
     async def authenticate(self, token: str) -> Viewer | None:
         self.asked.append(token)
+        await asyncio.sleep(self.takes_seconds)
         if self.hangs:
             await asyncio.Event().wait()
         if self.is_away:

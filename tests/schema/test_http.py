@@ -376,6 +376,16 @@ async def test_an_operation_has_a_deadline():
     assert response.json()["errors"][0]["extensions"]["code"] == "UNAVAILABLE"
 
 
+async def test_signing_in_is_part_of_the_deadline():
+    async with serving(HttpSettings(request_timeout_seconds=0.3)) as server:
+        server.users.takes_seconds = 0.2
+        begun = asyncio.get_running_loop().time()
+        response = await server.post("{slow}")
+
+    assert response.status_code == 503
+    assert asyncio.get_running_loop().time() - begun < 0.5
+
+
 async def test_a_fault_of_the_endpoint_itself_is_masked_too(server: Server, log: Log):
     server.view.make_context = lambda viewer: 1 / 0  # pyright: ignore[reportAttributeAccessIssue]
 

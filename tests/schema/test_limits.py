@@ -199,16 +199,19 @@ async def test_a_hostile_document_is_refused_before_it_costs_anything(text: str)
     schema = make_schema()
     await schema.execute("{hello}", context_value=CONTEXT)
 
-    begun = time.process_time()
-    result = await schema.execute(text, context_value=CONTEXT)
-    spent = time.process_time() - begun
+    spent: list[float] = []
+    for _ in range(3):
+        schema.documents._kept.clear()
+        begun = time.process_time()
+        result = await schema.execute(text, context_value=CONTEXT)
+        spent.append(time.process_time() - begun)
 
     assert result.errors
     assert {error.extensions["code"] for error in result.errors if error.extensions} <= {
         "LIMIT_EXCEEDED", "GRAPHQL_VALIDATION_FAILED", "BAD_USER_INPUT",
     }  # fmt: skip
     # 50 ms on a quiet machine; this one is shared, and the exponential ones would take years.
-    assert spent < 0.25
+    assert min(spent) < 0.25
 
 
 def test_expanded_fields_are_counted_however_many_they_are():

@@ -169,15 +169,19 @@ async def test_an_operation_before_the_acknowledgement_is_unauthorized():
 
 
 async def test_a_user_has_only_so_many_sockets_and_closing_one_makes_room():
-    async with serving(HttpSettings(max_sockets_per_user=2)) as server:
-        async with server.signed_in("ada"), server.signed_in("ada2") as second, server.signed_in("bob"):
-            async with server.socket() as third:
-                await send(third, INIT)
-                assert await closed(third) == (4429, "Too Many Requests")
-            await second.close()
-            await until(lambda: len(server.view.connections) == 2)
-            async with server.signed_in("ada"):
-                pass
+    async with (
+        serving(HttpSettings(max_sockets_per_user=2)) as server,
+        server.signed_in("ada"),
+        server.signed_in("ada2") as second,
+        server.signed_in("bob"),
+    ):
+        third = await server.socket()
+        await send(third, INIT)
+        assert await closed(third) == (4429, "Too Many Requests")
+        await second.close()
+        await until(lambda: len(server.view.connections) == 2)
+        async with server.signed_in("ada"):
+            pass
 
 
 # ── malformed messages ──
