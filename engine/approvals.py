@@ -68,6 +68,8 @@ class Approvals:
     ) -> None:
         """Approve or reject; the same decision again by the same person succeeds and changes nothing."""
         check_reason(reason)
+        if edited_args is None:  # what clients send for an optional input that they leave out
+            edited_args = UNSET
         if decision is ApprovalDecision.REJECT and edited_args is not UNSET:
             raise InvalidInput((Fault(("editedArgs",), "a rejection has no arguments: leave editedArgs out"),))
         approved = decision is ApprovalDecision.APPROVE
@@ -118,7 +120,7 @@ class Approvals:
         """Say of a call in doubt whether it happened; repeats are answered like repeated decisions."""
         check_reason(reason)
         happened = resolution is InDoubtResolution.HAPPENED
-        if result is not UNSET and not happened:
+        if result is not UNSET and result is not None and not happened:
             raise InvalidInput((Fault(("result",), "only what HAPPENED has a result"),))
         text = self._result(None if result is UNSET else result) if happened else None
         abandoned = resolution is InDoubtResolution.ABANDON

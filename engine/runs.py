@@ -32,6 +32,7 @@ from engine.validation import SoundPlan, check_plan
 from engine.values import check_json, fault_of, text_fault
 from persistence.database import Connection, Database
 from persistence.ids import new_id, user_id
+from persistence.reads.where import may_see
 from persistence.states import FINISHED_RUN_STATES, Risk, RunState, SkipReason, StepState
 from persistence.transitions import begin
 from persistence.transitions.advance import NOBODY, Advance, Claimer, GatePolicy
@@ -198,7 +199,7 @@ class Runs:
         async def write(tx: Connection) -> Advance:
             await lock_runs(tx, [run])
             row = await tx.fetchrow("SELECT state, submitted_by FROM runs WHERE id = $1", run)
-            if row is None:
+            if row is None or not await may_see(tx, viewer.scope, run):
                 raise NotFound(("runId",))
             if not may_steer(viewer, row["submitted_by"]):
                 raise Forbidden("to be the run's submitter, or an administrator")
@@ -220,7 +221,7 @@ class Runs:
             await lock_runs(tx, [run])
             row = await tx.fetchrow("SELECT state, submitted_by FROM runs WHERE id = $1", run)
             steps = await self._places(tx, run)
-            if row is None or position not in steps:
+            if row is None or position not in steps or not await may_see(tx, viewer.scope, run):
                 raise NotFound(("stepId",))
             if not may_steer(viewer, row["submitted_by"]):
                 raise Forbidden("to be the run's submitter, or an administrator")
