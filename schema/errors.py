@@ -4,7 +4,6 @@
 # ruff: noqa: D101
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
 from typing import Any, Final
 
 import strawberry
@@ -22,6 +21,7 @@ from engine.errors import (
     TooMuch,
     UnplannableIntent,
 )
+from schema.scalars import write_time
 from schema.types.base import described
 from schema.types.enums import ErrorCode
 
@@ -36,8 +36,13 @@ class UserError:
 
     def __init__(self, code: ErrorCode, message: str, path: Sequence[str | int] = ()) -> None:
         self.code = code
-        self.message = message
+        self.message = _sentence(message)
         self.path = [str(part) for part in path] or None
+
+
+def _sentence(text: str) -> str:
+    """The engine names faults in a few words; people read sentences."""
+    return f"{text[:1].upper()}{text[1:]}{'' if text.endswith(('.', '!', '?')) else '.'}"
 
 
 def user_errors(error: EngineError, *, about: Sequence[str] = ()) -> list[UserError]:
@@ -72,7 +77,7 @@ def _unplannable(error: UnplannableIntent, about: Path) -> list[UserError]:
 
 def _too_much(error: TooMuch, about: Path) -> list[UserError]:
     del about
-    return [UserError(ErrorCode.LIMIT_EXCEEDED, f"{error}.", error.path)]
+    return [UserError(ErrorCode.LIMIT_EXCEEDED, str(error), error.path)]
 
 
 def _not_found(error: NotFound, about: Path) -> list[UserError]:
@@ -80,7 +85,7 @@ def _not_found(error: NotFound, about: Path) -> list[UserError]:
 
 
 def _forbidden(error: Forbidden, about: Path) -> list[UserError]:
-    return [UserError(ErrorCode.FORBIDDEN, error.need, about)]
+    return [UserError(ErrorCode.FORBIDDEN, f"You may not do this: it takes {error.need}", about)]
 
 
 def _conflict(error: IdempotencyConflict, about: Path) -> list[UserError]:
@@ -91,8 +96,8 @@ def _conflict(error: IdempotencyConflict, about: Path) -> list[UserError]:
 
 def _already_decided(error: AlreadyDecided, about: Path) -> list[UserError]:
     by = f" by {error.decided_by}" if error.decided_by else ""
-    at = f" at {_written(error.decided_at)}" if error.decided_at else ""
-    message = f"The approval is {error.status} already{by}{at}; that stands."
+    at = f" at {write_time(error.decided_at)}" if error.decided_at else ""
+    message = f"The approval is {error.status} already{',' if by or at else ''}{by}{at}; that stands."
     return [UserError(ErrorCode.ALREADY_DECIDED, message, about)]
 
 
@@ -106,10 +111,6 @@ def _args_changed(error: ArgsChanged, about: Path) -> list[UserError]:
 
 def _invalid_state(error: InvalidState, about: Path) -> list[UserError]:
     return [UserError(ErrorCode.INVALID_STATE, error.why, about)]
-
-
-def _written(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
 
 
 _TABLE: Final[dict[type[EngineError], Callable[[Any, Path], list[UserError]]]] = {

@@ -86,7 +86,8 @@ class Mutation:
             ),
             about,
         )
-        return DecideApprovalPayload(approval=await load(info).approval.load(approval), errors=errors)
+        shown = await load(info).approval.load(approval)
+        return DecideApprovalPayload(approval=shown, errors=_told(errors, shown, about))
 
     @strawberry.mutation(description="Says what became of a call that nobody knows the end of.")
     async def resolve_in_doubt(
@@ -109,7 +110,8 @@ class Mutation:
             ),
             about,
         )
-        return ResolveInDoubtPayload(approval=await load(info).approval.load(approval), errors=errors)
+        shown = await load(info).approval.load(approval)
+        return ResolveInDoubtPayload(approval=shown, errors=_told(errors, shown, about))
 
     @strawberry.mutation(description="Ends a run: nothing more of it starts, and what runs is asked to stop.")
     async def cancel_run(
@@ -123,7 +125,8 @@ class Mutation:
             return CancelRunPayload(run=None, errors=_no_such(about))
         verb = info.context.engine.cancel(info.context.viewer, run, reason=given(input.reason))
         errors = await _done(info, verb, about)
-        return CancelRunPayload(run=await load(info).run.load(run), errors=errors)
+        shown = await load(info).run.load(run)
+        return CancelRunPayload(run=shown, errors=_told(errors, shown, about))
 
     @strawberry.mutation(description="Sends a dead-lettered step back to READY with a fresh budget of attempts.")
     async def retry_step(
@@ -137,7 +140,8 @@ class Mutation:
             return RetryStepPayload(step=None, errors=_no_such(about))
         verb = info.context.engine.retry(info.context.viewer, *place, reason=given(input.reason))
         errors = await _done(info, verb, about)
-        return RetryStepPayload(step=await load(info).step.load(place), errors=errors)
+        shown = await load(info).step.load(place)
+        return RetryStepPayload(step=shown, errors=_told(errors, shown, about))
 
     @strawberry.mutation(description="Makes a user with a first token. For administrators.")
     async def create_user(
@@ -161,8 +165,10 @@ class Mutation:
         user = ids.parse_as(ids.USER, input.user_id)
         if user is None:
             return RevokeTokensPayload(user=None, errors=_no_such(about))
-        errors = await _done(info, info.context.engine.revoke_tokens(info.context.viewer, user), about)
-        return RevokeTokensPayload(user=await load(info).user.load(user), errors=errors)
+        verb = info.context.engine.revoke_tokens(info.context.viewer, user)
+        errors = await _done(info, verb, about)
+        shown = await load(info).user.load(user)
+        return RevokeTokensPayload(user=shown, errors=_told(errors, shown, about))
 
 
 async def _done(info: Info, verb: Awaitable[None], about: Sequence[str]) -> list[UserError]:
@@ -175,6 +181,11 @@ async def _done(info: Info, verb: Awaitable[None], about: Sequence[str]) -> list
         # What earlier mutations of the same operation read may be true no more.
         info.context.forget()
     return []
+
+
+def _told(errors: list[UserError], thing: object | None, about: Sequence[str]) -> list[UserError]:
+    """Of what the caller can't see, no more is told than of what is not there."""
+    return _no_such(about) if errors and thing is None else errors
 
 
 def _no_such(about: Sequence[str]) -> list[UserError]:

@@ -86,6 +86,11 @@ class PlanStepInput:
     max_attempts: int | None = _optional("Total attempts, 0: without end; the server's policy caps L3 at 3.")
     timeout_seconds: float | None = _optional("How long one call may take; replaces the tool's own time-out.")
 
+    def arguments(self) -> object:
+        """What is given as arguments; nothing is the same as an empty object."""
+        args = given(self.args)
+        return {} if args is None else args
+
 
 @strawberry.input(
     description="Steps, in the order in which people should read them; `dependsOn` alone says what waits."
@@ -98,7 +103,7 @@ class PlanInput:
         faults = [
             PlanFault("arguments are an object", ("plan", "steps", place, "args"))
             for place, step in enumerate(self.steps)
-            if not isinstance(given(step.args) or {}, dict)
+            if not isinstance(step.arguments(), dict)
         ]
         if faults:
             raise InvalidPlan(tuple(faults))
@@ -108,7 +113,7 @@ class PlanInput:
                     key=step.key,
                     tool=step.tool,
                     name=given(step.name),
-                    args=cast("dict[str, Any]", given(step.args) or {}),
+                    args=cast("dict[str, Any]", step.arguments()),
                     depends_on=tuple(given(step.depends_on) or ()),
                     risk=given(step.risk_level),
                     max_attempts=given(step.max_attempts),

@@ -36,7 +36,7 @@ class Step(Node, Lazy):
         "args": json_of("args"),
         "resolved_args": json_of("resolved_args"),
         "result": json_of("result"),
-        "waiting_for": lambda step: _waiting_for(step),
+        "waiting_for": lambda step: _waiting_for(step),  # noqa: PLW0108 - it stands below
         "depends_on": lambda step: step.loaders.neighbours(step.row.run_id, step.row.depends_on),
         "dependents": lambda step: step.loaders.neighbours(step.row.run_id, step.row.dependents),
         "approvals": lambda step: step.loaders.approvals_of(step.row.run_id, step.row.position),
