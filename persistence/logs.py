@@ -19,7 +19,8 @@ def configure_logs(*, quiet: bool = False) -> None:
     ]
     on_terminal = sys.stderr.isatty()
     rendered: list[structlog.typing.Processor] = (
-        [structlog.dev.ConsoleRenderer()]
+        # Plain tracebacks: pretty ones take seconds, in which nobody is answered.
+        [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
         if on_terminal
         # Dictionaries as tracebacks would carry local variables, and with them what people's arguments hold.
         else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
