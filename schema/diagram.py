@@ -30,8 +30,8 @@ _RISK_COLOURS: Final = {
     Risk.L3: "fill:#fee2e2,stroke:#dc2626,color:#7f1d1d",
 }
 
-# Whatever has a meaning to Mermaid, to Markdown or to HTML, and whatever has no look of its own.
-_SPECIAL: Final = re.compile(r"[^\w .,:!?/+@€$-]", re.UNICODE)
+# Whatever has a meaning to Mermaid, to Markdown or to HTML: all of ASCII but words and plain punctuation.
+_SPECIAL: Final = re.compile(r"[!-~](?<![\w.,:!?/+@$-])")
 
 
 def run_diagram(steps: Sequence[StepRow]) -> str:
@@ -75,4 +75,5 @@ def _edge(before: Iterable[int], position: int) -> str:
 def _escaped(text: str) -> str:
     if len(text) > _LONGEST_NAME:
         text = text[: _LONGEST_NAME - 1] + "…"
-    return _SPECIAL.sub(lambda found: f"#{ord(found[0])};" if found[0].isprintable() else " ", text)
+    visible = "".join(each if each.isprintable() else " " for each in text)
+    return _SPECIAL.sub(lambda found: f"#{ord(found[0])};", visible)

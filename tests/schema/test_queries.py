@@ -469,3 +469,15 @@ async def test_a_preview_says_what_is_wrong(dsn: str, asked: dict[str, Any], cod
 
         assert [(error["code"], error["path"]) for error in preview["errors"]] == [(code, path)]
         assert (preview["steps"], preview["riskLevel"]) == ([], None)
+
+
+async def test_while_the_database_is_away_an_answer_is_unavailable(dsn: str):
+    async with world(dsn, executes=False) as it:
+        run = await it.stories.run(person_of(it.admin))
+        assert it.counting._pool is not None
+        it.counting._pool.terminate()
+
+        for query in ("{ runs { nodes { id } } }", RUN % "steps { key }", RUN % "diagram"):
+            assert await it.refusal(it.admin, query, id=f"run_{run.hex}") == "UNAVAILABLE"
+        payload = await it.refusal(it.admin, 'mutation { submitWorkflow(input: {intent: "x"}) { errors { code } } }')
+        assert payload == "UNAVAILABLE"
