@@ -86,3 +86,47 @@ async def test_what_is_not_asked_for_is_not_read(dsn: str):
         assert "s.args" not in bare
         assert "s.result" in full
         assert not any("count(" in statement for statement in it.statements)
+
+
+async def test_what_is_shown_is_found_through_any_fragment(dsn: str):
+    async with world(dsn, executes=False) as it:
+        run = await it.stories.run(
+            person_of(it.admin), [Told("a", args={"n": 1}), Told("pay", risk=Risk.L3, args={"n": 2})]
+        )
+
+        data = await it.ask(
+            it.admin,
+            """query ($a: ID!, $b: ID!) { a: node(id: $a) { ...any } b: node(id: $b) { ... { ...any } } }
+            fragment any on Node { id ...step ... on Approval { proposedArgs } }
+            fragment step on Step { args ... @include(if: true) { approvals { ...asked } } }
+            fragment asked on Approval { proposedArgs step { resolvedArgs } }""",
+            a=f"step_{run.hex}_0",
+            b=f"step_{run.hex}_1",
+        )
+
+        assert data["a"] == {"id": f"step_{run.hex}_0", "args": {"n": 1}, "approvals": []}
+        assert data["b"]["args"] == {"n": 2}
+        assert data["b"]["approvals"] == [{"proposedArgs": {"n": 2}, "step": {"resolvedArgs": {"n": 2}}}]
+
+
+async def test_far_neighbours_are_found_step_by_step(dsn: str):
+    async with world(dsn, executes=False) as it:
+        chain = [Told("s0", args={"n": 0}), *(Told(f"s{n}", after=(f"s{n - 1}",)) for n in range(1, 5))]
+        run = await it.stories.run(person_of(it.admin), chain)
+        it.statements.clear()
+
+        data = await it.ask(
+            it.admin,
+            """query ($id: ID!) { step(id: $id) { dependsOn { waitingFor dependsOn { waitingFor
+                dependsOn { waitingFor dependsOn { key args waitingFor toolCalls { status } approvals { status } } }
+            } } } }""",
+            id=f"step_{run.hex}_4",
+        )
+
+        third = data["step"]["dependsOn"][0]
+        assert third["waitingFor"] == "Waiting for “s2”."
+        first = third["dependsOn"][0]["dependsOn"][0]["dependsOn"][0]
+        assert first == {
+            "key": "s0", "args": {"n": 0}, "waitingFor": "Waiting for a free worker.", "toolCalls": [], "approvals": [],
+        }  # fmt: skip
+        assert len(it.statements) <= 9, it.statements
