@@ -8,7 +8,7 @@ over is taken. What follows may leave its verb away (“schedule gym on Monday a
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
@@ -36,7 +36,7 @@ from persistence.states import Risk
 MOST_CLAUSES: Final = 40
 MOST_FAULTS: Final = 20
 _LONGEST_JOIN: Final = 12
-MOST_EFFORT: Final = 2_500
+MOST_EFFORT: Final = 1_500
 """Words that are read, in all attempts at a sentence together, before it is refused as too tangled."""
 UNKNOWN: Final = "no tool can do this"
 NEGATED: Final = "nothing is planned from what is not to be done"
@@ -166,18 +166,21 @@ class _Splitting:
         return as_written(self._words(first, last))
 
     def _whole(self, words: tuple[Token, ...], *, only: Phrase | None = None) -> Match | None:
-        """The best reading that leaves no word over; Refusal-carrying ones count only if nothing else does."""
+        """The best reading, if it leaves no word over.
+
+        The one with the most fixed words counts: “plan groceries for my family tomorrow” is about groceries, though
+        a calendar could have an entry of that name.
+        """
         if self.effort >= MOST_EFFORT:
             return None
         self.effort += len(words)
-        found = [match for match in matches(words, self.speech, self.now, only=only) if match.is_whole]
-        if not found:
+        found = [match for match in matches(words, self.speech, self.now, only=only) if match.head or not match.left]
+        best = max(found, key=lambda match: (match.score[0], match.is_whole, match.score), default=None)
+        if best is None or not best.is_whole:
             return None
-        best = max(found, key=lambda match: match.score)
-        rivals = [match for match in found if match.score == best.score and match.tool.name != best.tool.name]
-        if rivals and any(match.tool.risk >= Risk.L3 for match in (best, *rivals)):
-            names = ", ".join(sorted({match.tool.name for match in (best, *rivals)}))
-            return Match(best.tool, best.phrase, best.facts, best.head, refusal=Refusal(f"may mean any of {names}"))
+        rivals = {match.tool.name: match.tool for match in found if match.is_whole and match.score == best.score}
+        if len(rivals) > 1 and any(tool.risk >= Risk.L3 for tool in rivals.values()):
+            return replace(best, refusal=Refusal(f"may mean any of {', '.join(sorted(rivals))}"))
         return best
 
     def _accept(self, match: Match, segment: _Segment, joined: int) -> int:

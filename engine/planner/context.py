@@ -28,11 +28,10 @@ class Unplannable(Exception):
     """
 
     def __init__(self, faults: tuple[tuple[str, str], ...], *, suggestions: tuple[str, ...] = ()) -> None:
-        self.parts = tuple(shown(part) for part, _ in faults)
-        self.reasons = tuple(reason for _, reason in faults)
-        told = "; ".join(
-            f"“{part}”: {reason}" if part else reason for part, reason in zip(self.parts, self.reasons, strict=True)
-        )
+        named = [(shown(part), reason) for part, reason in faults]
+        self.parts = tuple(part for part, _ in named if part)
+        self.reasons = tuple(reason for _, reason in named)
+        told = "; ".join(f"“{part}”: {reason}" if part else reason for part, reason in named)
         can = f" Try for example: {'; '.join(suggestions)}." if suggestions else ""
         super().__init__(f"Nothing was planned. {told}.{can}")
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 from engine.phrases import Choice, Count, Said, Selection, Slot, Span, When, Which
 from engine.planner.numbers import NUMBER_WORDS, ORDINALS, follows, money, quantity, whole
 from engine.planner.times import (
+    TIME_NAMES,
     TIME_WORDS,
     Atom,
     Clock,
@@ -214,6 +215,8 @@ def _text_end(tokens: Tokens, at: int, ends: Ends, never: frozenset[str], most: 
             break
         if token.word in WEAK_WORDS or (token.word in JOINS and token.word != "of"):
             break
+        if token.word in TIME_NAMES:
+            return at
         if token.word in never and all(before.word in FILLERS for before in tokens[at:end]):
             return at
         end += 1

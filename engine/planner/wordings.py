@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -16,6 +17,7 @@ from engine.planner.speech import IndexedWording, Tokens, opening_end, polite_en
 from engine.planner.tokens import Kind, Token, plain
 from engine.planner.words import FILLERS, JOINS, RELATIONS, USUAL_TIMES
 
+_NUMERIC: Final = re.compile(r"[0-9][0-9.,:x-]*")
 _VERB: Final = "verb"
 _NOUN: Final = "noun"
 _SILENT: Final = "silent"
@@ -135,7 +137,7 @@ class WordingReading:
         return not before or isinstance(slot, When | Span) or isinstance(value, tuple) or before == [value]
 
     def _something_begins(self, at: int) -> bool:
-        if self.indexed.noun_end(self.tokens, at):
+        if self.indexed.noun_end(self.tokens, at) or polite_end(self.tokens, at):
             return True
         word = self.tokens[at].word
         return any(firsts.may_be(word) and begins_slot(slot, self.tokens, at) for _, slot, firsts in self.indexed.slots)
@@ -227,6 +229,8 @@ class WordingReading:
         token = self.tokens[place]
         if token.kind is Kind.QUOTED:
             return True
+        if subject.heads and _NUMERIC.fullmatch(token.word):
+            return False
         return token.word not in RELATIONS and (token.word not in JOINS or token.word in subject.joins)
 
     def _stands_before(self, heads: Sequence[str], at: int) -> bool:

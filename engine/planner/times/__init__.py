@@ -40,6 +40,7 @@ from engine.planner.times.reading import Found, Tokens
 from engine.planner.times.windows import read_starting, read_until, read_window
 
 __all__ = [
+    "TIME_NAMES",
     "TIME_WORDS",
     "Ahead", "Atom", "Clock", "ClockRange", "Day", "DayRange", "Days", "Every", "Fixed", "Lasting", "Moment", "Part",
     "PartName", "PartOf", "Soon", "Starting", "Stretch", "Times", "Until", "Weekday", "Window", "afternoon",
@@ -56,6 +57,15 @@ TIME_WORDS: Final = frozenset(
     }
 )  # fmt: skip
 """What is said of time begins with one of these or with a number."""
+TIME_NAMES: Final = frozenset(
+    {
+        *(name for name in (*WEEKDAY, *MONTH) if len(name) > 4), *WEEKDAYS_PLURAL, "june", "july", "day", "days",
+        "week", "weeks", "weekend", "weekends", "weekday", "weekdays", "month", "months", "year", "years", "hour", "hours",
+        "minute", "minutes", "summer", "winter", "spring", "autumn", "fall", "today", "tomorrow", "tonight", "morning",
+        "afternoon", "evening",
+    }
+)  # fmt: skip
+"""Words that speak of time: a place with one of them in it is none (“in December”, “in the week after”)."""
 _READERS: Final = (
     read_every, read_times, read_window, read_starting, read_until, read_soon, read_clock_range, read_days, read_part,
     read_clock, read_lasting, read_stretch,

@@ -30,7 +30,7 @@ _ISO_DATE: Final = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})")
 _ISO_MOMENT: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}t[0-9:]{5,8}(?:z|[+-][0-9:]{4,5})?")
 _NTH: Final = re.compile(r"([0-9]{1,2})(?:st|nd|rd|th)")
 _MOST_LISTED: Final = 31
-LIST_MARKS: Final = (", and", ", or", ",", "and", "&", "/", "+")
+LIST_MARKS: Final = (", and", ",", "and", "&", "/", "+")
 """What may stand between the members of a list of days."""
 
 

@@ -47,12 +47,25 @@ _WHAT: Final = Subject(
     heads=_JOBS,
     leads=("as a", "as an", "as", "involving", "for a", "for an", "for"),
 )
+_FIELDS: Final = (
+    "tech", "it", "finance", "banking", "marketing", "sales", "engineering", "software", "software engineering",
+    "design", "data", "data science", "data engineering", "machine learning", "ai", "healthcare", "nursing", "education",
+    "teaching", "law", "logistics", "hospitality", "construction", "security", "devops", "python", "java", "javascript",
+    "typescript", "rust", "go", "product management", "project management", "accounting", "human resources", "hr",
+    "customer support", "research",
+)  # fmt: skip
 _NO_PLACES: Final = frozenset(
-    {"tech", "it", "finance", "marketing", "sales", "engineering", "design", "data", "software", "healthcare", "python"}
-)
+    {
+        "case", "order", "spite", "time", "advance", "general", "addition", "total", "person", "private", "secret",
+        "full", "public", "return", "short", "least", "once", "most", "latest", "earliest", "random", "risk", "my", "your",
+        "his", "her", "their", "its", "this", "these", "those", "which", "what", "whatever", "all", "any", "some",
+    }
+)  # fmt: skip
+"""What no place begins with, after “in” or “at”."""
 _WHERE: Final[Mapping[str, Slot]] = {
     "count": Count(articles=True),
     "which": Which(_JOBS),
+    "field": Choice({f"in {field}": field for field in _FIELDS}),
     "location": Said(("in {text}", "near {text}", "around {text}", "based in {text}", "located in {text}"), _NO_PLACES),
     "remote": Choice(
         {
@@ -96,20 +109,25 @@ def _searched(facts: Facts, draft: Draft, count: int) -> str:
     """The key of a new search for what the clause is about."""
     if not 1 <= count <= MOST_RESULTS:
         raise Refusal(f"a search finds 1 to {MOST_RESULTS} jobs", part=facts.said.get("count"))
-    args: dict[str, Any] = {"query": facts.subject or "", "count": count}
+    topic = _topic(facts)
+    args: dict[str, Any] = {"query": topic, "count": count}
     for name in ("location", "remote", "min_salary", "seniority"):
         if (value := facts.get(name)) is not None:
             args[name] = value
-    if not facts.subject and len(args) == 2:
+    if not topic and len(args) == 2:
         raise Refusal("says nothing of what the jobs are to be")
     return draft.step(
         "job_search", key="search", name=f"Search for {count} {_kind(facts)}{'s' * (count != 1)}", args=args
     )
 
 
+def _topic(facts: Facts) -> str:
+    return " ".join(word for word in (facts.subject, facts.get("field")) if word)
+
+
 def _kind(facts: Facts) -> str:
     """What the jobs are called in a step's name: “remote senior python job”."""
-    words = ["remote" if facts.get("remote") else "", facts.get("seniority") or "", facts.subject or "", "job"]
+    words = ["remote" if facts.get("remote") else "", facts.get("seniority") or "", _topic(facts), "job"]
     return " ".join(word for word in words if word)
 
 
@@ -145,7 +163,7 @@ def _jobs_meant(facts: Facts, draft: Draft, *, of_any_kind: bool) -> tuple[Item,
     """
     selection: Selection | None = facts.get("which")
     quantity: Quantity | None = facts.get("count")
-    is_new = facts.subject is not None or any(
+    is_new = bool(_topic(facts)) or any(
         facts.get(name) is not None for name in ("location", "remote", "min_salary", "seniority")
     )
     if selection is not None and not is_new:
@@ -155,7 +173,7 @@ def _jobs_meant(facts: Facts, draft: Draft, *, of_any_kind: bool) -> tuple[Item,
     number = _number_of_new(selection, quantity, facts)
     if number > MOST_APPLICATIONS:
         raise Refusal(f"at most {MOST_APPLICATIONS} at once", part=facts.said.get("count"))
-    if facts.subject is None and not of_any_kind:
+    if not _topic(facts) and not of_any_kind:
         raise Refusal("says nothing of what the jobs are to be")
     return _offer_jobs(_searched(facts, draft, number), draft, number, facts)
 
@@ -323,7 +341,7 @@ _CALENDAR_SLOTS: Final[Mapping[str, Slot]] = {
     "count": Count(),
     "event": _EVENT,
     "calendar": _ON_CALENDAR,
-    "location": Said(("at {text}", "in {text}")),
+    "location": Said(("at {text}", "in {text}"), _NO_PLACES - {"my", "your", "his", "her", "their"}),
 }
 _TITLE: Final = Subject(leads=("for", "of"), joins=frozenset({"with", "about", "for", "to", "of", "regarding"}))
 _NO_TITLE: Final = "does not say what to schedule"
