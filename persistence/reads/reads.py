@@ -290,8 +290,9 @@ class Reads:
             *where.values,
         )
         rows: dict[EventsAfter, list[EventRow]] = {}
-        for nth, *values in records:
-            page = rows.setdefault(wanted[nth - 1], [])
+        for record in records:
+            nth, *values = tuple(record)
+            page = rows.setdefault(wanted[int(nth) - 1], [])
             if values[0] is not None:
                 page.append(EventRow(*values))
         return {each: _page(page, each.first) for each, page in rows.items()}
