@@ -1,0 +1,469 @@
+"""Runs moved by the statements of `persistence.transitions` alone, without an engine: what tests of them start from.
+
+The order of the calls in a transaction, locks first, is the engine's; so are the pure rules about what a rescue and a
+redrive do, which are called here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from uuid import UUID
+
+from engine.runs import Place, coming_back
+from engine.scheduler import rescue
+from persistence import users, workers
+from persistence.claims import lost_steps, runs_of
+from persistence.database import Connection, Database, DatabaseSettings
+from persistence.ids import new_id
+from persistence.states import (
+    ApprovalKind,
+    ApprovalStatus,
+    EventType,
+    InDoubtResolution,
+    Role,
+    SkipReason,
+    StepState,
+    ToolCallStatus,
+)
+from persistence.transitions import begin
+from persistence.transitions.advance import (
+    NO_EXPIRY,
+    NOBODY,
+    Advance,
+    ClaimedStep,
+    Claimer,
+    FreedStep,
+    GatePolicy,
+    Note,
+    Outcome,
+    Resolution,
+    advance,
+    freed_references,
+)
+from persistence.transitions.cancel import cancel
+from persistence.transitions.claim import Entry, claim, enter
+from persistence.transitions.decide import DecidedStep, decide, expire
+from persistence.transitions.locks import lock_free_runs, lock_runs
+from persistence.transitions.redrive import redrive
+
+T = TypeVar("T")
+
+UNFIT = '{"unfit": true}'
+"""A result that no step which refers to it can be called with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A step of a plan: its place is its place in the list, `after` are places before it."""
+
+    after: tuple[int, ...] = ()
+    risk: int = 0
+    gated: bool = False
+    idempotent: bool = True
+    dynamic: bool = False
+    max_attempts: int | None = 3
+
+    @property
+    def asks(self) -> bool:
+        return self.gated or self.risk == 3
+
+
+def planned(run: UUID, drafts: Sequence[Draft]) -> list[begin.NewStep]:
+    """The drafts as a submission would store them."""
+    dependents = [
+        tuple(other for other, each in enumerate(drafts) if place in each.after) for place in range(len(drafts))
+    ]
+    feeding = {place for each in drafts if each.dynamic and each.after for place in each.after}
+    steps: list[begin.NewStep] = []
+    for place, draft in enumerate(drafts):
+        dynamic = draft.dynamic and bool(draft.after)
+        args = json.dumps({"step": place})
+        steps.append(
+            begin.NewStep(
+                run=run,
+                position=place,
+                key=f"s{place}",
+                name=f"Step {place}",
+                tool="toy",
+                risk=draft.risk,
+                gated=draft.asks,
+                gate_reason="it is dangerous" if draft.asks else None,
+                idempotent=draft.idempotent,
+                dynamic=dynamic,
+                feeds=place in feeding,
+                args=args,
+                resolved_args=None if dynamic else args,
+                digest=digest(args) if not dynamic and (draft.asks or not draft.idempotent) else None,
+                depends_on=draft.after,
+                dependents=dependents[place],
+                needs=draft.after if dynamic else (),
+                max_attempts=draft.max_attempts,
+                timeout_seconds=5,
+            )
+        )
+    return steps
+
+
+def digest(args: str) -> str:
+    """What an approval is bound to."""
+    return hashlib.sha256(args.encode()).hexdigest()
+
+
+def outcome(step: ClaimedStep, owner: UUID, enters: StepState, **more: Any) -> Outcome:
+    """What becomes of a claimed step, with the end of its call that belongs to it."""
+    calls = {
+        StepState.SUCCEEDED: ToolCallStatus.SUCCEEDED,
+        StepState.FAILED: ToolCallStatus.FAILED,
+        StepState.READY: ToolCallStatus.FAILED,
+        StepState.BLOCKED: ToolCallStatus.IN_DOUBT,
+    }
+    facts: dict[str, Any] = {"call": calls[enters]}
+    if enters is StepState.SUCCEEDED:
+        facts["result"] = '{"ok": true}'
+    else:
+        facts |= {"error_code": "TOOL_RAISED", "error_message": "it did not work"}
+    if enters is StepState.READY:
+        facts["reason"] = "FAILED"
+    return Outcome(
+        run=step.run,
+        position=step.position,
+        attempt=step.attempt,
+        leaves=StepState.RUNNING,
+        enters=enters,
+        owner=owner,
+        **(facts | more),
+    )
+
+
+def succeeded(step: ClaimedStep, owner: UUID, **more: Any) -> Outcome:
+    return outcome(step, owner, StepState.SUCCEEDED, **more)
+
+
+def failed(step: ClaimedStep, owner: UUID, **more: Any) -> Outcome:
+    return outcome(step, owner, StepState.FAILED, **more)
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A database with people in it, and the verbs on runs, each in one transaction."""
+
+    database: Database
+    user: UUID
+    other: UUID
+
+    async def worker(self, *, lease_seconds: float = 3600) -> UUID:
+        """A process that owns steps: its row, without a life sign."""
+        worker = new_id()
+        await self.database.execute(
+            "INSERT INTO workers (id, host, pid, lease_until)"
+            " VALUES ($1, 'here', 1, clock_timestamp() + $2 * interval '1 second')",
+            worker,
+            float(lease_seconds),
+        )
+        return worker
+
+    async def submit(
+        self, *drafts: Draft, claimer: Claimer = NOBODY, gate: GatePolicy = NO_EXPIRY, run: UUID | None = None
+    ) -> tuple[UUID, Advance]:
+        """A new run with these steps."""
+        run = run or new_id()
+
+        async def write(tx: Connection) -> Advance:
+            await begin.store_runs(tx, [begin.NewRun(run, self.user, None, 0, 3)])
+            return await begin.store_steps(tx, planned(run, drafts), claimer=claimer, gate=gate)
+
+        return run, await self.database.transaction(write)
+
+    async def begun(self, *drafts: Draft, **more: Any) -> UUID:
+        """The id of a new run with these steps."""
+        return (await self.submit(*drafts, **more))[0]
+
+    async def queued(self, intent: str = "do something") -> UUID:
+        """A new run without steps, to be planned."""
+        run = new_id()
+        await self.database.transaction(lambda tx: begin.store_runs(tx, [begin.NewRun(run, self.user, intent, 0, 3)]))
+        return run
+
+    async def claim(self, worker: UUID, *, slots: int = 100) -> list[ClaimedStep]:
+        """What is due, taken by this worker, in the order of places."""
+        done, _ = await self.database.transaction(lambda tx: claim(tx, Claimer(worker, slots)))
+        return sorted(done.claimed, key=lambda step: (step.run, step.position))
+
+    async def enter(self, step: ClaimedStep, worker: UUID, *, again: bool = False) -> bool:
+        """Whether this call may be made."""
+        async with self.database.connection() as connection:
+            return bool(await enter(connection, [Entry(step, worker, again=again)]))
+
+    async def settle(
+        self, *outcomes: Outcome, claimer: Claimer = NOBODY, gate: GatePolicy = NO_EXPIRY, notes: Sequence[Note] = ()
+    ) -> Advance:
+        """These outcomes, in one transaction."""
+
+        async def write(tx: Connection) -> Advance:
+            await lock_runs(tx, (each.run for each in outcomes))
+            return await settle(tx, outcomes, claimer=claimer, gate=gate, notes=notes)
+
+        return await self.database.transaction(write)
+
+    async def decide(
+        self, approval: UUID, status: ApprovalStatus, *, by: UUID | None = None, edited: str | None = None
+    ) -> Advance | None:
+        """Approve or reject; None when it was no longer open."""
+
+        async def write(tx: Connection) -> Advance | None:
+            await lock_runs(tx, [await run_of(tx, approval)])
+            return await decide_locked(tx, approval, status, by=by or self.user, edited=edited)
+
+        return await self.database.transaction(write)
+
+    async def resolve(self, approval: UUID, resolution: InDoubtResolution, *, result: str = "{}") -> Advance | None:
+        """Say of a call in doubt whether it happened; None when that was said before."""
+
+        async def write(tx: Connection) -> Advance | None:
+            await lock_runs(tx, [await run_of(tx, approval)])
+            abandoned = resolution is InDoubtResolution.ABANDON
+            decided = await decide(
+                tx,
+                approval,
+                kind=ApprovalKind.IN_DOUBT,
+                status=ApprovalStatus.REJECTED if abandoned else ApprovalStatus.APPROVED,
+                by=self.user,
+                resolution=resolution,
+            )
+            if decided is None:
+                return None
+            facts: dict[InDoubtResolution, dict[str, Any]] = {
+                InDoubtResolution.HAPPENED: {
+                    "enters": StepState.SUCCEEDED,
+                    "call": ToolCallStatus.SUCCEEDED,
+                    "result": result,
+                },
+                InDoubtResolution.DID_NOT_HAPPEN: {
+                    "enters": StepState.READY,
+                    "call": ToolCallStatus.FAILED,
+                    "uncounted": True,
+                },
+                InDoubtResolution.ABANDON: {"enters": StepState.SKIPPED, "reason": SkipReason.ABANDONED},
+            }
+            kind = EventType.APPROVAL_REJECTED if abandoned else EventType.APPROVAL_APPROVED
+            return await settle(tx, [leaving_blocked(decided, **facts[resolution])], notes=[note(decided, kind)])
+
+        return await self.database.transaction(write)
+
+    async def expire(self, *runs: UUID) -> Advance:
+        """Expire what is overdue in these runs, those that are busy left out."""
+
+        async def write(tx: Connection) -> Advance:
+            free = await lock_free_runs(tx, runs)
+            return await expire_locked(tx, free)
+
+        return await self.database.transaction(write)
+
+    async def cancel(self, run: UUID) -> Advance | None:
+        """Cancel a run; None when it is over."""
+
+        async def write(tx: Connection) -> Advance | None:
+            await lock_runs(tx, [run])
+            return await cancel_locked(tx, run)
+
+        return await self.database.transaction(write)
+
+    async def redrive(self, run: UUID, position: int, *, gate: GatePolicy = NO_EXPIRY) -> Advance | None:
+        """Send a dead letter back; None when it is none."""
+
+        async def write(tx: Connection) -> Advance | None:
+            await lock_runs(tx, [run])
+            return await redrive_locked(tx, run, position, gate=gate)
+
+        return await self.database.transaction(write)
+
+    async def bury(self, *dead: UUID) -> Advance:
+        """Declare these workers dead and take what they own, as a sweep does."""
+        async with self.database.connection() as connection:
+            await workers.end(connection, dead)
+        return await self.rescue(*dead)
+
+    async def rescue(self, *dead: UUID) -> Advance:
+        """Take from dead workers what they own, those of busy runs left out."""
+
+        async def write(tx: Connection) -> Advance:
+            free = await lock_free_runs(tx, await runs_of(tx, dead, at_most=1000))
+            lost = await lost_steps(tx, dead, free)
+            return await advance(tx, [rescue(step) for step in lost]) if lost else Advance()
+
+        return await self.database.transaction(write)
+
+    async def run(self, run: UUID) -> dict[str, Any]:
+        """The run's row."""
+        row = await self.database.fetchrow("SELECT * FROM runs WHERE id = $1", run)
+        assert row is not None
+        return dict(row)
+
+    async def steps(self, run: UUID) -> list[dict[str, Any]]:
+        """The run's steps by place."""
+        rows = await self.database.fetch("SELECT * FROM steps WHERE run_id = $1 ORDER BY position", run)
+        return [dict(row) for row in rows]
+
+    async def states(self, run: UUID) -> list[str]:
+        """The states of the run's steps by place."""
+        return [step["state"] for step in await self.steps(run)]
+
+    async def approvals(self, run: UUID, *, status: str | None = None) -> list[dict[str, Any]]:
+        """The run's approvals, by place and age."""
+        rows = await self.database.fetch(
+            "SELECT * FROM approvals WHERE run_id = $1 AND status = coalesce($2, status)"
+            " ORDER BY position, created_at, id",
+            run,
+            status,
+        )
+        return [dict(row) for row in rows]
+
+    async def calls(self, run: UUID) -> list[dict[str, Any]]:
+        """The run's tool calls, by place and attempt."""
+        rows = await self.database.fetch("SELECT * FROM tool_calls WHERE run_id = $1 ORDER BY position, attempt", run)
+        return [dict(row) for row in rows]
+
+    async def events(self, run: UUID) -> list[dict[str, Any]]:
+        """The run's events in order, their metadata read."""
+        rows = await self.database.fetch("SELECT * FROM timeline_events WHERE run_id = $1 ORDER BY seq", run)
+        return [dict(row) | {"metadata": json.loads(row["metadata"])} for row in rows]
+
+    async def types(self, run: UUID, *, after: int = 0) -> list[str]:
+        """The types of the run's events after `after`."""
+        return [event["type"] for event in await self.events(run) if event["seq"] > after]
+
+
+@asynccontextmanager
+async def staged(dsn: str, *, connections: int = 8, **settings: Any) -> AsyncGenerator[Stage]:
+    """A stage over this database, open for the length of the block."""
+    database = Database(DatabaseSettings(dsn=dsn, connections=connections, **settings))
+    await database.open()
+    try:
+        yield await stage_over(database)
+    finally:
+        await database.close()
+
+
+async def stage_over(database: Database) -> Stage:
+    """A stage with two new people in it."""
+
+    async def write(tx: Connection) -> list[UUID]:
+        return [
+            await users.create_user(tx, name=f"person-{new_id().hex}", roles=[Role.ADMIN], token=users.new_token())
+            for _ in range(2)
+        ]
+
+    return Stage(database, *await database.transaction(write))
+
+
+# The verbs inside a transaction that holds the run's lock
+
+
+async def settle(
+    tx: Connection,
+    outcomes: Sequence[Outcome],
+    *,
+    claimer: Claimer = NOBODY,
+    gate: GatePolicy = NO_EXPIRY,
+    notes: Sequence[Note] = (),
+) -> Advance:
+    freed = await freed_references(tx, outcomes)
+    results = {(each.run, each.position): each.result for each in outcomes}
+    found = [resolution(step, results) for step in freed]
+    return await advance(tx, outcomes, resolutions=found, claimer=claimer, gate=gate, notes=notes)
+
+
+async def decide_locked(
+    tx: Connection, approval: UUID, status: ApprovalStatus, *, by: UUID, edited: str | None = None
+) -> Advance | None:
+    decided = await decide(
+        tx,
+        approval,
+        kind=ApprovalKind.EXECUTE,
+        status=status,
+        by=by,
+        edited_args=edited,
+        edited_digest=None if edited is None else digest(edited),
+    )
+    if decided is None:
+        return None
+    approved = status is ApprovalStatus.APPROVED
+    left = leaving_blocked(
+        decided,
+        enters=StepState.READY if approved else StepState.SKIPPED,
+        reason=None if approved else SkipReason.REJECTED,
+    )
+    kind = EventType.APPROVAL_APPROVED if approved else EventType.APPROVAL_REJECTED
+    return await advance(tx, [left], notes=[note(decided, kind)])
+
+
+async def expire_locked(tx: Connection, runs: Sequence[UUID]) -> Advance:
+    expired = await expire(tx, runs) if runs else []
+    if not expired:
+        return Advance()
+    left = [leaving_blocked(each, enters=StepState.SKIPPED, reason=SkipReason.APPROVAL_EXPIRED) for each in expired]
+    return await advance(tx, left, notes=[note(each, EventType.APPROVAL_EXPIRED) for each in expired])
+
+
+async def cancel_locked(tx: Connection, run: UUID) -> Advance | None:
+    over = await tx.fetchval("SELECT finished_at IS NOT NULL FROM runs WHERE id = $1", run)
+    return None if over else await cancel(tx, run, reason=None, by="a test")
+
+
+async def redrive_locked(tx: Connection, run: UUID, position: int, *, gate: GatePolicy = NO_EXPIRY) -> Advance | None:
+    rows = await tx.fetch(
+        "SELECT position, key, state, skip_reason, depends_on, dependents FROM steps WHERE run_id = $1", run
+    )
+    places = {row[0]: Place(row[1], StepState(row[2]), row[3], tuple(row[4]), tuple(row[5])) for row in rows}
+    state = await tx.fetchval("SELECT state FROM runs WHERE id = $1", run)
+    if state == "CANCELLED" or places[position].state is not StepState.FAILED:
+        return None
+    lacking = await tx.fetchval(
+        "SELECT dynamic AND resolved_args IS NULL FROM steps WHERE run_id = $1 AND position = $2", run, position
+    )
+    args = json.dumps({"step": position, "again": True}) if lacking else None
+    return await redrive(
+        tx,
+        run,
+        position,
+        back=coming_back(position, places),
+        args=args,
+        digest=None if args is None else digest(args),
+        reason=None,
+        by="a test",
+        gate=gate,
+    )
+
+
+def resolution(step: FreedStep, results: Mapping[tuple[UUID, int], str | None]) -> Resolution:
+    """The arguments of a step with references: what it refers to. UNFIT fits nothing."""
+    known: dict[str, Any] = json.loads(step.known)
+    for place, key in step.pending.items():
+        known[key] = json.loads(results[step.run, place] or "null")
+    if any(value == json.loads(UNFIT) for value in known.values()):
+        return Resolution(step.run, step.position, None, None, "ARGS_UNFIT", "they do not fit")
+    args = json.dumps({"step": step.position, "refers": known}, sort_keys=True)
+    return Resolution(step.run, step.position, args, digest(args))
+
+
+def leaving_blocked(step: DecidedStep, **facts: Any) -> Outcome:
+    """The outcome of a BLOCKED step whose approval has just been decided."""
+    return Outcome(run=step.run, position=step.position, attempt=step.attempt, leaves=StepState.BLOCKED, **facts)
+
+
+def note(step: DecidedStep, kind: EventType) -> Note:
+    """The event of a decision."""
+    return Note(step.run, kind, step.position, step.approval, f"{kind} of {step.name}", "{}")
+
+
+async def run_of(tx: Connection, approval: UUID) -> UUID:
+    """The run that an approval belongs to."""
+    return await tx.fetchval("SELECT run_id FROM approvals WHERE id = $1", approval)
+
+
+Write = Callable[[Connection], Awaitable[T]]
