@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
+import json
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,18 +17,24 @@ from engine.planner import Planner, RulePlanner
 from engine.plans import Plan, PlanStep
 from engine.runs import Submission
 from engine.settings import EngineSettings
-from engine.tools import Registry
+from engine.tools import Registry, ToolContext, tool
+from engine.unset import UNSET
 from persistence import users
 from persistence.approvals_feed import ApprovalsFeed
 from persistence.broadcast import broadcast_over
 from persistence.database import Database, DatabaseSettings
 from persistence.ids import new_id
 from persistence.reads.rows import EventRow
-from persistence.states import Risk, Role
+from persistence.states import ApprovalDecision, InDoubtResolution, Risk, Role
 from persistence.timeline import Timeline, events_after
 from persistence.wakeups import Wakeups
+from tests.engine.soundness import assert_sound
 
 SETTINGS = EngineSettings(data_dir=Path("/nowhere"), retry_base_seconds=0.01, retry_cap_seconds=0.02, grace_seconds=2)
+APPROVE, REJECT = ApprovalDecision.APPROVE, ApprovalDecision.REJECT
+HAPPENED, DID_NOT_HAPPEN, ABANDON = InDoubtResolution
+ENDINGS = ("WORKFLOW_COMPLETE", "WORKFLOW_FAILED", "WORKFLOW_CANCELLED")
+PATIENCE_SECONDS = 20
 
 
 @dataclass
@@ -54,20 +61,94 @@ class Running:
         """Submit a plan of these steps."""
         return await self.engine.submit(viewer or self.admin, submission(*steps, **more))
 
-    async def until(self, run: UUID, *types: str, after: int = 0) -> list[EventRow]:
-        """Follow the run until an event of one of these types; all events up to it."""
-        seen: list[EventRow] = []
-        async with asyncio.timeout(20):
-            async for event in self.timeline.follow(run, after):
-                seen.append(event)
-                if event.type in types:
-                    return seen
-        raise AssertionError(f"none of {types} in {[event.type for event in seen]}")
+    async def until(self, run: UUID, *types: str, step: str | None = None, times: int = 1, after: int = 0) -> EventRow:
+        """Follow the run until an event of one of these types (of this step), or the so many-th one of them."""
+        position = None if step is None else (await self.steps(run))[step]["position"]
+        seen: list[str] = []
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while True:
+                async for event in self.timeline.follow(run, after):
+                    after = event.seq
+                    seen.append(event.type)
+                    if event.type in types and position in (None, event.position):
+                        times -= 1
+                        if times == 0:
+                            return event
+                if seen and seen[-1] in ENDINGS:
+                    raise AssertionError(f"no {types} of {step} in {seen}")
 
-    async def finished(self, run: UUID) -> dict[str, Any]:
-        """Wait until the run has ended; its row."""
-        await self.until(run, "WORKFLOW_COMPLETE", "WORKFLOW_FAILED", "WORKFLOW_CANCELLED")
+    async def finished(self, run: UUID, *, after: int = 0) -> dict[str, Any]:
+        """Wait until the run has ended (by an event after this one); its row."""
+        await self.until(run, *ENDINGS, after=after)
         return await self.run(run)
+
+    async def asked(self, run: UUID, step: str | None = None, *, times: int = 1) -> dict[str, Any]:
+        """Wait until a person is asked (about this step; for the so many-th time); the approval."""
+        event = await self.until(run, "APPROVAL_REQUIRED", step=step, times=times)
+        return await self.approval(event.approval_id)
+
+    async def approval(self, approval: UUID | None) -> dict[str, Any]:
+        """The approval's row, its JSON read."""
+        row = await self.database.fetchrow("SELECT * FROM approvals WHERE id = $1", approval)
+        assert row is not None
+        return _read(row, "proposed_args", "edited_args")
+
+    async def decide(
+        self,
+        approval: Mapping[str, Any],
+        decision: ApprovalDecision,
+        *,
+        viewer: Viewer | None = None,
+        reason: str | None = None,
+        digest: str | None = None,
+        edited: object = UNSET,
+    ) -> None:
+        """Decide an approval."""
+        await self.engine.decide(
+            viewer or self.admin, approval["id"], decision, reason=reason, args_digest=digest, edited_args=edited
+        )
+
+    async def resolve(
+        self,
+        approval: Mapping[str, Any],
+        resolution: InDoubtResolution,
+        *,
+        viewer: Viewer | None = None,
+        result: object = UNSET,
+        reason: str | None = None,
+    ) -> None:
+        """Say of a call in doubt whether it happened."""
+        await self.engine.resolve_in_doubt(
+            viewer or self.admin, approval["id"], resolution, result=result, reason=reason
+        )
+
+    async def retry(self, run: UUID, step: str, *, viewer: Viewer | None = None, reason: str | None = None) -> int:
+        """Send a dead letter back; the last seq before it."""
+        row, steps = await self.run(run), await self.steps(run)
+        await self.engine.retry(viewer or self.admin, run, steps[step]["position"], reason=reason)
+        return row["last_seq"]
+
+    async def cancel(self, run: UUID, *, viewer: Viewer | None = None, reason: str | None = None) -> None:
+        """Cancel the run."""
+        await self.engine.cancel(viewer or self.admin, run, reason=reason)
+
+    async def story(self, run: UUID, *, after: int = 0) -> list[str]:
+        """The run's events, one line each: the type, and the step's key."""
+        keys = {step["position"]: key for key, step in (await self.steps(run)).items()}
+        return [
+            event.type if event.position is None else f"{event.type} {keys[event.position]}"
+            for event in await self.events(run)
+            if event.seq > after
+        ]
+
+    async def happened(self, run: UUID, kind: str, step: str | None = None) -> list[dict[str, Any]]:
+        """The metadata of the run's events of this type (about this step), in order."""
+        position = None if step is None else (await self.steps(run))[step]["position"]
+        return [
+            json.loads(event.metadata)
+            for event in await self.events(run)
+            if event.type == kind and position in (None, event.position)
+        ]
 
     async def run(self, run: UUID) -> dict[str, Any]:
         """The run's row."""
@@ -78,21 +159,110 @@ class Running:
     async def steps(self, run: UUID) -> dict[str, dict[str, Any]]:
         """The run's steps by key."""
         rows = await self.database.fetch("SELECT * FROM steps WHERE run_id = $1 ORDER BY position", run)
-        return {row["key"]: dict(row) for row in rows}
+        return {row["key"]: _read(row, "args", "resolved_args", "result") for row in rows}
+
+    async def states(self, run: UUID) -> dict[str, str]:
+        """The states of the run's steps, with the reason of the skipped ones."""
+        return {
+            key: f"{step['state']} {step['skip_reason']}" if step["skip_reason"] else step["state"]
+            for key, step in (await self.steps(run)).items()
+        }
 
     async def calls(self, run: UUID) -> list[dict[str, Any]]:
         """The run's tool calls, in order."""
         rows = await self.database.fetch("SELECT * FROM tool_calls WHERE run_id = $1 ORDER BY position, attempt", run)
-        return [dict(row) for row in rows]
+        return [_read(row, "args", "result") for row in rows]
 
     async def approvals(self, run: UUID) -> list[dict[str, Any]]:
         """The run's approvals, oldest first."""
         rows = await self.database.fetch("SELECT * FROM approvals WHERE run_id = $1 ORDER BY created_at, position", run)
-        return [dict(row) for row in rows]
+        return [_read(row, "proposed_args", "edited_args") for row in rows]
+
+    async def waiting_for_locks(self, sessions: int = 1) -> None:
+        """Wait until so many sessions of this database wait for somebody's lock."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while sessions > await self.database.fetchval(  # noqa: ASYNC110 - nobody tells us of other sessions' locks
+                "SELECT count(*) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND cardinality(pg_blocking_pids(pid)) > 0"
+            ):
+                await asyncio.sleep(0)
 
     async def events(self, run: UUID) -> list[EventRow]:
         """The run's events so far."""
         return await events_after(self.database, run, 0, at_most=10_000)
+
+
+def _read(row: Mapping[str, Any], *columns: str) -> dict[str, Any]:
+    return {
+        name: json.loads(value) if name in columns and value is not None else value for name, value in dict(row).items()
+    }
+
+
+class Act:
+    """A tool that plays a script, call by call: an exception is raised, a function is called, all else is returned.
+
+    The last word of the script stands for every call after it too. `contexts` and `args` are those of the calls so far.
+    """
+
+    def __init__(self, name: str, *script: object, risk: str = "L0", **declared: Any) -> None:
+        self.contexts: list[ToolContext] = []
+        self.args: list[object] = []
+        self._script = script or ({"ok": True},)
+        self._arrived = asyncio.Event()
+
+        async def play(ctx: ToolContext, value: Any = None) -> Any:
+            number = len(self.contexts)
+            self.contexts.append(ctx)
+            self.args.append(value)
+            self._arrived.set()
+            word = self._script[min(number, len(self._script) - 1)]
+            if isinstance(word, BaseException):
+                raise word
+            if callable(word):
+                done = word(ctx)
+                return await done if isinstance(done, Awaitable) else done
+            return word
+
+        play.__name__ = play.__qualname__ = name
+        self.tool: Callable[..., Any] = tool(risk, **declared)(play)
+
+    @property
+    def calls(self) -> int:
+        """How often it was called."""
+        return len(self.contexts)
+
+    async def called(self, times: int = 1) -> None:
+        """Wait until it was called so often."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while self.calls < times:
+                self._arrived.clear()
+                await self._arrived.wait()
+
+
+class Gate:
+    """What a script waits at until the test opens it."""
+
+    def __init__(self, result: object = None) -> None:
+        self._open = asyncio.Event()
+        self._result = result
+
+    async def __call__(self, _ctx: ToolContext) -> object:
+        await self._open.wait()
+        return self._result
+
+    def open(self) -> None:
+        """Let everybody through."""
+        self._open.set()
+
+
+async def forever(_ctx: ToolContext) -> object:
+    """A script's word that never ends by itself."""
+    return await asyncio.Event().wait()
+
+
+def acting(*acts: Act) -> Registry:
+    """The registry of these acts."""
+    return Registry.of(*(act.tool for act in acts))
 
 
 def submission(*steps: PlanStep, key: str | None = None, approve_from: Risk | None = None) -> Submission:
@@ -121,11 +291,12 @@ async def running(
     settings: EngineSettings = SETTINGS,
     planner: Planner | None = None,
     executes: bool = True,
+    lock_seconds: float = 5,
     **changes: Any,
 ) -> AsyncGenerator[Running]:
-    """An engine over this database, open for the length of the block."""
+    """An engine over this database, open for the length of the block; what it leaves behind must be sound."""
     settings = replace(settings, **changes)
-    connections = DatabaseSettings(dsn=dsn, connections=6)
+    connections = DatabaseSettings(dsn=dsn, connections=6, lock_seconds=lock_seconds)
     database, work = Database(connections), Database(connections)
     await database.open()
     await work.open()
@@ -160,3 +331,4 @@ async def running(
         await wakeups.close()
         await work.close()
         await database.close()
+    await assert_sound(dsn)
