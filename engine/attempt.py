@@ -130,7 +130,10 @@ class Attempt:
             step_id=self.step_id,
             attempt=step.attempt,
             user_id=ids.user_id(step.user),
-            log=log.bind(run_id=ids.run_id(step.run), step_id=self.step_id, tool=step.tool, attempt=step.attempt),
+            # Bound when the tool first writes: most never do.
+            log=structlog.get_logger(
+                run_id=ids.run_id(step.run), step_id=self.step_id, tool=step.tool, attempt=step.attempt
+            ),
             data_dir=calling.settings.data_dir,
         )
         return await self._called(tool, context, args, calling)
@@ -150,7 +153,7 @@ class Attempt:
         return tool, args
 
     async def _called(self, tool: Tool, context: ToolContext, args: dict[str, Any], calling: Calling) -> Outcome | None:
-        self._call = call = asyncio.create_task(_contained(tool, context, args), name="tool")
+        self._call = call = asyncio.create_task(_contained(tool, context, args))
         await self._ended_or_over(call)
         if self._stopped is not None and not call.done():
             call.cancel()

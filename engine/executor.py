@@ -23,19 +23,20 @@ from engine.tools import Registry
 from persistence import ids
 from persistence.claims import owned_steps
 from persistence.database import Connection, Database, Unavailable
-from persistence.states import StepState
+from persistence.states import RunState, StepState
 from persistence.transitions.advance import (
     NOBODY,
     Advance,
     ClaimedStep,
     Claimer,
     Outcome,
+    RunMark,
     advance,
     freed_references,
 )
 from persistence.transitions.claim import Entry, claim, enter
 from persistence.transitions.locks import lock_runs
-from persistence.wakeups import Wake, Wakeups
+from persistence.wakeups import Wakeups
 from persistence.workers import Worker
 
 log = structlog.get_logger()
@@ -67,7 +68,8 @@ class Executor(LocalWorker):
         self._more = False
         self._stray = False
         self._claimer_task: asyncio.Task[None] | None = None
-        self._settling = Gather(self._settle, at_most=_OUTCOMES_A_GROUP, name="settle")
+        # Two at once: while the database writes one group, the next one is prepared, and both cores have work.
+        self._settling = Gather(self._settle, at_most=_OUTCOMES_A_GROUP, writers=2, name="settle")
         self._entering = Gather(self._enter, at_most=_OUTCOMES_A_GROUP, name="enter")
         self._calling = calling
         wakeups.listen(on_work=self.wake, on_missed=self.wake, on_runs=self._on_runs)
@@ -189,8 +191,8 @@ class Executor(LocalWorker):
     def _later(self, seconds: float) -> None:
         asyncio.get_running_loop().call_later(seconds, self.wake)
 
-    def _on_runs(self, wakes: list[Wake]) -> None:
-        cancelled = {wake.run for wake in wakes if wake.cancelled}
+    def _on_runs(self, marks: Sequence[RunMark]) -> None:
+        cancelled = {mark.run for mark in marks if mark.state is RunState.CANCELLED}
         if cancelled and self._running:
             for attempt in tuple(self._running.values()):
                 if attempt.step.run in cancelled:
@@ -225,7 +227,7 @@ class Executor(LocalWorker):
         self._idle.clear()
         # A call that must not be repeated, and that this process entered and knows nothing of, is in doubt.
         work = self._perform(attempt) if may_call else self._doubt(attempt)
-        task = asyncio.create_task(work, name="step")
+        task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

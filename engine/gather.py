@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 from typing import Generic, TypeVar
 
 import structlog
@@ -19,49 +18,67 @@ Answer = TypeVar("Answer")
 
 
 class Gather(Generic[Item, Answer]):
-    """Writes items in groups, one group at a time, and answers each one's caller.
+    """Writes items in groups, up to `writers` groups at a time, and answers each one's caller.
 
     An idle gatherer writes a single item at once. When a group fails for another reason than the database being away,
     its items are written one by one, so that one bad item takes none of the others with it.
     """
 
     def __init__(
-        self, write: Callable[[Sequence[Item]], Awaitable[Sequence[Answer]]], *, at_most: int, name: str
+        self,
+        write: Callable[[Sequence[Item]], Awaitable[Sequence[Answer]]],
+        *,
+        at_most: int,
+        name: str,
+        writers: int = 1,
     ) -> None:
         self._write = write
         self._at_most = at_most
         self._name = name
+        self._writers = writers
         self._waiting: deque[tuple[Item, asyncio.Future[Answer]]] = deque()
-        self._writing = False
+        self._gathering = False
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def add(self, item: Item) -> Answer:
-        """The answer for this item, once it is committed. Raises what its writing raised."""
+    def add(self, item: Item) -> asyncio.Future[Answer]:
+        """The answer for this item, to be awaited: it comes once the item is committed, or what its writing raised."""
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, answer))
-        if not self._writing:
-            self._writing = True
-            task = asyncio.create_task(self._write_all(), name=self._name)
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-        return await answer
+        if not self._gathering and len(self._tasks) < self._writers:
+            self._begin()
+        return answer
 
     async def close(self) -> None:
         """Wait for what is being written."""
-        for task in tuple(self._tasks):
-            with suppress(asyncio.CancelledError):
-                await task
+        while self._tasks:
+            await asyncio.wait(self._tasks)
 
-    async def _write_all(self) -> None:
-        try:
-            while self._waiting:
-                group = [self._waiting.popleft() for _ in range(min(self._at_most, len(self._waiting)))]
-                # A caller that has given up meanwhile is not written for.
-                group = [(item, answer) for item, answer in group if not answer.done()]
-                if group:
-                    await self._write_group(group)
-        finally:
-            self._writing = False
+    def _begin(self) -> None:
+        self._gathering = True
+        task = asyncio.create_task(self._write_next(), name=self._name)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if self._waiting and not self._gathering and len(self._tasks) < self._writers:
+            self._begin()
+
+    async def _write_next(self) -> None:
+        # As long as each turn of the loop brings more, the group is still coming together: what was started together
+        # is written together.
+        seen = 0
+        while seen < len(self._waiting) < self._at_most:
+            seen = len(self._waiting)
+            await asyncio.sleep(0)
+        self._gathering = False
+        group = [self._waiting.popleft() for _ in range(min(self._at_most, len(self._waiting)))]
+        # A caller that has given up meanwhile is not written for.
+        group = [(item, answer) for item, answer in group if not answer.done()]
+        if self._waiting and len(self._tasks) < self._writers:
+            self._begin()
+        if group:
+            await self._write_group(group)
 
     async def _write_group(self, group: list[tuple[Item, asyncio.Future[Answer]]]) -> None:
         try:

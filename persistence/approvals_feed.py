@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,7 +13,8 @@ from uuid import UUID
 import structlog
 
 from persistence.database import Database, Unavailable
-from persistence.wakeups import Wake, Wakeups
+from persistence.transitions.advance import RunMark
+from persistence.wakeups import Wakeups
 
 log = structlog.get_logger()
 
@@ -57,8 +58,8 @@ class ApprovalsFeed:
         self._closing = False
         wakeups.listen(on_runs=self._on_runs, on_missed=self._look.set)
 
-    def _on_runs(self, wakes: list[Wake]) -> None:
-        if self._followers and any(wake.judged for wake in wakes):
+    def _on_runs(self, marks: Sequence[RunMark]) -> None:
+        if self._followers and any(mark.judged for mark in marks):
             self._look.set()
 
     def sweep(self) -> None:

@@ -10,7 +10,7 @@ from persistence.database import Connection, Database
 from persistence.transitions.advance import ClaimedStep
 
 _OWNED = """
-SELECT s.run_id, s.position, s.attempt, s.calls, s.max_attempts, s.losses, s.tool,
+SELECT s.run_id, s.position, s.attempt, s.tool, s.calls, s.max_attempts, s.losses,
     coalesce(s.resolved_args, s.args)::text, s.digest, s.gated, s.idempotent, s.feeds, s.timeout_seconds,
     r.submitted_by, c.entered_at IS NOT NULL
 FROM steps s JOIN runs r ON r.id = s.run_id

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from typing import Final
 from uuid import UUID
 
@@ -17,7 +17,8 @@ import structlog
 from persistence.database import Database, Unavailable
 from persistence.reads.rows import EventRow
 from persistence.states import ENDING_EVENTS, EventType
-from persistence.wakeups import Wake, Wakeups
+from persistence.transitions.advance import RunMark
+from persistence.wakeups import Wakeups
 
 log = structlog.get_logger()
 
@@ -76,11 +77,13 @@ class Timeline:
         """How many follow some run at this moment."""
         return sum(feed.followers for feed in self._feeds.values())
 
-    def _on_runs(self, wakes: list[Wake]) -> None:
-        for wake in wakes:
-            feed = self._feeds.get(wake.run)
+    def _on_runs(self, marks: Sequence[RunMark]) -> None:
+        if not self._feeds:
+            return
+        for mark in marks:
+            feed = self._feeds.get(mark.run)
             if feed is not None:
-                feed.tell(wake.seq)
+                feed.tell(mark.seq)
 
     def _on_missed(self) -> None:
         for feed in self._feeds.values():

@@ -7,9 +7,8 @@ transactions makes every commit in the database queue behind one lock.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Final
 from uuid import UUID, uuid4
 
@@ -17,7 +16,7 @@ import structlog
 from broadcaster import Broadcast
 
 from persistence.broadcast import MISSED, PostgresBackend
-from persistence.states import FINISHED_RUN_STATES, RunState
+from persistence.states import RunState
 from persistence.transitions.advance import RunMark
 
 log = structlog.get_logger()
@@ -27,18 +26,7 @@ _MARKS_A_MESSAGE: Final = 100
 """A notification's payload ends at 8,000 bytes; a mark takes up to 50."""
 
 
-@dataclass(frozen=True, slots=True)
-class Wake:
-    """What one wake-up says of one run."""
-
-    run: UUID
-    seq: int
-    ended: bool
-    cancelled: bool
-    judged: bool
-
-
-Listener = Callable[[list[Wake]], None]
+Listener = Callable[[Sequence[RunMark]], None]
 
 
 class Wakeups:
@@ -114,16 +102,16 @@ class Wakeups:
                         mark.run, max(mark.seq, earlier.seq), mark.state, mark.ready, mark.judged or earlier.judged
                     )
                 )
-            self._tell_runs([_wake(mark) for mark in marks])
+            self._tell_runs(marks)
         if work:
             self._work = True
             for listener in self._on_work:
                 listener()
         self._something.set()
 
-    def _tell_runs(self, wakes: list[Wake]) -> None:
+    def _tell_runs(self, marks: Sequence[RunMark]) -> None:
         for listener in self._on_runs:
-            listener(wakes)
+            listener(marks)
 
     async def _publish(self) -> None:
         while True:
@@ -157,34 +145,30 @@ class Wakeups:
         if origin == self._origin:
             return
         try:
-            wakes, work = _read(rest)
-        except ValueError:
+            marks, work = _read(rest)
+        except (ValueError, KeyError):
             log.warning("wakeup_not_understood", message=message[:100])
             return
-        if wakes:
-            self._tell_runs(wakes)
+        if marks:
+            self._tell_runs(marks)
         if work:
             for listener in self._on_work:
                 listener()
 
 
-def _wake(mark: RunMark) -> Wake:
-    return Wake(mark.run, mark.seq, mark.state in FINISHED_RUN_STATES, mark.state is RunState.CANCELLED, mark.judged)
+_STATES: Final = {state.value[:4]: state for state in RunState}
+"""A run's state in four letters: a message has room for 8,000."""
 
 
 def _written(origin: str, marks: list[RunMark], *, work: bool) -> str:
-    def flags(mark: RunMark) -> str:
-        wake = _wake(mark)
-        return f"{'e' * wake.ended}{'c' * wake.cancelled}{'j' * wake.judged}"
-
-    lines = ";".join(f"{mark.run.hex}:{mark.seq}:{flags(mark)}" for mark in marks)
+    lines = ";".join(f"{mark.run.hex}:{mark.seq}:{mark.state[:4]}:{mark.ready}:{mark.judged:d}" for mark in marks)
     return f"{origin} {'w' if work else '-'} {lines}"
 
 
-def _read(message: str) -> tuple[list[Wake], bool]:
+def _read(message: str) -> tuple[list[RunMark], bool]:
     work, _, lines = message.partition(" ")
-    wakes: list[Wake] = []
+    marks: list[RunMark] = []
     for line in filter(None, lines.split(";")):
-        run, seq, flags = line.split(":")
-        wakes.append(Wake(UUID(hex=run), int(seq), "e" in flags, "c" in flags, "j" in flags))
-    return wakes, work == "w"
+        run, seq, state, ready, judged = line.split(":")
+        marks.append(RunMark(UUID(hex=run), int(seq), _STATES[state], int(ready), judged == "1"))
+    return marks, work == "w"

@@ -9,18 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 import asyncpg
 
 from persistence.database import Connection
-from persistence.states import EventType, RunState, StepState, ToolCallStatus
+from persistence.states import FINISHED_RUN_STATES, EventType, RunState, StepState, ToolCallStatus
 from persistence.transitions.record import CLOCK, Rank, record
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What becomes of one step that is RUNNING (fenced by attempt and owner) or BLOCKED (its owner is None).
 
     `enters` is a state that the table of moves allows; `reason` is a `Retrying` or `SkipReason`.
@@ -68,17 +67,19 @@ class Note:
     metadata: str
 
 
-@dataclass(frozen=True, slots=True)
-class ClaimedStep:
-    """A step that the caller now owns, its tool call recorded: what a call needs. `args` is JSON text."""
+class ClaimedStep(NamedTuple):
+    """A step that the caller now owns, its tool call recorded: what a call needs. `args` is JSON text.
+
+    In the order of the columns of every statement that claims.
+    """
 
     run: UUID
     position: int
     attempt: int
+    tool: str
     calls: int
     max_attempts: int | None
     losses: int
-    tool: str
     args: str
     digest: str | None
     gated: bool
@@ -88,8 +89,7 @@ class ClaimedStep:
     user: UUID
 
 
-@dataclass(frozen=True, slots=True)
-class RunMark:
+class RunMark(NamedTuple):
     """How far a run's timeline reaches after a transition, and whether it left steps that anybody may claim.
 
     `judged`: an approval was asked for, or decided.
@@ -100,6 +100,11 @@ class RunMark:
     state: RunState
     ready: int
     judged: bool
+
+    @property
+    def ended(self) -> bool:
+        """Whether the run is over."""
+        return self.state in FINISHED_RUN_STATES
 
 
 @dataclass(slots=True)
@@ -371,32 +376,12 @@ def told(rows: Iterable[asyncpg.Record]) -> Advance:
     for row in rows:
         kind = row[0]
         if kind == 2:
-            done.claimed.append(claimed_step(row))
+            done.claimed.append(ClaimedStep(*row[1:]))
         elif kind == 0:
             done.marks.append(RunMark(row[1], row[2], RunState(row[4]), row[3], bool(row[5])))
         else:
             done.accepted.add(row[2] - 1)
     return done
-
-
-def claimed_step(row: asyncpg.Record) -> ClaimedStep:
-    """A row of kind 2, in the column order that `advance` and `claim` share."""
-    return ClaimedStep(
-        run=row[1],
-        position=row[2],
-        attempt=row[3],
-        tool=row[4],
-        calls=row[5],
-        max_attempts=row[6],
-        losses=row[7],
-        args=row[8],
-        digest=row[9],
-        gated=row[10],
-        idempotent=row[11],
-        feeds=row[12],
-        timeout_seconds=row[13],
-        user=row[14],
-    )
 
 
 @dataclass(frozen=True, slots=True)
