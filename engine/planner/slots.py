@@ -42,11 +42,22 @@ _ONES: Final = frozenset({"one", "match", "fit", "result", "hit", "option"})
 _MANY: Final = frozenset({"ones", "matches", "fits", "results", "hits", "options"})
 _ALL: Final = (
     "all of them", "all of these", "all of those", "each of them", "each of these", "each of those", "each one",
-    "every one", "them all", "them", "these", "those",
+    "every one", "each", "them all", "them", "these", "those",
 )  # fmt: skip
 """All that was offered, however many."""
 _WHICH_WORDS: Final = frozenset(
-    {*(words.split()[0] for words in _ALL), *_BEST, *ORDINALS, "both", "it", "that", "this", "all", "the"}
+    {
+        *(words.split()[0] for words in _ALL),
+        *_BEST,
+        *ORDINALS,
+        *NUMBER_WORDS,
+        "both",
+        "it",
+        "that",
+        "this",
+        "all",
+        "the",
+    }
 )
 _NUMERIC: Final = frozenset("0123456789$€£")
 
@@ -100,7 +111,7 @@ def first_words(slot: Slot) -> FirstWords:
         case When() | Span():
             return FirstWords(TIME_WORDS | NUMBER_WORDS, numeric=True)
         case Which():
-            return FirstWords(_WHICH_WORDS)
+            return FirstWords(_WHICH_WORDS, numeric=True)
         case _:
             raise TypeError(f"no reader for the slot {slot!r}")
 
@@ -170,7 +181,9 @@ def _said(slot: Said, tokens: Tokens, at: int, ends: Ends) -> tuple[Any, int] | 
 
 def _pattern(pattern: str, never: frozenset[str], tokens: Tokens, at: int, ends: Ends) -> tuple[Any, int] | None:
     value: Any = None
-    for word in split_words(pattern):
+    for number, word in enumerate(split_words(pattern)):
+        if number and not word.startswith("{"):
+            at = _past_fillers(tokens, at, word)
         if not word.startswith("{"):
             end = match_words(tokens, at, (word,))
         elif reading := _placeholder(word, never, tokens, at, ends):
@@ -181,6 +194,12 @@ def _pattern(pattern: str, never: frozenset[str], tokens: Tokens, at: int, ends:
             return None
         at = end
     return value, at
+
+
+def _past_fillers(tokens: Tokens, at: int, word: str) -> int:
+    while at < len(tokens) and tokens[at].word in FILLERS and tokens[at].word != word:
+        at += 1
+    return at
 
 
 def _placeholder(kind: str, never: frozenset[str], tokens: Tokens, at: int, ends: Ends) -> tuple[Any, int] | None:
@@ -303,22 +322,18 @@ def _all_of(nouns: tuple[str, ...], tokens: Tokens, at: int) -> tuple[Selection,
 
 
 def _ranked(nouns: tuple[str, ...], tokens: Tokens, at: int, start: int) -> tuple[Selection, int] | None:
-    """“the best one”, “the top 2 jobs”, “the second one”; “the results”, “the 2 jobs”."""
-    if at >= len(tokens):
-        return None
-    word = tokens[at].word
+    """“the best one”, “the top 2 jobs”, “the 3 best”, “the second one”; “the results”, “the 2 jobs”."""
+    word = tokens[at].word if at < len(tokens) else ""
+    number, end = whole(tokens, at) or (None, at)
     if word in _BEST:
         return _best(nouns, tokens, at + 1)
+    if number is not None and end < len(tokens) and tokens[end].word in _BEST:
+        return Selection(number=number), _noun_end(nouns, tokens, end + 1, plural=True) or end + 1
     if word in ORDINALS:
-        end = _noun_end(nouns, tokens, at + 1, plural=False)
-        return (Selection(first=ORDINALS[word] - 1, number=1), end) if end else None
-    if at == start:
-        return None
-    if end := _noun_end((), tokens, at, plural=True):
-        return Selection(), end
-    number = whole(tokens, at)
-    end = _noun_end(nouns, tokens, number[1] if number else at, plural=True)
-    return (Selection(exactly=number[0] if number else None), end) if end else None
+        noun = _noun_end(nouns, tokens, at + 1, plural=False)
+        return (Selection(first=ORDINALS[word] - 1, number=1), noun) if noun else None
+    noun = _noun_end(nouns, tokens, end, plural=True) if at > start else None
+    return (Selection(exactly=number), noun) if noun else None
 
 
 def _best(nouns: tuple[str, ...], tokens: Tokens, at: int) -> tuple[Selection, int] | None:

@@ -74,4 +74,4 @@ def _token(match: re.Match[str]) -> Token:
 
 def plain(text: str) -> str:
     """The word for comparing: folded, its apostrophes straight."""
-    return text.casefold().translate(APOSTROPHES)
+    return "at" if text == "@" else text.casefold().translate(APOSTROPHES)

@@ -18,6 +18,9 @@ from engine.planner.tokens import Kind, Token, plain
 from engine.planner.words import FILLERS, JOINS, RELATIONS, USUAL_TIMES
 
 _NUMERIC: Final = re.compile(r"[0-9][0-9.,:x-]*")
+"""A number that was read as none is no topic of a search."""
+_VAGUE: Final = re.compile(r"[0-9]+-[0-9]+x?|[0-9]+x")
+"""Nor is a count that is not clear a part of any title."""
 _VERB: Final = "verb"
 _NOUN: Final = "noun"
 _SILENT: Final = "silent"
@@ -229,7 +232,7 @@ class WordingReading:
         token = self.tokens[place]
         if token.kind is Kind.QUOTED:
             return True
-        if subject.heads and _NUMERIC.fullmatch(token.word):
+        if (_NUMERIC if subject.heads else _VAGUE).fullmatch(token.word):
             return False
         return token.word not in RELATIONS and (token.word not in JOINS or token.word in subject.joins)
 

@@ -73,7 +73,7 @@ RELATIONS: Final = frozenset(
         "yearly", "annually", "hourly", "alternate", "alternating", "mornings", "afternoons", "evenings", "nights",
         "midnight", "soon", "sometime", "sometimes", "someday", "eventually", "anytime", "later", "earlier", "around",
         "approximately", "roughly", "maybe", "perhaps", "possibly", "probably", "ideally", "preferably", "starting",
-        "beginning", "ending", "everything", "everybody", "everyone", "otherwise", "else",
+        "beginning", "ending", "everything", "everybody", "everyone", "otherwise", "else", "more", "another", "other",
     }
 ) | NEGATIONS  # fmt: skip
 """Words that say more than a topic does: a free text ends before them, and they are never swallowed by one."""

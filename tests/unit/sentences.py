@@ -119,6 +119,7 @@ PLANNED: list[tuple[str, Steps]] = [
             *submitted(0, found="search_2", suffix="_2"),
         ],
     ),
+    ("apply to the 3 best python jobs", applied("python", 3)),
     # jobs, one clause after another
     (
         "find 3 remote python jobs and apply to the best one",
@@ -131,6 +132,10 @@ PLANNED: list[tuple[str, Steps]] = [
     ("find 10 backend jobs and apply to the top 2", [*search("backend"), *tailored(0, 1), *submitted(0, 1)]),
     ("find 2 backend jobs and apply to both", [*search("backend", 2), *tailored(0, 1), *submitted(0, 1)]),
     ("find 2 backend jobs; apply to them", [*search("backend", 2), *tailored(0, 1), *submitted(0, 1)]),
+    (
+        "find 2 java jobs, tailor my CV for each and apply",
+        [*search("java", 2), *tailored(0, 1), *submitted(0, 1)],
+    ),
     ("find 3 java jobs and apply to all three", [*search("java", 3), *tailored(0, 1, 2), *submitted(0, 1, 2)]),
     ("find 5 backend jobs and apply to the second one", [*search("backend", 5), *tailored(1), *submitted(1)]),
     (
@@ -169,6 +174,7 @@ PLANNED: list[tuple[str, Steps]] = [
     ("schedule gym on Tuesday evening at 7", event("gym", "11-24 19:00")),
     ("schedule gym at half past six tomorrow", event("gym", "11-19 18:30")),
     ("schedule gym at 7am", event("gym", "11-19 07:00")),
+    ("schedule gym @ 7am tmrw", event("gym", "11-19 07:00")),
     ("schedule gym on Wednesday at 9am", event("gym", "11-25 09:00")),
     ("schedule a call with Ann in 3 days at noon", event("call with Ann", "11-21 12:00")),
     ("schedule a call with Ann in 2 hours", event("call with Ann", "11-18 12:05")),
@@ -292,6 +298,8 @@ PLANNED: list[tuple[str, Steps]] = [
     # grocery_plan
     ("plan groceries", groceries()),
     ("Plan groceries, please!", groceries()),
+    ("plan groceries for the family of 5 and no peanuts", groceries(people=5, exclude=["peanuts"])),
+    ("plan groceries and meals for the week", groceries(days=7)),
     ("plan groceries for two", groceries(people=2)),
     ("plan groceries, no nuts please", groceries(exclude=["nuts"])),
     ("plan groceries with no milk or eggs, thanks", groceries(exclude=["milk", "eggs"])),
@@ -413,6 +421,9 @@ REFUSED: list[tuple[str, tuple[str, ...], str]] = [
     ("find 2-3 python jobs", ("2-3 python",), "no tool"),
     ("find 99999999999999999999 python jobs", ("99999999999999999999 python",), "no tool"),
     ("apply to 2 backend jobs 3 times", ("3 times",), "no tool"),
+    ("schedule gym 2-3x this week", ("2-3x",), "no tool"),
+    ("schedule gym 3x this week at the same time", ("at the same time",), "no tool"),
+    ("apply to 2 more backend jobs", ("more backend",), "no tool"),
     # what must not be guessed
     ("apply", ("apply",), "does not say to what"),
     ("Find backend jobs and apply", ("apply",), "does not say to what"),

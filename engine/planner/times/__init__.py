@@ -33,7 +33,7 @@ from engine.planner.times.atoms import (
     Window,
 )
 from engine.planner.times.clocks import PARTS, afternoon, read_clock, read_clock_range, read_part
-from engine.planner.times.days import MONTH, WEEKDAY, WEEKDAYS_PLURAL, read_days
+from engine.planner.times.days import MONTH, NEAR_DAYS, WEEKDAY, WEEKDAYS_PLURAL, read_days
 from engine.planner.times.frequencies import read_every, read_times
 from engine.planner.times.lengths import read_lasting, read_soon, read_stretch
 from engine.planner.times.reading import Found, Tokens
@@ -53,14 +53,15 @@ TIME_WORDS: Final = frozenset(
         "today", "tomorrow", "day", "tonight", "a", "an", "half", "quarter", "noon", "midday", "starting", "beginning",
         "as", "until", "till", "through", "up", "ending", "every", "each", "daily", "everyday", "weekly", "monthly",
         "weekdays", "workdays", "weekends", "once", "twice", "thrice", "between", "over", "during", "within", "lasting",
-        *PARTS,
+        *PARTS, *NEAR_DAYS,
     }
 )  # fmt: skip
 """What is said of time begins with one of these or with a number."""
 TIME_NAMES: Final = frozenset(
     {
         *(name for name in (*WEEKDAY, *MONTH) if len(name) > 4), *WEEKDAYS_PLURAL, "june", "july", "day", "days",
-        "week", "weeks", "weekend", "weekends", "weekday", "weekdays", "month", "months", "year", "years", "hour", "hours",
+        "week", "weeks", "weekend", "weekends", "weekday", "weekdays", "month", "months", "year", "years", "hour",
+        "hours",
         "minute", "minutes", "summer", "winter", "spring", "autumn", "fall", "today", "tomorrow", "tonight", "morning",
         "afternoon", "evening",
     }

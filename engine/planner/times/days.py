@@ -26,6 +26,7 @@ MONTH: Final = {
     **{name[:3]: place for place, name in enumerate(_MONTHS, start=1)},
     "sept": 9,
 }
+NEAR_DAYS: Final = {"today": 0, "tomorrow": 1, "tmrw": 1, "tmr": 1}
 _ISO_DATE: Final = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})")
 _ISO_MOMENT: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}t[0-9:]{5,8}(?:z|[+-][0-9:]{4,5})?")
 _NTH: Final = re.compile(r"([0-9]{1,2})(?:st|nd|rd|th)")
@@ -84,8 +85,8 @@ def _moment(tokens: Tokens, at: int) -> Found | None:
 def read_day(tokens: Tokens, at: int) -> tuple[Day, int] | None:
     """The one day said at a place, without a preposition before it."""
     word = word_at(tokens, at)
-    if word in {"today", "tomorrow"}:
-        return Ahead(days=int(word == "tomorrow")), at + 1
+    if word in NEAR_DAYS:
+        return Ahead(days=NEAR_DAYS[word]), at + 1
     after = skip(tokens, at, "the day after tomorrow", "day after tomorrow")
     if after > at:
         return Ahead(days=2), after

@@ -49,7 +49,8 @@ _WHAT: Final = Subject(
 )
 _FIELDS: Final = (
     "tech", "it", "finance", "banking", "marketing", "sales", "engineering", "software", "software engineering",
-    "design", "data", "data science", "data engineering", "machine learning", "ai", "healthcare", "nursing", "education",
+    "design", "data", "data science", "data engineering", "machine learning", "ai", "healthcare", "nursing",
+    "education",
     "teaching", "law", "logistics", "hospitality", "construction", "security", "devops", "python", "java", "javascript",
     "typescript", "rust", "go", "product management", "project management", "accounting", "human resources", "hr",
     "customer support", "research",
@@ -57,14 +58,16 @@ _FIELDS: Final = (
 _NO_PLACES: Final = frozenset(
     {
         "case", "order", "spite", "time", "advance", "general", "addition", "total", "person", "private", "secret",
-        "full", "public", "return", "short", "least", "once", "most", "latest", "earliest", "random", "risk", "my", "your",
+        "full", "same", "public", "return", "short", "least", "once", "most", "latest", "earliest", "random", "risk",
+        "my",
+        "your",
         "his", "her", "their", "its", "this", "these", "those", "which", "what", "whatever", "all", "any", "some",
     }
 )  # fmt: skip
 """What no place begins with, after “in” or “at”."""
 _WHERE: Final[Mapping[str, Slot]] = {
-    "count": Count(articles=True),
     "which": Which(_JOBS),
+    "count": Count(articles=True),
     "field": Choice({f"in {field}": field for field in _FIELDS}),
     "location": Said(("in {text}", "near {text}", "around {text}", "based in {text}", "located in {text}"), _NO_PLACES),
     "remote": Choice(
@@ -416,7 +419,7 @@ def _one_of(what: str, *numbers: int | None) -> int | None:
 _PEOPLE: Final = Said(
     (
         *(f"{lead}{{number}} {kind}" for lead in ("for ", "") for kind in ("people", "persons", "person", "adults")),
-        *(f"{lead}{kind} of {{number}}" for lead in ("for a ", "for my ", "") for kind in ("family", "household")),
+        *(f"{lead}{kind} of {{number}}" for lead in ("for ", "") for kind in ("family", "household")),
         "for {number}", "for {number} of us", "for {number} eaters", "to feed {number}", "feeding {number}",
     )
 )  # fmt: skip
@@ -454,7 +457,8 @@ GROCERY_PLAN: Final[tuple[Phrase, ...]] = (
     Wording(
         build=_groceries,
         verbs=_PLAN_VERBS,
-        nouns=("groceries", "grocery list", "grocery shopping", "grocery plan", "grocery shop", "grocery run",
+        nouns=("groceries", "groceries and meals", "meals and groceries",
+               "grocery list", "grocery shopping", "grocery plan", "grocery shop", "grocery run",
                "shopping list", "shopping", "food shopping", "meal plan"),
         slots={
             **_FOR_WHOM,
