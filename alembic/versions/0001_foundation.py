@@ -145,7 +145,7 @@ CREATE TABLE steps (
         'DEPENDENCY_FAILED', 'CONDITION_FALSE', 'ABANDONED')),
     CONSTRAINT steps_risk_known CHECK (risk BETWEEN 0 AND 3),
     CONSTRAINT steps_high_risk_is_gated CHECK (risk < 3 OR gated),
-    CONSTRAINT steps_high_risk_is_bounded CHECK (risk < 3 OR max_attempts <= 3),
+    CONSTRAINT steps_high_risk_is_bounded CHECK (risk < 3 OR coalesce(max_attempts, 4) <= 3),
     CONSTRAINT steps_running_has_a_lease CHECK ((state = 'RUNNING') = (owner IS NOT NULL)),
     CONSTRAINT steps_left_when_cancelled CHECK (left_by IS NULL OR state = 'CANCELLED'),
     CONSTRAINT steps_ready_is_due CHECK ((state = 'READY') = (due_at IS NOT NULL)),

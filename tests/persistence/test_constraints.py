@@ -127,6 +127,7 @@ REFUSED = [
     Refused("steps_high_risk_is_gated", step(BLOCKED, "gated = false")),
     Refused("steps_high_risk_is_gated", step(PENDING, "risk = 3")),
     Refused("steps_high_risk_is_bounded", step(BLOCKED, "max_attempts = 4")),
+    Refused("steps_high_risk_is_bounded", step(BLOCKED, "max_attempts = null")),
     Refused("steps_running_has_a_lease", step(RUNNING, "owner = null")),
     *(
         Refused("steps_running_has_a_lease", step(place, f"owner = {OTHER}"))
