@@ -22,7 +22,7 @@ from engine.references import secrets_in
 from engine.secrets import Redaction, SecretMissing, revealed
 from engine.settings import EngineSettings
 from engine.tools import ArgsUnfit, InDoubt, ResultUnfit, Tool, ToolContext, ToolError, plain
-from engine.values import UnfitValue, check_json, dotted
+from engine.values import UnfitValue, check_json, dotted, storable
 from persistence import ids
 from persistence.states import Retrying, StepState, ToolCallStatus
 from persistence.transitions.advance import ClaimedStep, Outcome
@@ -236,7 +236,7 @@ class Attempt:
     def _told(self, text: object, calling: Calling) -> str:
         """A message of a tool, as it may be kept and shown."""
         told = calling.redaction.of_text(text if isinstance(text, str) else repr(text))
-        told = told.replace("\x00", "␀").encode("utf-8", "replace").decode()
+        told = storable(told)
         return told if len(told) <= _LONGEST_MESSAGE else f"{told[:_LONGEST_MESSAGE]}… ({len(told)} characters)"
 
     def _failed(self, code: str, message: str, retry_after: float | None, *, retryable: bool) -> Outcome:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import structlog
@@ -14,7 +15,7 @@ from engine.runs import LocalWorker, gate_policy
 from engine.settings import EngineSettings
 from engine.tools import Registry
 from engine.validation import SoundPlan, check_plan
-from engine.values import dotted
+from engine.values import dotted, storable
 from persistence import ids
 from persistence.database import Connection, Database, Unavailable
 from persistence.states import Risk, RunState
@@ -25,12 +26,21 @@ from persistence.workers import Worker
 
 log = structlog.get_logger()
 
-_AT_ONCE = 8
+_AT_ONCE = 64
+"""How many runs a process plans at the same time: planners mostly wait for somebody else's answer."""
 
 
 def planning_context(settings: EngineSettings) -> PlanningContext:
     """Now, in the time zone that people's days and times are meant in."""
     return PlanningContext(datetime.now(UTC).astimezone(settings.time_zone), max_steps=settings.max_plan_steps)
+
+
+@dataclass(frozen=True, slots=True)
+class _Refusal:
+    """Why a run will have no plan."""
+
+    code: str
+    message: str
 
 
 class Planning:
@@ -56,6 +66,7 @@ class Planning:
         self._worker: Worker | None = None
         self._look = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._plans: set[asyncio.Task[None]] = set()
         wakeups.listen(on_work=self.wake, on_missed=self.wake)
 
     def open(self) -> None:
@@ -64,10 +75,10 @@ class Planning:
 
     async def close(self) -> None:
         """Stop; runs in the middle of it go back to the queue with the worker's end."""
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+        tasks = [*self._plans] if self._task is None else [self._task, *self._plans]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         if self._worker is not None:
             with suppress(Unavailable):
                 async with self._database.connection() as connection:
@@ -92,8 +103,7 @@ class Planning:
             await self._look.wait()
             self._look.clear()
             try:
-                while await self._plan_some():
-                    pass
+                await self._plan_some()
             except Unavailable as error:
                 log.warning("planning_waits_for_the_database", error=str(error))
                 await asyncio.sleep(0.2)
@@ -101,39 +111,64 @@ class Planning:
             except Exception:
                 log.exception("planning_failed")
                 await asyncio.sleep(1)
+                self.wake()
 
-    async def _plan_some(self) -> bool:
-        worker = self._worker
-        if worker is None:
-            return False
+    async def _plan_some(self) -> None:
+        worker, free = self._worker, _AT_ONCE - len(self._plans)
+        if worker is None or free <= 0:
+            return  # who ends next looks again
         async with self._database.connection() as connection:
-            claimed = await begin.claim_planning(connection, worker.id, at_most=_AT_ONCE)
-        async with asyncio.TaskGroup() as tasks:
-            for run in claimed:
-                tasks.create_task(self._plan(run, worker))
-        return len(claimed) == _AT_ONCE
+            claimed = await begin.claim_planning(connection, worker.id, at_most=free)
+        for run in claimed:
+            task = asyncio.create_task(self._plan(run, worker), name="plan")
+            self._plans.add(task)
+            task.add_done_callback(self._planned_one)
+
+    def _planned_one(self, task: asyncio.Task[None]) -> None:
+        if len(self._plans) >= _AT_ONCE:
+            self.wake()
+        self._plans.discard(task)
 
     async def _plan(self, run: begin.ClaimedRun, worker: Worker) -> None:
+        found = await self._answer(run)
+        # Nobody else plans the run as long as this worker lives: what was found must be written down.
+        while self._worker is worker:
+            try:
+                if isinstance(found, SoundPlan):
+                    await self._store(run, worker, found)
+                else:
+                    await self._refuse(run, worker, found)
+            except Unavailable as error:
+                log.warning("plan_waits_for_the_database", run_id=ids.run_id(run.id), error=str(error))
+                await asyncio.sleep(0.2)
+            except Exception:
+                log.exception("plan_not_stored", run_id=ids.run_id(run.id))
+                if isinstance(found, _Refusal):
+                    return
+                found = _Refusal("INTERNAL", "the plan could not be stored; the server's log says why")
+            else:
+                return
+
+    async def _answer(self, run: begin.ClaimedRun) -> SoundPlan | _Refusal:
+        """A plan that may be run, or why there is none: whatever a planner does, its run learns of it."""
+        limit = asyncio.timeout(self._settings.planning_seconds)
         try:
-            sound = await self._planned(run)
+            async with limit:
+                plan = await self._planner.plan(run.intent, self._registry, planning_context(self._settings))
+            return check_plan(plan, self._registry, self._settings, approve_from=Risk(run.approve_from))
         except Unplannable as error:
-            await self._refuse(run, worker, "UNPLANNABLE_INTENT", str(error))
+            return _Refusal("UNPLANNABLE_INTENT", str(error))
         except InvalidPlan as error:
             faults = "; ".join(f"{dotted(fault.path)}: {fault.message}" for fault in error.faults[:5])
-            await self._refuse(run, worker, "INVALID_PLAN", f"the planner's plan can't be run: {faults}")
-        except TimeoutError:
-            message = f"planning took longer than {self._settings.planning_seconds:g} s"
-            await self._refuse(run, worker, "PLANNING_TIMEOUT", message)
-        except Exception:
+            return _Refusal("INVALID_PLAN", f"the planner's plan can't be run: {faults}")
+        except BaseException as error:
+            if limit.expired() and isinstance(error, TimeoutError):
+                return _Refusal("PLANNING_TIMEOUT", f"planning took longer than {self._settings.planning_seconds:g} s")
+            task = asyncio.current_task()
+            if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+                raise  # it is us who stop
             log.exception("planner_failed", run_id=ids.run_id(run.id))
-            await self._refuse(run, worker, "PLANNER_FAILED", "the planner failed; the server's log says more")
-        else:
-            await self._store(run, worker, sound)
-
-    async def _planned(self, run: begin.ClaimedRun) -> SoundPlan:
-        async with asyncio.timeout(self._settings.planning_seconds):
-            plan = await self._planner.plan(run.intent, self._registry, planning_context(self._settings))
-        return check_plan(plan, self._registry, self._settings, approve_from=Risk(run.approve_from))
+            return _Refusal("PLANNER_FAILED", "the planner failed; the server's log says more")
 
     async def _store(self, run: begin.ClaimedRun, worker: Worker, sound: SoundPlan) -> None:
         async def write(tx: Connection) -> Advance:
@@ -146,9 +181,9 @@ class Planning:
             self._local.take(claimer, done)
         self._wakeups.announce(done.marks, work=any(mark.ready for mark in done.marks))
 
-    async def _refuse(self, run: begin.ClaimedRun, worker: Worker, code: str, message: str) -> None:
+    async def _refuse(self, run: begin.ClaimedRun, worker: Worker, why: _Refusal) -> None:
         async def write(tx: Connection) -> int | None:
-            return await begin.fail_planning(tx, run, worker.id, code=code, message=message[:4000])
+            return await begin.fail_planning(tx, run, worker.id, code=why.code, message=storable(why.message[:4000]))
 
         seq = await self._database.transaction(write)
         if seq is not None:

@@ -84,6 +84,15 @@ def text_fault(text: str) -> str | None:
     return "has a NUL character" if found[0] == "\x00" else "has a lone surrogate, which is no character"
 
 
+def storable(text: str) -> str:
+    """The text with a sign in place of each character that can't be kept.
+
+    >>> storable("a\x00b")
+    'a␀b'
+    """
+    return text.replace("\x00", "␀").encode("utf-8", "replace").decode()
+
+
 def _is_fit(value: object) -> bool:  # noqa: C901, PLR0911, PLR0912 -- one flat loop, for its speed
     """The same as `_find_fault(value) is None`, several times as fast: no paths, one level at a time."""
     level: list[Any] = [value]
