@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import secrets
 import signal
@@ -128,7 +129,10 @@ class Settings(BaseSettings):
     @classmethod
     def _is_zone(cls, value: str | None) -> str | None:
         if value is not None:
-            ZoneInfo(value)
+            try:
+                ZoneInfo(value)
+            except KeyError:  # which pydantic does not take for a bad value
+                raise ValueError("should be a time zone like Europe/Berlin") from None
         return value
 
     @property
@@ -298,6 +302,7 @@ async def _migrated(dsn: str) -> None:
     """Migrate, waiting a while for a database that is not there yet."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + _WAIT_FOR_DATABASE_SECONDS
+    is_waiting = False
     while True:
         try:
             async with asyncio.timeout_at(deadline + 1):
@@ -308,7 +313,9 @@ async def _migrated(dsn: str) -> None:
             if loop.time() > deadline or not _is_away(error):
                 reason = " ".join(str(error).split()) or type(error).__name__
                 raise StartError(f"the database can't be used: {reason}; look at LIFEOS_DATABASE_URL") from error
-            log.warning("waiting_for_the_database", error=type(error).__name__)
+            if not is_waiting:
+                log.warning("waiting_for_the_database", error=type(error).__name__)
+            is_waiting = True
             await asyncio.sleep(0.5)
         else:
             return
@@ -389,9 +396,11 @@ class Application:
                 self._site = self._built(self.parts)
                 rechecking = asyncio.create_task(self._recheck())
                 stack.callback(rechecking.cancel)
-            except (StartError, Unavailable) as error:
-                self.failure = str(error)
-                await send({"type": "lifespan.startup.failed", "message": str(error)})
+            except Exception as error:
+                if not isinstance(error, StartError | Unavailable):
+                    log.exception("could_not_start")
+                self.failure = str(error) or type(error).__name__
+                await send({"type": "lifespan.startup.failed", "message": self.failure})
                 return
             await send({"type": "lifespan.startup.complete"})
             await receive()
@@ -505,8 +514,21 @@ class _Server(uvicorn.Server):
         self.ready = asyncio.Event()
         self.ended = asyncio.Event()
 
+    async def run_to_its_end(self) -> None:
+        """Serve until told to end; returns at once, with `ready` unset, when it can't start."""
+        # uvicorn says so by SystemExit, which would leave a task by ending the loop below everybody.
+        with contextlib.suppress(SystemExit):
+            await self.serve()
+
     async def startup(self, sockets: list[Any] | None = None) -> None:
-        await super().startup(sockets)
+        # What keeps it from starting is told once, by whoever started it.
+        said = logging.getLogger("uvicorn.error")
+        level = said.level
+        said.setLevel(logging.CRITICAL)
+        try:
+            await super().startup(sockets)
+        finally:
+            said.setLevel(level)
         if self.started:
             self.ready.set()
 
@@ -564,13 +586,16 @@ async def serving(settings: Settings, *, host: str, port: int, executes: bool = 
     """A server for the length of the block, which ends before if a signal says so."""
     application = Application(settings, executes=executes)
     server = _server(application, host, port, settings)
-    task = asyncio.create_task(server.serve())
-    ready = asyncio.create_task(server.ready.wait())
-    await asyncio.wait({task, ready}, return_when=asyncio.FIRST_COMPLETED)
+    task = asyncio.create_task(server.run_to_its_end())
+    waits = [asyncio.create_task(event.wait()) for event in (server.ready, server.ended)]
+    await asyncio.wait({task, *waits}, return_when=asyncio.FIRST_COMPLETED)
+    for wait in waits:
+        wait.cancel()
     if not server.ready.is_set():
-        ready.cancel()
-        with contextlib.suppress(SystemExit):  # how uvicorn says that it could not start
-            await task
+        if server.ended.is_set():  # told to stop while it still waited for the database, say
+            task.cancel()
+            raise typer.Exit
+        await task
         raise StartError(application.failure or f"can't listen on {host}:{port}: it is in use, or not ours")
     bound = server.servers[0].sockets[0].getsockname()[1]
     url = f"http://{f'[{host}]' if ':' in host else host}:{bound}"
@@ -622,12 +647,21 @@ def worker() -> None:
 
 async def _work(settings: Settings) -> None:
     stop = asyncio.Event()
+    starting = asyncio.current_task()
     loop = asyncio.get_running_loop()
+
+    def end() -> None:
+        stop.set()
+        if starting is not None:
+            starting.cancel()
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
-    async with running_parts(settings, executes=True):
-        print("The worker is ready.", flush=True)  # noqa: T201
-        await stop.wait()
+        loop.add_signal_handler(number, end)
+    with contextlib.suppress(asyncio.CancelledError):
+        async with running_parts(settings, executes=True):
+            starting = None
+            print("The worker is ready.", flush=True)  # noqa: T201
+            await stop.wait()
 
 
 @commands.command("migrate")
