@@ -85,7 +85,7 @@ def text_fault(text: str) -> str | None:
 
 
 def storable(text: str) -> str:
-    """The text with a sign in place of each character that can't be kept.
+    r"""The text with a sign in place of each character that can't be kept.
 
     >>> storable("a\x00b")
     'a␀b'
