@@ -5,11 +5,22 @@ Everything that reads takes a `Scope`, everything that changes asks one of the q
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import UUID
 
 from persistence.scope import Reach, Scope
 from persistence.states import Role
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a request comes from: for the audit log, and for nothing that decides."""
+
+    address: str | None = None
+    token: str | None = None
+    """The start of the hash of the token that it came with: tells tokens apart, and opens nothing."""
+
+    request: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +30,7 @@ class Viewer:
     id: UUID
     name: str
     roles: frozenset[Role]
+    origin: Origin = field(default=Origin(), compare=False)
 
     @property
     def is_admin(self) -> bool:

@@ -9,6 +9,7 @@ from uuid import UUID
 import orjson
 
 from engine.access import Viewer, may_decide
+from engine.audit import line_of
 from engine.digest import args_digest
 from engine.errors import AlreadyDecided, ArgsChanged, Fault, Forbidden, InvalidInput, InvalidState, NotFound
 from engine.references import check_secrets, secrets_in
@@ -18,8 +19,9 @@ from engine.settings import EngineSettings
 from engine.tools import ArgsUnfit, Registry
 from engine.unset import UNSET, Unset
 from engine.values import UnfitValue, check_json
+from persistence.audit import Action, AuditLine, write_lines
 from persistence.database import Connection, Database
-from persistence.ids import user_id
+from persistence.ids import approval_id, user_id
 from persistence.reads.where import may_see
 from persistence.states import (
     ApprovalDecision,
@@ -106,7 +108,9 @@ class Approvals:
             )
             return await advance(tx, [outcome], notes=[note], gate=self._gate)
 
-        await self._on(viewer, approval, write)
+        edits = "" if edited_args is UNSET else ", with other arguments"
+        line = line_of(viewer, Action.DECIDE_APPROVAL, approval_id(approval), detail=f"{decision}{edits}")
+        await self._on(viewer, approval, write, line)
 
     async def resolve(
         self,
@@ -162,7 +166,8 @@ class Approvals:
             )
             return await advance(tx, [outcome], resolutions=found, notes=[note], gate=self._gate)
 
-        await self._on(viewer, approval, write)
+        line = line_of(viewer, Action.RESOLVE_IN_DOUBT, approval_id(approval), detail=resolution)
+        await self._on(viewer, approval, write, line)
 
     async def expire_overdue(self) -> int:
         """Skip the steps whose approvals nobody decided in time; how many. Busy runs wait for the next time."""
@@ -194,7 +199,11 @@ class Approvals:
         return len(done.accepted)
 
     async def _on(
-        self, viewer: Viewer, approval: UUID, write: Callable[[Connection, ApprovalFacts], Awaitable[Advance]]
+        self,
+        viewer: Viewer,
+        approval: UUID,
+        write: Callable[[Connection, ApprovalFacts], Awaitable[Advance]],
+        line: AuditLine,
     ) -> None:
         async def locked(tx: Connection) -> Advance:
             before = await approval_facts(tx, approval)
@@ -205,7 +214,9 @@ class Approvals:
             await lock_runs(tx, [before.run])
             facts = await approval_facts(tx, approval)
             assert facts is not None
-            return await write(tx, facts)
+            done = await write(tx, facts)
+            await write_lines(tx, [line])
+            return done
 
         done = await self._database.transaction(locked)
         self._wakeups.announce(done.marks, work=any(mark.ready for mark in done.marks))

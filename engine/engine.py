@@ -8,6 +8,7 @@ from uuid import UUID
 from engine.access import Viewer
 from engine.approvals import Approvals
 from engine.attempt import Calling
+from engine.audit import AuditLog
 from engine.executor import Executor
 from engine.people import People
 from engine.planner import Planner
@@ -65,6 +66,7 @@ class Engine:
         self._approvals = Approvals(database, registry, settings, wakeups)
         self._runs = Runs(database, registry, planner, settings, wakeups=wakeups, worker=local)
         self._people = People(database)
+        self.audit = AuditLog(database)
         self._scheduler = Scheduler(
             work,
             settings,
@@ -93,6 +95,7 @@ class Engine:
         await self._scheduler.close()
         if self._life is not None:
             await self._life.close()
+        await self.audit.close()
 
     def stop_claiming(self) -> None:
         """Take nothing more; what runs goes on until `close`."""

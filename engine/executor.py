@@ -180,11 +180,12 @@ class Executor(LocalWorker):
                 if claimer.slots == 0:
                     self._more = True  # what ends next looks again
                     return
-                done, passed_over = await self._database.transaction(lambda tx, claimer=claimer: claim(tx, claimer))
+                async with self._database.connection() as connection:
+                    done = await claim(connection, claimer)
                 self.take(claimer, done)
             self._wakeups.announce(done.marks)
             if len(done.claimed) < claimer.slots:
-                if passed_over:
+                if done.busy:
                     self._later(_AGAIN_SECONDS)
                 return
 
@@ -255,7 +256,8 @@ class Executor(LocalWorker):
             del self._running[place]
         if not self._running:
             self._idle.set()
-        if self._more:
+        # With a backlog, slots are filled by the dozen: a claim for each one would cost a commit each.
+        if self._more and len(self._running) <= self._settings.concurrency * 3 // 4:
             self._due.set()
 
     async def _give_up(self, attempt: Attempt) -> None:
@@ -301,46 +303,54 @@ class Executor(LocalWorker):
                 return
 
     async def _settle(self, outcomes: Sequence[Outcome]) -> Sequence[None]:
-        feeding = [
-            outcome
-            for outcome in outcomes
-            if outcome.enters is StepState.SUCCEEDED and self._feeds(outcome.run, outcome.position)
-        ]
-
-        async def write(tx: Connection) -> Advance:
-            await lock_runs(tx, (outcome.run for outcome in outcomes))
-            freed = await freed_references(tx, feeding) if feeding else []
-            found = (
-                resolutions(
-                    freed,
-                    {(each.run, each.position): each.result for each in outcomes},
-                    self._registry,
-                    max_bytes=self._settings.max_json_bytes,
-                )
-                if freed
-                else ()
-            )
-            return await advance(tx, outcomes, resolutions=found, claimer=claimer, gate=self._gate)
-
-        # The steps that end here give their slots to those that follow.
-        with self.reserve(own=len(outcomes)) as claimer:
-            done = await self._database.transaction(write)
-            self._forget(outcomes)
-            self.take(claimer, done)
-        ready = any(mark.ready for mark in done.marks)
-        self._wakeups.announce(done.marks, work=ready)
+        # Alone in their runs, and with no references to resolve, most groups are one statement.
+        plain = [outcome for outcome in outcomes if not self._feeds(outcome)]
+        rest = [outcome for outcome in outcomes if self._feeds(outcome)] if len(plain) < len(outcomes) else []
+        if plain:
+            busy = await self._settle_free(plain)
+            rest += [outcome for outcome in plain if outcome.run in busy]
+        if rest:
+            await self._settle_locked(rest)
         for outcome in outcomes:
             if outcome.enters is StepState.READY and outcome.delay_seconds > 0:
                 self._later(outcome.delay_seconds)
         return [None] * len(outcomes)
 
-    def _feeds(self, run: UUID, position: int) -> bool:
-        attempt = self._running.get((run, position))
-        return attempt is None or attempt.step.feeds
+    async def _settle_free(self, outcomes: Sequence[Outcome]) -> set[UUID]:
+        # The steps that end here give their slots to those that follow.
+        with self.reserve(own=len(outcomes)) as claimer:
+            async with self._database.connection() as connection:
+                done = await advance(connection, outcomes, claimer=claimer, gate=self._gate, free_only=True)
+            self._settled_as(outcomes, claimer, done)
+        return done.busy
 
-    def _forget(self, outcomes: Iterable[Outcome]) -> None:
-        """Their slots are free before the successors take them."""
+    async def _settle_locked(self, outcomes: Sequence[Outcome]) -> None:
+        feeding = [outcome for outcome in outcomes if self._feeds(outcome)]
+        results = {(outcome.run, outcome.position): outcome.result for outcome in feeding}
+
+        async def write(tx: Connection) -> Advance:
+            await lock_runs(tx, (outcome.run for outcome in outcomes))
+            freed = await freed_references(tx, feeding) if feeding else []
+            found = resolutions(freed, results, self._registry, max_bytes=self._settings.max_json_bytes)
+            return await advance(tx, outcomes, resolutions=found, claimer=claimer, gate=self._gate)
+
+        with self.reserve(own=len(outcomes)) as claimer:
+            done = await self._database.transaction(write)
+            self._settled_as(outcomes, claimer, done)
+
+    def _settled_as(self, outcomes: Iterable[Outcome], claimer: Claimer, done: Advance) -> None:
+        """Free the slots of what was settled, start what was claimed, and tell."""
         for outcome in outcomes:
-            attempt = self._running.get((outcome.run, outcome.position))
-            if attempt is not None and attempt.step.attempt == outcome.attempt:
-                del self._running[outcome.run, outcome.position]
+            place = (outcome.run, outcome.position)
+            attempt = self._running.get(place)
+            if attempt is not None and attempt.step.attempt == outcome.attempt and outcome.run not in done.busy:
+                del self._running[place]
+        self.take(claimer, done)
+        self._wakeups.announce(done.marks, work=any(mark.ready for mark in done.marks))
+
+    def _feeds(self, outcome: Outcome) -> bool:
+        """Whether the outcome may free a step with references."""
+        if outcome.enters is not StepState.SUCCEEDED:
+            return False
+        attempt = self._running.get((outcome.run, outcome.position))
+        return attempt is None or attempt.step.feeds

@@ -6,10 +6,13 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from engine.access import Viewer
+from engine.audit import line_of
 from engine.errors import Fault, Forbidden, InvalidInput, NotFound
 from engine.values import text_fault
 from persistence import users
+from persistence.audit import Action, write_lines
 from persistence.database import Connection, Database
+from persistence.ids import user_id
 from persistence.states import Role
 
 _LONGEST_NAME = 100
@@ -35,7 +38,10 @@ class People:
         token = users.new_token()
 
         async def write(tx: Connection) -> UUID:
-            return await users.create_user(tx, name=name.strip(), roles=list(dict.fromkeys(roles)), token=token)
+            user = await users.create_user(tx, name=name.strip(), roles=list(dict.fromkeys(roles)), token=token)
+            detail = ", ".join(dict.fromkeys(roles))
+            await write_lines(tx, [line_of(viewer, Action.CREATE_USER, user_id(user), detail=detail)])
+            return user
 
         try:
             return await self._database.transaction(write), token
@@ -48,7 +54,10 @@ class People:
             raise Forbidden("the role ADMIN")
 
         async def write(tx: Connection) -> bool:
-            return await users.revoke_tokens(tx, user)
+            is_known = await users.revoke_tokens(tx, user)
+            if is_known:
+                await write_lines(tx, [line_of(viewer, Action.REVOKE_TOKENS, user_id(user))])
+            return is_known
 
         if not await self._database.transaction(write):
             raise NotFound(("userId",))

@@ -13,6 +13,7 @@ import orjson
 
 from engine import risk as risks
 from engine.access import Viewer, may_steer
+from engine.audit import line_of
 from engine.digest import args_digest, canonical
 from engine.errors import (
     Forbidden,
@@ -30,8 +31,9 @@ from engine.settings import EngineSettings
 from engine.tools import ArgsUnfit, Fault, Registry
 from engine.validation import SoundPlan, check_plan
 from engine.values import check_json, fault_of, text_fault
+from persistence.audit import Action, write_lines
 from persistence.database import Connection, Database
-from persistence.ids import new_id, user_id
+from persistence.ids import new_id, run_id, step_id, user_id
 from persistence.reads.where import may_see
 from persistence.states import FINISHED_RUN_STATES, Risk, RunState, SkipReason, StepState
 from persistence.transitions import begin
@@ -139,6 +141,7 @@ class Runs:
             approve_from=approve_from,
             idempotency_key=key,
             input_digest=None if key is None else hashlib.sha256(canonical(submission.canonical_input)).digest(),
+            line=line_of(viewer, Action.SUBMIT_WORKFLOW),
         )
         stored = await self._storing.add(_Ready(run, plan))
         if stored.input_digest != run.input_digest:
@@ -197,13 +200,16 @@ class Runs:
         check_reason(reason)
 
         async def write(tx: Connection) -> Advance:
+            # Before the lock: nobody waits for, or holds up, what they can't see.
+            if not await may_see(tx, viewer.scope, run):
+                raise NotFound(("runId",))
             await lock_runs(tx, [run])
             row = await tx.fetchrow("SELECT state, submitted_by FROM runs WHERE id = $1", run)
-            if row is None or not await may_see(tx, viewer.scope, run):
-                raise NotFound(("runId",))
+            assert row is not None
             if not may_steer(viewer, row["submitted_by"]):
                 raise Forbidden("to be the run's submitter, or an administrator")
             state = RunState(row["state"])
+            await write_lines(tx, [line_of(viewer, Action.CANCEL_RUN, run_id(run))])
             if state is RunState.CANCELLED:
                 return Advance()
             if state in FINISHED_RUN_STATES:
@@ -218,10 +224,14 @@ class Runs:
         check_reason(reason)
 
         async def write(tx: Connection) -> Advance:
+            # Before the lock: nobody waits for, or holds up, what they can't see.
+            if not await may_see(tx, viewer.scope, run):
+                raise NotFound(("stepId",))
             await lock_runs(tx, [run])
             row = await tx.fetchrow("SELECT state, submitted_by FROM runs WHERE id = $1", run)
             steps = await self._places(tx, run)
-            if row is None or position not in steps or not await may_see(tx, viewer.scope, run):
+            assert row is not None
+            if position not in steps:
                 raise NotFound(("stepId",))
             if not may_steer(viewer, row["submitted_by"]):
                 raise Forbidden("to be the run's submitter, or an administrator")
@@ -231,6 +241,7 @@ class Runs:
             if step.state is not StepState.FAILED:
                 raise InvalidState(f"the step is {step.state}: only a dead letter is retried", step.state)
             args, digest = await self._resolved_again(tx, run, position, steps)
+            await write_lines(tx, [line_of(viewer, Action.RETRY_STEP, step_id(run, position))])
             return await redrive(
                 tx,
                 run,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from sqlalchemy import (
     ARRAY,
+    BigInteger,
     Boolean,
     Column,
     DateTime,
@@ -225,4 +226,23 @@ timeline_events = Table(
     Column("message", Text, nullable=False),
     Column("metadata", JSON, nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False),
+)
+
+audit_lines = Table(
+    "audit_lines",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("at", DateTime(timezone=True), nullable=False, server_default=text("clock_timestamp()")),
+    Column("action", Text, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("user_id", Uuid),
+    Column("user_name", Text),
+    Column("subject", Text),
+    Column("detail", Text),
+    Column("address", Text),
+    Column("token", Text),
+    Column("request", Text),
+    Column("times", Integer, nullable=False, server_default=text("1")),
+    Index("audit_lines_of_user", "user_id", "id"),
+    Index("audit_lines_refused", "id", postgresql_where=text("outcome <> 'ACCEPTED'")),
 )

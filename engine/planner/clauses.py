@@ -109,24 +109,31 @@ class _Splitting:
 
     def _take(self, segments: Sequence[_Segment], at: int) -> int:
         """Read the clause that begins with this segment; where the next one begins."""
-        last = self._reach(segments, at)
-        for joined in range(last, at, -1):
-            if match := self._whole(self._words(segments[at], segments[joined - 1])):
-                return self._accept(match, segments[at], joined)
+        attempts: list[tuple[int, tuple[Token, ...], Phrase | None]] = [(at, (), None)]
         if self._begins(segments[at]) is None and self.before is not None and self.before.head:
-            for joined in range(last, at, -1):
-                words = (*self.before.head, *self._words(segments[at], segments[joined - 1]))
-                if match := self._whole(words, only=self.before.phrase):
-                    return self._accept(match, segments[at], joined)
+            attempts.append((at, self.before.head, self.before.phrase))
         if self._leads_in(segments, at):
-            last = self._reach(segments, at + 1)
-            for joined in range(last, at + 1, -1):
-                if match := self._whole(self._words(segments[at], segments[joined - 1])):
-                    return self._accept(match, segments[at], joined)
+            attempts.append((at + 1, (), None))
+        for first, head, only in attempts:
+            if found := self._longest(segments, at, first, head, only):
+                return self._accept(found[0], segments[at], found[1])
         before, self.unknown = self.unknown, None
         self._refuse(segments[at], before)
         self.before = None
         return at + 1
+
+    def _longest(
+        self, segments: Sequence[_Segment], at: int, first: int, head: tuple[Token, ...], only: Phrase | None
+    ) -> tuple[Match, int] | None:
+        """The clause that begins here and goes on as long as it is whole, at least to the segment `first`."""
+        found: tuple[Match, int] | None = None
+        for joined in range(first + 1, self._reach(segments, first) + 1):
+            match = self._whole((*head, *self._words(segments[at], segments[joined - 1])), only=only)
+            if match is not None:
+                found = match, joined
+            elif found is not None:
+                break
+        return found
 
     def _reach(self, segments: Sequence[_Segment], at: int) -> int:
         """The first segment after this one that surely begins a clause of its own."""

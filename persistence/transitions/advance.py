@@ -109,11 +109,12 @@ class RunMark(NamedTuple):
 
 @dataclass(slots=True)
 class Advance:
-    """What a transition did: `accepted` are the indexes of the outcomes that counted."""
+    """What a transition did: `accepted` are the indexes of the outcomes that counted, `busy` runs left out."""
 
     claimed: list[ClaimedStep] = field(default_factory=list[ClaimedStep])
     marks: list[RunMark] = field(default_factory=list[RunMark])
     accepted: set[int] = field(default_factory=set[int])
+    busy: set[UUID] = field(default_factory=set[UUID])
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +135,21 @@ class GatePolicy:
 NOBODY: Final = Claimer()
 NO_EXPIRY: Final = GatePolicy()
 
+FREE = """free AS MATERIALIZED (
+    -- Locked without waiting. A transition that committed since this statement's snapshot has changed last_seq, and
+    -- then what the statement reads of the run would be stale: such a run counts as busy too.
+    SELECT l.id
+    FROM (
+        SELECT id, last_seq FROM runs WHERE id = ANY({runs}) ORDER BY id FOR NO KEY UPDATE SKIP LOCKED) AS l
+    JOIN runs r ON r.id = l.id AND r.last_seq = l.last_seq),
+"""
+"""The lock of a statement that is a transaction by itself: the rows that it could have for the asking."""
+
+BUSY = """UNION ALL
+SELECT 3, b.id, null, null, null, null, null, null, null, null, null, null, null, null, null
+FROM unnest({runs}) AS b (id) WHERE NOT EXISTS (SELECT FROM free WHERE free.id = b.id)
+"""
+
 _SKIP_TEXT = """CASE {reason}
             WHEN 'REJECTED' THEN 'a person said no' WHEN 'APPROVAL_EXPIRED' THEN 'nobody decided in time'
             WHEN 'ABANDONED' THEN 'a person left it' WHEN 'DEPENDENCY_FAILED' THEN 'a step before it failed'
@@ -143,13 +159,19 @@ ALIVE = """EXISTS (SELECT FROM workers
         WHERE id = {worker} AND ended_at IS NULL AND lease_until > clock_timestamp())"""
 """A process whose lease is over takes nothing more: its claims would be rescued from it at once."""
 
-_ADVANCE = f"""
-WITH RECURSIVE {CLOCK},
+
+def _advance(*, free_only: bool) -> str:
+    """The statement over runs that the caller has locked; or over those that are free, which it locks by itself."""
+    lock, busy = (FREE.format(runs="$1::uuid[]"), BUSY.format(runs="$1::uuid[]")) if free_only else ("", "")
+    among = "WHERE run_id IN (SELECT id FROM free)" if free_only else ""
+    return f"""
+WITH RECURSIVE {lock}{CLOCK},
 outcome AS MATERIALIZED (
     SELECT * FROM unnest($1::uuid[], $2::int[], $3::int[], $4::text[], $5::text[], $6::uuid[], $7::text[], $8::text[],
         $9::text[], $10::text[], $11::text[], $12::float8[], $28::bool[]) WITH ORDINALITY
         AS o (run_id, position, attempt, leaves, enters, owner, reason, call, result, code, message, delay, uncounted,
-            nth)),
+            nth)
+    {among}),
 resolution AS MATERIALIZED (
     SELECT * FROM unnest($13::uuid[], $14::int[], $15::text[], $16::text[], $17::text[], $18::text[])
         AS r (run_id, position, args, digest, code, message)),
@@ -318,7 +340,11 @@ UNION ALL
 SELECT 2, t.run_id, t.position, t.attempt, t.tool, t.calls, t.max_attempts, t.losses, t.args::text, t.digest, t.gated,
     t.idempotent, t.feeds, t.timeout_seconds, r.submitted_by
 FROM turned t JOIN runs r ON r.id = t.run_id WHERE t.enters = 'RUNNING'
-"""
+{busy}"""
+
+
+_ADVANCE: Final = _advance(free_only=False)
+_ADVANCE_FREE: Final = _advance(free_only=True)
 
 
 async def advance(
@@ -329,15 +355,20 @@ async def advance(
     notes: Sequence[Note] = (),
     claimer: Claimer = NOBODY,
     gate: GatePolicy = NO_EXPIRY,
+    free_only: bool = False,
 ) -> Advance:
     """Apply the outcomes that still count, and all that follows from them.
+
+    With `free_only` it is a transaction by itself, one round trip: it locks the runs that nobody holds and leaves out
+    the others, which come back as `busy`. No resolutions can be given then, so no outcome may free a step with
+    references.
 
     The caller holds the runs' locks and gives a resolution for each step that `freed_references` named. An outcome
     whose step has moved on, or runs under another attempt or owner, changes no state: its word is kept on its tool
     call, and its index is missing in `accepted`. `notes` of such outcomes are dropped too.
     """
     rows = await tx.fetch(
-        _ADVANCE,
+        _ADVANCE_FREE if free_only else _ADVANCE,
         [o.run for o in outcomes],
         [o.position for o in outcomes],
         [o.attempt for o in outcomes],
@@ -379,8 +410,10 @@ def told(rows: Iterable[asyncpg.Record]) -> Advance:
             done.claimed.append(ClaimedStep(*row[1:]))
         elif kind == 0:
             done.marks.append(RunMark(row[1], row[2], RunState(row[4]), row[3], bool(row[5])))
-        else:
+        elif kind == 1:
             done.accepted.add(row[2] - 1)
+        else:
+            done.busy.add(row[1])
     return done
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from uuid import UUID
 
+from persistence.audit import AuditLine, write_lines
 from persistence.database import Connection
+from persistence.ids import run_id
 from persistence.states import RunState
 from persistence.transitions.advance import ALIVE, NO_EXPIRY, NOBODY, Advance, Claimer, GatePolicy, told
 from persistence.transitions.record import CLOCK, Rank, record
@@ -14,7 +16,10 @@ from persistence.transitions.record import CLOCK, Rank, record
 
 @dataclass(frozen=True, slots=True)
 class NewRun:
-    """One submission. `input_digest` is the SHA-256 of its canonical input, needed with an idempotency key."""
+    """One submission. `input_digest` is the SHA-256 of its canonical input, needed with an idempotency key.
+
+    `line` is what the audit log says of it, written with it.
+    """
 
     id: UUID
     submitted_by: UUID
@@ -23,6 +28,7 @@ class NewRun:
     approve_from: int
     idempotency_key: str | None = None
     input_digest: bytes | None = None
+    line: AuditLine | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +71,10 @@ class StoredRun:
 
 _STORE = """
 WITH given AS (
-    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::smallint[], $5::smallint[], $6::text[], $7::bytea[])
-        AS g (id, submitted_by, intent, risk, approve_from, idempotency_key, input_digest)),
+    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::smallint[], $5::smallint[], $6::text[], $7::bytea[],
+            $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[])
+        AS g (id, submitted_by, intent, risk, approve_from, idempotency_key, input_digest, action, outcome, name,
+            address, token, request)),
 stored AS (
     INSERT INTO runs (id, submitted_by, intent, state, risk, approve_from, idempotency_key, input_digest, last_seq,
         created_at, moved_at)
@@ -78,7 +86,12 @@ stored AS (
 started AS (
     INSERT INTO timeline_events (run_id, seq, type, message, metadata, created_at)
     SELECT id, 1, 'WORKFLOW_STARTED', 'The workflow is recorded', json_build_object('intent', intent), created_at
-    FROM stored)
+    FROM stored),
+audited AS (
+    INSERT INTO audit_lines (action, outcome, user_id, user_name, subject, address, token, request)
+    SELECT g.action, g.outcome, g.submitted_by, g.name, 'run_' || replace(id::text, '-', ''), g.address, g.token,
+        g.request
+    FROM stored JOIN given g USING (id) WHERE g.action IS NOT NULL)
 SELECT id FROM stored
 """
 
@@ -94,6 +107,7 @@ async def store_runs(tx: Connection, runs: Sequence[NewRun]) -> dict[UUID, Store
 
     A run whose idempotency key its user has used before is not stored: the earlier one is named instead.
     """
+    lines = [r.line for r in runs]
     rows = await tx.fetch(
         _STORE,
         [r.id for r in runs],
@@ -103,6 +117,12 @@ async def store_runs(tx: Connection, runs: Sequence[NewRun]) -> dict[UUID, Store
         [r.approve_from for r in runs],
         [r.idempotency_key for r in runs],
         [r.input_digest for r in runs],
+        [line and line.action for line in lines],
+        [line and line.outcome for line in lines],
+        [line and line.name for line in lines],
+        [line and line.address for line in lines],
+        [line and line.token for line in lines],
+        [line and line.request for line in lines],
     )
     new = {row["id"] for row in rows}
     stored = {run.id: StoredRun(run.id, run.input_digest, is_new=True) for run in runs if run.id in new}
@@ -115,7 +135,20 @@ async def store_runs(tx: Connection, runs: Sequence[NewRun]) -> dict[UUID, Store
             [r.idempotency_key for r in repeated],
         )
         stored |= {row["given"]: StoredRun(row["id"], row["input_digest"], is_new=False) for row in named}
+        await _write_repeated(tx, repeated, stored)
     return stored
+
+
+async def _write_repeated(tx: Connection, runs: Sequence[NewRun], stored: Mapping[UUID, StoredRun]) -> None:
+    """What the audit log says of submissions that were answered with an earlier run; conflicts are refused later."""
+    same = [(run.line, stored[run.id]) for run in runs if run.input_digest == stored[run.id].input_digest]
+    lines = [
+        replace(line, subject=run_id(earlier.id), detail="answered with an earlier run")
+        for line, earlier in same
+        if line is not None
+    ]
+    if lines:
+        await write_lines(tx, lines)
 
 
 _PLAN = f"""

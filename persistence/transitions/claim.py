@@ -7,27 +7,24 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from persistence.database import Connection
-from persistence.transitions.advance import ALIVE, Advance, ClaimedStep, Claimer, told
-from persistence.transitions.locks import lock_free_runs
+from persistence.transitions.advance import ALIVE, BUSY, FREE, Advance, ClaimedStep, Claimer, told
 from persistence.transitions.record import CLOCK, Rank, record
 
-_DUE = """
-SELECT DISTINCT run_id FROM (
-    SELECT run_id FROM steps WHERE due_at <= clock_timestamp() ORDER BY due_at LIMIT $1) AS due
-"""
-
 _CLAIM = f"""
-WITH {CLOCK},
+WITH due AS MATERIALIZED (
+    SELECT DISTINCT run_id FROM (
+        SELECT run_id FROM steps WHERE due_at <= clock_timestamp() ORDER BY due_at LIMIT $2) AS longest),
+{FREE.format(runs="ARRAY(SELECT run_id FROM due)")}{CLOCK},
 picked AS MATERIALIZED (
     SELECT s.run_id, s.position, a.id AS approval_id
     FROM steps s
     LEFT JOIN approvals a ON s.gated AND a.run_id = s.run_id AND a.position = s.position
         AND a.kind = 'EXECUTE' AND a.status = 'APPROVED' AND a.execution = s.execution
-    WHERE s.due_at <= (SELECT at FROM clock) AND s.run_id = ANY($1::uuid[]) AND (a.id IS NOT NULL OR NOT s.gated)
-        AND {ALIVE.format(worker="$2::uuid")}
-    ORDER BY s.due_at LIMIT $3),
+    WHERE s.due_at <= (SELECT at FROM clock) AND s.run_id IN (SELECT id FROM free)
+        AND (a.id IS NOT NULL OR NOT s.gated) AND {ALIVE.format(worker="$1::uuid")}
+    ORDER BY s.due_at LIMIT $2),
 claimed AS (
-    UPDATE steps s SET state = 'RUNNING', owner = $2, attempt = s.attempt + 1, calls = s.calls + 1, due_at = null,
+    UPDATE steps s SET state = 'RUNNING', owner = $1, attempt = s.attempt + 1, calls = s.calls + 1, due_at = null,
         started_at = coalesce(s.started_at, clock.at)
     FROM picked p, clock
     WHERE s.run_id = p.run_id AND s.position = p.position AND s.state = 'READY'
@@ -54,29 +51,17 @@ UNION ALL
 SELECT 2, c.run_id, c.position, c.attempt, c.tool, c.calls, c.max_attempts, c.losses, c.args::text, c.digest, c.gated,
     c.idempotent, c.feeds, c.timeout_seconds, r.submitted_by
 FROM claimed c JOIN runs r ON r.id = c.run_id
-"""
+{BUSY.format(runs="ARRAY(SELECT run_id FROM due)")}"""
 
 
-async def due_runs(tx: Connection, *, at_most: int) -> list[UUID]:
-    """The runs of the steps that are due, the longest waiting `at_most` steps counted; some may be busy."""
-    return [row["run_id"] for row in await tx.fetch(_DUE, at_most)]
+async def claim(connection: Connection, claimer: Claimer) -> Advance:
+    """Take up to the claimer's slots of due steps and start their next attempt: a transaction by itself.
 
-
-async def claim(tx: Connection, claimer: Claimer) -> tuple[Advance, bool]:
-    """Take up to the claimer's slots of due steps and start their next attempt.
-
-    Longest due first. Runs that another transaction holds are passed over, so fewer (or none) may come back; the
-    second value says that some were, and that looking again soon is worth it. A gated step comes only with its
-    approval, which is spent by this.
+    Longest due first. Runs that another transaction holds are passed over and come back as `busy`, so fewer (or no)
+    steps may come back: looking again soon is worth it then. A gated step comes only with its approval, which is
+    spent by this.
     """
-    runs = await due_runs(tx, at_most=claimer.slots)
-    if not runs:
-        return Advance(), False
-    free = await lock_free_runs(tx, runs)
-    if not free:
-        return Advance(), True
-    rows = await tx.fetch(_CLAIM, free, claimer.worker, claimer.slots)
-    return told(rows), len(free) < len(runs)
+    return told(await connection.fetch(_CLAIM, claimer.worker, claimer.slots))
 
 
 @dataclass(frozen=True, slots=True)

@@ -191,7 +191,8 @@ class Stage:
 
     async def claim(self, worker: UUID, *, slots: int = 100) -> list[ClaimedStep]:
         """What is due, taken by this worker, in the order of places."""
-        done, _ = await self.database.transaction(lambda tx: claim(tx, Claimer(worker, slots)))
+        async with self.database.connection() as connection:
+            done = await claim(connection, Claimer(worker, slots))
         return sorted(done.claimed, key=lambda step: (step.run, step.position))
 
     async def enter(self, step: ClaimedStep, worker: UUID, *, again: bool = False) -> bool:

@@ -6,9 +6,10 @@ does not know (“every other week”, “by Friday”, “12/3”) it leaves, a
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
-from engine.planner.numbers import ORDINALS
+from engine.planner.numbers import NUMBER_WORDS, ORDINALS
 from engine.planner.times.atoms import (
     Ahead,
     Atom,
@@ -32,11 +33,11 @@ from engine.planner.times.atoms import (
     Weekday,
     Window,
 )
-from engine.planner.times.clocks import PARTS, afternoon, read_clock, read_clock_range, read_part
+from engine.planner.times.clocks import CLOCK_WORDS, PARTS, afternoon, read_clock, read_clock_range, read_part
 from engine.planner.times.days import MONTH, NEAR_DAYS, WEEKDAY, WEEKDAYS_PLURAL, read_days
-from engine.planner.times.frequencies import read_every, read_times
+from engine.planner.times.frequencies import ADVERBS, GROUPS_PLURAL, PERIODICALLY, read_every, read_times
 from engine.planner.times.lengths import read_lasting, read_soon, read_stretch
-from engine.planner.times.reading import Found, Tokens
+from engine.planner.times.reading import Found, Tokens, word_at
 from engine.planner.times.windows import read_starting, read_until, read_window
 
 __all__ = [
@@ -47,16 +48,6 @@ __all__ = [
     "read_time",
 ]  # fmt: skip
 
-TIME_WORDS: Final = frozenset(
-    {
-        *WEEKDAY, *WEEKDAYS_PLURAL, *MONTH, *ORDINALS, "on", "for", "from", "at", "in", "the", "this", "next", "coming",
-        "today", "tomorrow", "day", "tonight", "a", "an", "half", "quarter", "noon", "midday", "starting", "beginning",
-        "as", "until", "till", "through", "up", "ending", "every", "each", "daily", "everyday", "weekly", "monthly",
-        "weekdays", "workdays", "weekends", "once", "twice", "thrice", "between", "over", "during", "within", "lasting",
-        *PARTS, *NEAR_DAYS,
-    }
-)  # fmt: skip
-"""What is said of time begins with one of these or with a number."""
 TIME_NAMES: Final = frozenset(
     {
         *(name for name in (*WEEKDAY, *MONTH) if len(name) > 4), *WEEKDAYS_PLURAL, "june", "july", "day", "days",
@@ -67,13 +58,37 @@ TIME_NAMES: Final = frozenset(
     }
 )  # fmt: skip
 """Words that speak of time: a place with one of them in it is none (“in December”, “in the week after”)."""
-_READERS: Final = (
-    read_every, read_times, read_window, read_starting, read_until, read_soon, read_clock_range, read_days, read_part,
-    read_clock, read_lasting, read_stretch,
-)  # fmt: skip
+_DAY_WORDS: Final = {*NEAR_DAYS, *WEEKDAY, *MONTH, *ORDINALS, "the", "day", "this", "next", "coming"}
+_READERS: Final[tuple[tuple[Callable[[Tokens, int], Found | None], frozenset[str], bool], ...]] = (
+    (read_every, frozenset({*PERIODICALLY, *WEEKDAYS_PLURAL, *GROUPS_PLURAL, "on", "every", "each"}), False),
+    (read_times, frozenset(ADVERBS), True),
+    (
+        read_window,
+        frozenset({"over", "during", "within", "in", "for", "on", "at", "the", "this", "next", "coming"}),
+        False,
+    ),
+    (read_starting, frozenset({"starting", "beginning", "as", "from"}), False),
+    (read_until, frozenset({"until", "till", "through", "up", "ending"}), False),
+    (read_soon, frozenset({"in", "half"}), True),
+    (read_clock_range, frozenset({"from", "between", *CLOCK_WORDS}), True),
+    (read_days, frozenset({*_DAY_WORDS, "on", "for", "from", "in"}), True),
+    (read_part, frozenset({*PARTS, "tonight", "at", "in", "this"}), False),
+    (read_clock, frozenset({"starting", "at", *CLOCK_WORDS}), True),
+    (read_lasting, frozenset({"for", "lasting", "half"}), True),
+    (read_stretch, frozenset({"for"}), False),
+)
+"""Each reader with the words that it can begin with, and whether it can with a number."""
+TIME_WORDS: Final = frozenset(word for _, words, _ in _READERS for word in words)
+"""What is said of time begins with one of these or with a number."""
+_BY_WORD: Final = {
+    word: tuple(reader for reader, words, numeric in _READERS if word in words or (numeric and word in NUMBER_WORDS))
+    for word in TIME_WORDS | NUMBER_WORDS
+}
+_BY_NUMBER: Final = tuple(reader for reader, _, numeric in _READERS if numeric)
 
 
 def read_time(tokens: Tokens, at: int) -> Found | None:
     """What is said of time at a place; the longest reading wins, of equal ones the first reader's."""
-    found = [reading for reader in _READERS if (reading := reader(tokens, at))]
+    readers = _BY_WORD.get(word_at(tokens, at), _BY_NUMBER)
+    found = [reading for reader in readers if (reading := reader(tokens, at))]
     return max(found, key=lambda reading: reading[1], default=None)

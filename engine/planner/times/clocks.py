@@ -13,6 +13,8 @@ from engine.planner.times.reading import Found, Tokens, skip, word_at
 _CLOCK: Final = re.compile(r"([0-9]{1,2})(?:([:.])([0-5][0-9]))?(am|pm)?")
 _MERIDIEMS: Final = {"am": 0, "a.m": 0, "a.m.": 0, "pm": 12, "p.m": 12, "p.m.": 12}
 PARTS: Final[dict[str, PartName]] = {"morning": "morning", "afternoon": "afternoon", "evening": "evening"}
+CLOCK_WORDS: Final = frozenset({"noon", "midday", "half", "quarter"})
+"""What a time of day can begin with, beside a number."""
 _TO: Final = ("to", "until", "till", "-", "–", "—")
 
 

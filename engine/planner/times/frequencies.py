@@ -13,9 +13,9 @@ from engine.planner.times.days import LIST_MARKS, WEEKDAY, WEEKDAYS_PLURAL
 from engine.planner.times.reading import Found, Tokens, skip, word_at
 
 _TIMES: Final = re.compile(r"([0-9]{1,3})x")
-_ADVERBS: Final = {"once": 1, "twice": 2, "thrice": 3}
+ADVERBS: Final = {"once": 1, "twice": 2, "thrice": 3}
 _UNITS: Final[Mapping[str, Unit]] = {"day": "day", "week": "week", "month": "month"}
-_PERIODICALLY: Final[Mapping[str, Unit]] = {
+PERIODICALLY: Final[Mapping[str, Unit]] = {
     "daily": "day", "everyday": "day", "weekly": "week", "monthly": "month",
 }  # fmt: skip
 _PARTS: Final[Mapping[str, PartName]] = {**PARTS, "night": "night"}
@@ -24,7 +24,7 @@ _WEEKEND: Final = (5, 6)
 _GROUPS: Final[Mapping[str, tuple[int, ...]]] = {
     "weekday": _WORKDAYS, "workday": _WORKDAYS, "weekend": _WEEKEND,
 }  # fmt: skip
-_GROUPS_PLURAL: Final[Mapping[str, tuple[int, ...]]] = {
+GROUPS_PLURAL: Final[Mapping[str, tuple[int, ...]]] = {
     "weekdays": _WORKDAYS, "workdays": _WORKDAYS, "weekends": _WEEKEND,
 }  # fmt: skip
 
@@ -39,15 +39,15 @@ def read_times(tokens: Tokens, at: int) -> Found | None:
     unit = _UNITS.get(word_at(tokens, after)) if after > end else None
     if unit:
         return Times(number, unit), after + 1
-    if unit := _PERIODICALLY.get(word_at(tokens, end)):
+    if unit := PERIODICALLY.get(word_at(tokens, end)):
         return Times(number, unit), end + 1
     return Times(number), end
 
 
 def _number_of_times(tokens: Tokens, at: int) -> tuple[int, int] | None:
     word = word_at(tokens, at)
-    if word in _ADVERBS:
-        return _ADVERBS[word], at + 1
+    if word in ADVERBS:
+        return ADVERBS[word], at + 1
     if short := _TIMES.fullmatch(word):
         return int(short[1]), at + 1
     found = whole(tokens, at)
@@ -58,12 +58,12 @@ def _number_of_times(tokens: Tokens, at: int) -> tuple[int, int] | None:
 
 def read_every(tokens: Tokens, at: int) -> Found | None:
     """What comes again each day, week or month, or on each of some weekdays."""
-    if unit := _PERIODICALLY.get(word_at(tokens, at)):
+    if unit := PERIODICALLY.get(word_at(tokens, at)):
         return Every(unit), at + 1
     place = skip(tokens, at, "on")
     word = word_at(tokens, place)
-    if word in _GROUPS_PLURAL:
-        return Every("week", _GROUPS_PLURAL[word]), place + 1
+    if word in GROUPS_PLURAL:
+        return Every("week", GROUPS_PLURAL[word]), place + 1
     if word in WEEKDAYS_PLURAL:
         return _weekdays(tokens, place, WEEKDAYS_PLURAL)
     return _each(tokens, at)
