@@ -111,7 +111,8 @@ class Stories:
                 self.worker,
             )
         claimer = Claimer(self.worker, slots)
-        done, _ = await self.database.transaction(lambda tx: claim(tx, claimer))
+        async with self.database.connection() as connection:
+            done = await claim(connection, claimer)
         return done
 
     async def settle(
