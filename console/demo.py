@@ -1,12 +1,14 @@
 """The demo: one sentence becomes a run, a person is asked, and what was made can be looked at."""
 
+import asyncio
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from rich.text import Text
 
 from console.client import Client
-from console.errors import RunNotCompleted
+from console.errors import ConsoleError, RunNotCompleted
 from console.gate import Gate, NobodyAnswers
 from console.live import spectator_for, watch
 from console.made import made_lines
@@ -29,8 +31,10 @@ async def run_demo(client: Client, *, yes: bool, intent: str = INTENT, data_dir:
         gate = Gate(client, screen, spectator, yes=yes)
         try:
             run = await watch(client, run.id, spectator, respond=gate.respond)
-        except NobodyAnswers:
-            await client.cancel(run.id, reason="nobody was there to answer")
+        except (NobodyAnswers, asyncio.CancelledError):
+            # Nothing that asks a person for a decision is left behind.
+            with suppress(ConsoleError):
+                await client.cancel(run.id, reason="the demo was left before it ended")
             raise
     run = await client.run(run.id, whole=True)
     screen.line()

@@ -33,9 +33,14 @@ def _of_step(step: Step, result: dict[str, Any], *, url: str, data_dir: Path | N
                 yield f"  {event.get('title')}: {event.get('start')} to {event.get('end')}"
             yield f"  Calendar programs subscribe to {url}{result.get('feed', '')}"
         case "grocery_plan":
-            yield f"Planned {len(_list(result.get('menu')))} meals"
-            for line in str(result.get("markdown", "")).splitlines():
-                yield f"  {line}"
+            meals = [_object(meal) for meal in _list(result.get("menu"))]
+            yield f"Planned {len(meals)} meals for {result.get('people')}"
+            for meal in meals:
+                day = meal.get("date") or f"day {meal.get('day')}"
+                yield f"  {day}, {meal.get('meal')}: {meal.get('recipe')}"
+            yield "Shopping list"
+            for aisle in map(_object, _list(result.get("shopping"))):
+                yield f"  {aisle.get('aisle')}: {', '.join(map(_bought, _list(aisle.get('items'))))}"
         case _:
             pass
 
@@ -46,6 +51,11 @@ def _path(value: object, data_dir: Path | None) -> str:
 
 def _title(job: dict[str, Any]) -> str:
     return one_line(f"{job.get('title')} at {job.get('company')}")
+
+
+def _bought(item: object) -> str:
+    each = _object(item)
+    return f"{each.get('name')} {each.get('quantity')} {each.get('unit')}"
 
 
 def _object(value: object) -> dict[str, Any]:

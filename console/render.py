@@ -79,13 +79,11 @@ def run_line(run: Run) -> Text:
 
 
 def why_not_completed(run: Run) -> str | None:
-    """What went wrong with a run, in a line: its own error, or that of its first failed step."""
-    if run.error is not None:
-        return f"{run.error.code}: {run.error.message}"
-    failed = next((step for step in run.steps if step.state == "FAILED"), None)
-    if failed is None or failed.error is None:
-        return None
-    return f"{failed.key} ({failed.id}) failed with {failed.error.code}: {failed.error.message}"
+    """What went wrong with a run, in a line: the error of its first failed step, else the run's own."""
+    for step in run.steps:
+        if step.state == "FAILED" and step.error is not None:
+            return f"{step.key} ({step.id}) failed with {step.error.code}: {step.error.message}"
+    return None if run.error is None else f"{run.error.code}: {run.error.message}"
 
 
 def run_row(run: Run) -> Sequence[Cell]:

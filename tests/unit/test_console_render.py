@@ -67,10 +67,11 @@ def test_a_step_shows_what_it_was_given_and_what_it_answered() -> None:
     ]
 
 
-def test_why_a_run_failed_is_its_own_error_or_that_of_its_step() -> None:
+def test_why_a_run_failed_is_the_error_of_its_step_or_its_own() -> None:
     failed = step("b", "FAILED", error={"code": "TOOL_FAILED", "message": "no such file"})
+    counted = Failure(code="STEP_FAILED", message="1 of 2 steps failed")
 
-    assert why_not_completed(run(step(), failed)) == "b (step_b) failed with TOOL_FAILED: no such file"
+    assert why_not_completed(run(step(), failed, error=counted)) == "b (step_b) failed with TOOL_FAILED: no such file"
     assert why_not_completed(run(error=Failure(code="UNPLANNABLE_INTENT", message="fly"))) == "UNPLANNABLE_INTENT: fly"
     assert why_not_completed(run(step())) is None
 
@@ -133,7 +134,27 @@ def test_what_was_made_is_named_by_where_it_lies(tmp_path: Path) -> None:
                 "feed": "/calendar/t.ics",
             },
         ),
-        step("g", tool="grocery_plan", result={"menu": [{}, {}], "markdown": "# Menu\n- eggs\n"}),
+        step(
+            "g",
+            tool="grocery_plan",
+            result={
+                "people": 2,
+                "menu": [
+                    {"day": 1, "date": None, "meal": "dinner", "recipe": "Omelette"},
+                    {"day": 2, "date": "2025-01-03", "meal": "dinner", "recipe": "Soup"},
+                ],
+                "shopping": [
+                    {"aisle": "chilled", "items": [{"name": "eggs", "quantity": 4, "unit": "piece"}]},
+                    {
+                        "aisle": "dry goods",
+                        "items": [
+                            {"name": "lentils", "quantity": 0.5, "unit": "kg"},
+                            {"name": "rice", "quantity": 100, "unit": "g"},
+                        ],
+                    },
+                ],
+            },
+        ),
         step("x", tool="something_else", result={"package": "y"}),
     ]
 
@@ -143,9 +164,12 @@ def test_what_was_made_is_named_by_where_it_lies(tmp_path: Path) -> None:
         f"Put 1 events into {tmp_path}/users/u/calendar.ics",
         "  Gym: 2025-01-02T18:00:00 to 2025-01-02T19:00:00",
         "  Calendar programs subscribe to http://here:1/calendar/t.ics",
-        "Planned 2 meals",
-        "  # Menu",
-        "  - eggs",
+        "Planned 2 meals for 2",
+        "  day 1, dinner: Omelette",
+        "  2025-01-03, dinner: Soup",
+        "Shopping list",
+        "  chilled: eggs 4 piece",
+        "  dry goods: lentils 0.5 kg, rice 100 g",
     ]
 
 
