@@ -12,6 +12,8 @@ from engine.errors import EngineError, NotFound
 from engine.runs import Submission
 from engine.unset import UNSET, Unset
 from persistence import ids
+from persistence.audit import Action
+from schema.audited import Audited
 from schema.errors import UserError, user_errors
 from schema.info import Info, load
 from schema.types.inputs import (
@@ -44,7 +46,10 @@ __all__ = ["Mutation"]
     )
 )
 class Mutation:
-    @strawberry.mutation(description="Starts a run for an intent or a plan.")
+    @strawberry.mutation(
+        description="Starts a run for an intent or a plan.",
+        extensions=[Audited(Action.SUBMIT_WORKFLOW)],
+    )
     async def submit_workflow(
         self,
         info: Info,
@@ -64,7 +69,10 @@ class Mutation:
             return SubmitWorkflowPayload(run=None, errors=user_errors(error))
         return SubmitWorkflowPayload(run=await load(info).run.load(run), errors=[])
 
-    @strawberry.mutation(description="Answers an approval. The first answer stands.")
+    @strawberry.mutation(
+        description="Answers an approval. The first answer stands.",
+        extensions=[Audited(Action.DECIDE_APPROVAL)],
+    )
     async def decide_approval(
         self,
         info: Info,
@@ -89,7 +97,10 @@ class Mutation:
         shown = await load(info).approval.load(approval)
         return DecideApprovalPayload(approval=shown, errors=_told(errors, shown, about))
 
-    @strawberry.mutation(description="Says what became of a call that nobody knows the end of.")
+    @strawberry.mutation(
+        description="Says what became of a call that nobody knows the end of.",
+        extensions=[Audited(Action.RESOLVE_IN_DOUBT)],
+    )
     async def resolve_in_doubt(
         self,
         info: Info,
@@ -113,7 +124,10 @@ class Mutation:
         shown = await load(info).approval.load(approval)
         return ResolveInDoubtPayload(approval=shown, errors=_told(errors, shown, about))
 
-    @strawberry.mutation(description="Ends a run: nothing more of it starts, and what runs is asked to stop.")
+    @strawberry.mutation(
+        description="Ends a run: nothing more of it starts, and what runs is asked to stop.",
+        extensions=[Audited(Action.CANCEL_RUN)],
+    )
     async def cancel_run(
         self,
         info: Info,
@@ -128,7 +142,10 @@ class Mutation:
         shown = await load(info).run.load(run)
         return CancelRunPayload(run=shown, errors=_told(errors, shown, about))
 
-    @strawberry.mutation(description="Sends a dead-lettered step back to READY with a fresh budget of attempts.")
+    @strawberry.mutation(
+        description="Sends a dead-lettered step back to READY with a fresh budget of attempts.",
+        extensions=[Audited(Action.RETRY_STEP)],
+    )
     async def retry_step(
         self,
         info: Info,
@@ -143,7 +160,10 @@ class Mutation:
         shown = await load(info).step.load(place)
         return RetryStepPayload(step=shown, errors=_told(errors, shown, about))
 
-    @strawberry.mutation(description="Makes a user with a first token. For administrators.")
+    @strawberry.mutation(
+        description="Makes a user with a first token. For administrators.",
+        extensions=[Audited(Action.CREATE_USER)],
+    )
     async def create_user(
         self,
         info: Info,
@@ -155,7 +175,10 @@ class Mutation:
             return CreateUserPayload(user=None, token=None, errors=user_errors(error))
         return CreateUserPayload(user=await load(info).user.load(user), token=token, errors=[])
 
-    @strawberry.mutation(description="Makes all tokens of a user void. For administrators.")
+    @strawberry.mutation(
+        description="Makes all tokens of a user void. For administrators.",
+        extensions=[Audited(Action.REVOKE_TOKENS)],
+    )
     async def revoke_tokens(
         self,
         info: Info,

@@ -17,6 +17,7 @@ from persistence.reads.cursors import APPROVALS, DEAD_LETTERS, RUNS, read_place
 from schema.errors import user_errors
 from schema.info import Info, load
 from schema.types.approvals import Approval
+from schema.types.audit import AuditConnection, AuditFilter, audit_page
 from schema.types.base import Node
 from schema.types.connections import After, ApprovalConnection, First, RunConnection, StepConnection
 from schema.types.inputs import ApprovalFilter, PlanInput, RunFilter
@@ -127,6 +128,20 @@ class Query:
         page = await reads.page_of_dead_letters(context.scope, first=size, after=place, texts=load(info).texts(Step))
         steps = await load(info).steps_from(page.rows)
         return StepConnection(page, steps, after=place, count=partial(reads.count_dead_letters, context.scope))
+
+    @strawberry.field(
+        description="Who asked for what, from where, and what became of it, the latest first. For administrators."
+    )
+    async def audit_log(
+        self,
+        info: Info,
+        filter: Annotated[  # noqa: A002
+            AuditFilter | None, strawberry.argument(description="Which lines; all if left out.")
+        ] = strawberry.UNSET,
+        first: First = DEFAULT_PAGE,
+        after: After = strawberry.UNSET,
+    ) -> AuditConnection | None:
+        return await audit_page(info, given(filter), first=first, default=DEFAULT_PAGE, after=given(after))
 
     @strawberry.field(description="All tools, by name.")
     def tools(self, info: Info) -> list[Tool]:

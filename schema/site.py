@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from secrets import token_hex
+from typing import Final
 
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from engine.access import Viewer
+from engine.access import Origin, Viewer
 from persistence.database import Unavailable
+from persistence.users import token_hash
 from schema.context import Services
 from schema.http import GraphQLView, HttpError, HttpSettings
 from schema.operations import Check, calendar_route, health_routes, metrics_route
 from schema.pages import graphiql_page, message_page, not_signed_in_page, static_routes
 from schema.schema import build_schema
+from schema.visible import visible
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,8 @@ def build_site(
         make_context=services.context,
         render_page=page,
         render_message=message_page,
+        locate=_located,
+        refused_sign_in=lambda connection: services.engine.audit.stranger(_origin(connection)),
         unavailable=(Unavailable,),
         is_stopping=is_stopping,
         settings=settings.http,
@@ -85,6 +91,25 @@ def build_site(
         ]
     )
     return Site(app, view)
+
+
+def _located(viewer: Viewer, connection: HTTPConnection, token: str) -> Viewer:
+    """The viewer of one operation, with what the audit log says of where it came from."""
+    return replace(viewer, origin=_origin(connection, token))
+
+
+def _origin(connection: HTTPConnection, token: str | None = None) -> Origin:
+    address = connection.client.host[:_LONGEST_ADDRESS] if connection.client else None
+    return Origin(
+        # Behind a proxy that we trust it is what that says, which need not be an address.
+        None if address is None else visible(address),
+        None if token is None else token_hash(token).hex()[:_FINGERPRINT],
+        token_hex(8),
+    )
+
+
+_LONGEST_ADDRESS: Final = 64
+_FINGERPRINT: Final = 16
 
 
 def not_running() -> Response:

@@ -29,6 +29,7 @@ _EVENTS: Final = b"E"
 
 _PLACE: Final = struct.Struct(">cq16sI")
 _EVENT: Final = struct.Struct(">c16sI")
+_NUMBER: Final = struct.Struct(">cQ")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _MOST: Final = 2**31 - 1
@@ -63,6 +64,19 @@ def read_event(run: UUID, cursor: str) -> int:
     if kind != _EVENTS or of != run.bytes or not 0 < seq <= _MOST:
         raise BadCursor
     return seq
+
+
+def write_number(of: bytes, number: int) -> str:
+    """The cursor of a row in a list that is ordered by a number."""
+    return _text(_NUMBER.pack(of, number))
+
+
+def read_number(of: bytes, cursor: str) -> int:
+    """The number that a cursor of that list names; BadCursor for any other text."""
+    kind, number = _NUMBER.unpack(_packed(cursor, _NUMBER))
+    if kind != of or number >= 2**63:
+        raise BadCursor
+    return number
 
 
 def _text(packed: bytes) -> str:

@@ -197,13 +197,12 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Any, Any]):
         """Whoever it is becomes the viewer; else the code to close the socket with."""
         given = next((value for name, value in payload.items() if name.lower() == "authorization"), None)
         token = token_of(self.handshake, self.view.settings.cookie_name) if given is None else bearer(given)
-        if token is None:
-            return 4403
         try:
-            viewer = await self.view.identify(token)
+            viewer = None if token is None else await self.view.identify(token)
         except RequestError:
             return 1013
-        if viewer is None:
+        if token is None or viewer is None:
+            self.view.refused_sign_in(self.handshake)
             return 4403
         if self.view.is_stopping():
             return 1012
@@ -253,7 +252,7 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Any, Any]):
         answers = await self.view.schema.stream(
             operation.query,
             variable_values=operation.variables,
-            context_value=self.view.make_context(self.viewer),
+            context_value=self.view.make_context(self.viewer, self.handshake, self.token),
             operation_name=operation.operation_name,
         )
         async with aclosing(answers):

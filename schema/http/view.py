@@ -57,6 +57,9 @@ class GraphQLView(GraphQL[Any, None], Generic[V]):
     - `authenticate` tells whose a token is, or None; it may raise one of `unavailable`.
     - `make_context` makes the context of one operation; subscriptions keep
       theirs, unless it has a `for_event()`.
+    - `locate` gives the viewer of one operation what is known of where it comes
+      from: the connection, and the token.
+    - `refused_sign_in` hears of each connection that came without a valid token.
     - `render_page` answers a browser that asks for HTML, `render_message` one
       whose sign-in failed.
     - While `is_stopping()` nothing new begins.
@@ -74,6 +77,8 @@ class GraphQLView(GraphQL[Any, None], Generic[V]):
         make_context: Callable[[V], object],
         render_page: Page | None = None,
         render_message: Message | None = None,
+        locate: Callable[[V, HTTPConnection, str], V] = lambda viewer, _connection, _token: viewer,
+        refused_sign_in: Callable[[HTTPConnection], None] = lambda _connection: None,
         unavailable: tuple[type[BaseException], ...] = (),
         is_stopping: Callable[[], bool] = lambda: False,
         settings: HttpSettings | None = None,
@@ -91,6 +96,8 @@ class GraphQLView(GraphQL[Any, None], Generic[V]):
         self.is_stopping = is_stopping
         self._authenticate = authenticate
         self._make_context = make_context
+        self._locate = locate
+        self.refused_sign_in = refused_sign_in
         self._render_page = render_page
         self._render_message = render_message or _plain_message
         self._unavailable = unavailable
@@ -137,6 +144,7 @@ class GraphQLView(GraphQL[Any, None], Generic[V]):
         except RequestError as error:
             return self._render_message(503, "Not available", error.message)
         if viewer is None:
+            self.refused_sign_in(request)
             return self._render_message(401, "Not signed in", "This address holds no valid token.")
         return sign_in_response(request, token, self.settings.cookie_name)
 
@@ -148,9 +156,9 @@ class GraphQLView(GraphQL[Any, None], Generic[V]):
             # Nobody can say now; nobody is thrown out for it.
             return
 
-    def make_context(self, viewer: Viewer) -> object:
+    def make_context(self, viewer: Viewer, connection: HTTPConnection, token: str) -> object:
         """The context of one operation."""
-        return self._make_context(cast("V", viewer))
+        return self._make_context(self._locate(cast("V", viewer), connection, token))
 
     async def _sign_in(self, connection: HTTPConnection) -> tuple[str, V]:
         token = token_of(connection, self.settings.cookie_name)
@@ -159,6 +167,7 @@ class GraphQLView(GraphQL[Any, None], Generic[V]):
         except RequestError as error:
             raise HttpError(503, error.message, error.code, headers=self._retry_after()) from None
         if token is None or viewer is None:
+            self.refused_sign_in(connection)
             raise HttpError(
                 401,
                 "Sign in first: send the header Authorization: Bearer TOKEN.",
@@ -190,7 +199,7 @@ class GraphQLView(GraphQL[Any, None], Generic[V]):
                 result = await self.schema.execute(
                     asked.query,
                     variable_values=asked.variables,
-                    context_value=self.make_context(viewer),
+                    context_value=self.make_context(viewer, request, token),
                     operation_name=asked.operation_name,
                     allowed_operation_types=_BY_GET if request.method == "GET" else _BY_POST,
                 )
@@ -225,7 +234,7 @@ class GraphQLView(GraphQL[Any, None], Generic[V]):
         answers = await self.schema.stream(
             asked.query,
             variable_values=asked.variables,
-            context_value=self.make_context(viewer),
+            context_value=self.make_context(viewer, request, token),
             operation_name=asked.operation_name,
         )
         stream = EventStream(self, answers, viewer=viewer, token=token)

@@ -7,7 +7,7 @@ from typing import Any, TypeVar, cast
 import strawberry
 from strawberry.types.enum import StrawberryEnumDefinition
 
-from persistence import states
+from persistence import audit, states
 
 E = TypeVar("E", bound=type[Enum])
 
@@ -208,5 +208,21 @@ _named(
         "ARGS_CHANGED": "The decision was made for other arguments than those that would run.",
         "INVALID_STATE": "This can't be done in the state that it is in.",
         "LIMIT_EXCEEDED": "A limit of this server is exceeded.",
+    },
+)
+_named(
+    audit.Action,
+    "AuditAction",
+    "What somebody asked for.",
+    {
+        "SUBMIT_WORKFLOW": "To start a run.",
+        "DECIDE_APPROVAL": "To approve or reject what a step would be called with.",
+        "RESOLVE_IN_DOUBT": "To say whether a call happened.",
+        "CANCEL_RUN": "To cancel a run.",
+        "RETRY_STEP": "To send a dead letter back.",
+        "CREATE_USER": "To make a user.",
+        "REVOKE_TOKENS": "To make a user's tokens void.",
+        "READ_AUDIT_LOG": "To read the audit log; only refusals are recorded.",
+        "SIGN_IN": "To be let in; only refusals are recorded.",
     },
 )
