@@ -88,7 +88,7 @@ class _Splitting:
     """The clause just before, whose verb the next one may leave away."""
     effort: int = 0
     unknown: _Segment | None = None
-    """Where the unknown words just before began."""
+    """The unknown words just before."""
 
     def split(self) -> tuple[list[Clause], list[Fault]]:
         segments = [segment for segment in _segments(self.tokens) if not self._is_silent(segment)]
@@ -180,8 +180,9 @@ class _Splitting:
         """
         if self.effort >= MOST_EFFORT:
             return None
-        self.effort += len(words)
-        found = [match for match in matches(words, self.speech, self.now, only=only) if match.head or not match.left]
+        readings = matches(words, self.speech, self.now, only=only)
+        self.effort += len(words) if readings else 1
+        found = [match for match in readings if match.head or not match.left]
         best = max(found, key=lambda match: (match.score[0], match.is_whole, match.score), default=None)
         if best is None or not best.is_whole:
             return None
@@ -199,7 +200,7 @@ class _Splitting:
         return joined
 
     def _refuse(self, segment: _Segment, unknown: _Segment | None) -> None:
-        """Name what is at fault in a segment; `unknown` is where the unknown words right before it began."""
+        """Name what is at fault in a segment; `unknown` are the unknown words right before it."""
         words = self._words(segment, segment)
         text = as_written(words)
         readings = matches(words, self.speech, self.now)
@@ -218,12 +219,14 @@ class _Splitting:
 
     def _refuse_unknown(self, segment: _Segment, unknown: _Segment | None) -> None:
         """Name the segment, together with the unknown one that it goes on from: “buy milk and eggs”."""
-        first = segment
+        text = self._text(segment, segment)
         if unknown is not None and unknown.stage == segment.stage and not self._begins(segment):
-            first = unknown
-            self.faults.pop()
-        self.faults.append(Fault(self._text(first, segment), UNKNOWN))
-        self.unknown = first
+            between = as_written(self.tokens[unknown.end - 1 : segment.first + 1])
+            before, after = self.tokens[unknown.end - 1].text, self.tokens[segment.first].text
+            joint = between[len(before) : len(between) - len(after)]
+            text = f"{self.faults.pop().part}{joint}{text}"
+        self.faults.append(Fault(text, UNKNOWN))
+        self.unknown = segment
 
     def _left_of(self, readings: Sequence[Match]) -> tuple[str, ...]:
         return min((match.left for match in readings), key=lambda left: sum(map(len, left)), default=())

@@ -9,6 +9,7 @@ from engine.phrases import Phrase, Template
 from engine.planner.reading import Match
 from engine.planner.speech import Speech, Tokens, past_opening
 from engine.planner.templates import match_template
+from engine.planner.times.reading import Found
 from engine.planner.wordings import WordingReading
 
 MOST_TOKENS: Final = 120
@@ -20,6 +21,7 @@ def matches(tokens: Tokens, speech: Speech, now: datetime, *, only: Phrase | Non
     if not tokens or len(tokens) > MOST_TOKENS:
         return []
     words = {token.word for token in tokens}
+    times: dict[int, Found | None] = {}
     found: list[Match] = []
     for tool, entry in speech.entries:
         match: Match | None = None
@@ -27,7 +29,7 @@ def matches(tokens: Tokens, speech: Speech, now: datetime, *, only: Phrase | Non
             if only is None:
                 match = match_template(entry, tool, tokens, past_opening(tokens), now)
         elif (only is None or only is entry.wording) and entry.may_fit(words):
-            match = WordingReading(tokens, entry, now).match(tool)
+            match = WordingReading(tokens, entry, now, times).match(tool)
         if match is not None:
             found.append(match)
     return found

@@ -13,7 +13,6 @@ from engine.planner.numbers import NUMBER_WORDS, ORDINALS, follows, money, quant
 from engine.planner.times import (
     TIME_NAMES,
     TIME_WORDS,
-    Atom,
     Clock,
     ClockRange,
     Every,
@@ -22,14 +21,17 @@ from engine.planner.times import (
     PartOf,
     Soon,
     Times,
-    read_time,
 )
+from engine.planner.times.reading import Found
 from engine.planner.tokens import Kind, Token, plain
 from engine.planner.words import FILLERS, IMPERATIVES, JOINS, RELATIONS, SILENT_MARKS, WEAK_MARKS, WEAK_WORDS
 
 Tokens = Sequence[Token]
 Ends = Callable[[int], bool]
 """Whether something else begins at a place, so that a free text ends before it."""
+
+TimeAt = Callable[[int], Found | None]
+"""What is said of time at a place: read once, however many wordings ask."""
 
 _MOST_WORDS: Final = 8
 _MOST_WORDS_OF_ITEM: Final = 3
@@ -62,7 +64,7 @@ _WHICH_WORDS: Final = frozenset(
 _NUMERIC: Final = frozenset("0123456789$€£")
 
 
-def read_slot(slot: Slot, tokens: Tokens, at: int, ends: Ends) -> tuple[Any, int] | None:
+def read_slot(slot: Slot, tokens: Tokens, at: int, ends: Ends, time_at: TimeAt) -> tuple[Any, int] | None:
     """What the slot says at a place, and where that ends."""
     match slot:
         case Choice():
@@ -72,9 +74,9 @@ def read_slot(slot: Slot, tokens: Tokens, at: int, ends: Ends) -> tuple[Any, int
         case Count():
             return quantity(tokens, at, articles=slot.articles)
         case When():
-            return read_time(tokens, at)
+            return time_at(at)
         case Span():
-            return _span(tokens, at)
+            return _span(time_at(at))
         case Which():
             return _which(slot.nouns, tokens, at)
         case _:
@@ -116,13 +118,13 @@ def first_words(slot: Slot) -> FirstWords:
             raise TypeError(f"no reader for the slot {slot!r}")
 
 
-def begins_slot(slot: Slot, tokens: Tokens, at: int) -> bool:
+def begins_slot(slot: Slot, tokens: Tokens, at: int, time_at: TimeAt) -> bool:
     """Whether the slot could begin here; of free texts, only the words before them are looked at."""
     if isinstance(slot, Count):
         return False
     if isinstance(slot, Said):
         return any(_lead_fits(pattern, tokens, at) for pattern in slot.patterns)
-    return read_slot(slot, tokens, at, lambda _: False) is not None
+    return read_slot(slot, tokens, at, lambda _: False, time_at) is not None
 
 
 def match_words(tokens: Tokens, at: int, words: Sequence[str]) -> int | None:
@@ -151,8 +153,7 @@ def _choice(words: Mapping[str, Any], tokens: Tokens, at: int) -> tuple[Any, int
     return found
 
 
-def _span(tokens: Tokens, at: int) -> tuple[Atom, int] | None:
-    found = read_time(tokens, at)
+def _span(found: Found | None) -> Found | None:
     return None if found is None or isinstance(found[0], _NOT_OF_SPANS) else found
 
 

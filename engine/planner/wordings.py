@@ -14,6 +14,8 @@ from engine.planner.occasions import occasions, period
 from engine.planner.reading import Match
 from engine.planner.slots import SEPARATORS, as_written, begins_slot, read_slot
 from engine.planner.speech import IndexedWording, Tokens, opening_end, polite_end
+from engine.planner.times import read_time
+from engine.planner.times.reading import Found
 from engine.planner.tokens import Kind, Token, plain
 from engine.planner.words import FILLERS, JOINS, RELATIONS, USUAL_TIMES
 
@@ -36,6 +38,8 @@ class WordingReading:
     tokens: Tokens
     indexed: IndexedWording
     now: datetime
+    times: dict[int, Found | None]
+    """What was read of time so far, by place; shared by all readings of a clause."""
     marks: list[str] = field(default_factory=list[str])
     values: dict[str, list[Any]] = field(default_factory=dict[str, list[Any]])
     said: dict[str, list[Token]] = field(default_factory=dict[str, list[Token]])
@@ -129,10 +133,15 @@ class WordingReading:
                 continue
             if isinstance(slot, Count) and (self.is_loose or name in self.values):
                 continue
-            reading = read_slot(slot, self.tokens, at, self._something_begins)
+            reading = read_slot(slot, self.tokens, at, self._something_begins, self._time_at)
             if reading and reading[1] > best[2] and self._is_new(name, reading[0]):
                 best = (name, reading[0], reading[1])
         return best
+
+    def _time_at(self, at: int) -> Found | None:
+        if at not in self.times:
+            self.times[at] = read_time(self.tokens, at)
+        return self.times[at]
 
     def _is_new(self, name: str, value: Any) -> bool:
         """A slot says one thing, unless it is a list or of time; what contradicts it is left over."""
@@ -143,7 +152,10 @@ class WordingReading:
         if self.indexed.noun_end(self.tokens, at) or polite_end(self.tokens, at):
             return True
         word = self.tokens[at].word
-        return any(firsts.may_be(word) and begins_slot(slot, self.tokens, at) for _, slot, firsts in self.indexed.slots)
+        return any(
+            firsts.may_be(word) and begins_slot(slot, self.tokens, at, self._time_at)
+            for _, slot, firsts in self.indexed.slots
+        )
 
     # what came of it
 

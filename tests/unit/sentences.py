@@ -219,6 +219,19 @@ PLANNED: list[tuple[str, Steps]] = [
         "schedule dinner at Luigi's with Ann on Friday at 8",
         event("dinner with Ann", "11-20 20:00", location="Luigi's"),
     ),
+    (
+        "schedule gym on Monday at 7am, yoga on Tuesday and Wednesday at 8pm, swimming on Thursday at 6pm, "  # noqa: ISC004 - one sentence
+        "tennis on Friday at 5pm, boxing on Saturday at 9am, running on Sunday at 9am, hiking on November 28 at 10am",
+        [
+            *event("gym", "11-23 07:00"),
+            *event("yoga", "11-18 20:00", "11-24 20:00"),
+            *event("swimming", "11-19 18:00"),
+            *event("tennis", "11-20 17:00"),
+            *event("boxing", "11-21 09:00"),
+            *event("running", "11-22 09:00"),
+            *event("hiking", "11-28 10:00"),
+        ],
+    ),
     # lengths
     ("schedule a 30 minute call with mom tomorrow at 3pm", event("call with mom", "11-19 15:00", duration_minutes=30)),
     ("schedule meeting from 9 to 10:30 on December 3rd", event("meeting", "12-03 09:00", duration_minutes=90)),

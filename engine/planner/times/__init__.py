@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from engine.planner.numbers import NUMBER_WORDS, ORDINALS
+from engine.planner.numbers import NUMBER_WORDS
 from engine.planner.times.atoms import (
     Ahead,
     Atom,
@@ -34,7 +34,7 @@ from engine.planner.times.atoms import (
     Window,
 )
 from engine.planner.times.clocks import CLOCK_WORDS, PARTS, afternoon, read_clock, read_clock_range, read_part
-from engine.planner.times.days import MONTH, NEAR_DAYS, WEEKDAY, WEEKDAYS_PLURAL, read_days
+from engine.planner.times.days import DAY_WORDS, MONTH, WEEKDAY, WEEKDAYS_PLURAL, read_days
 from engine.planner.times.frequencies import ADVERBS, GROUPS_PLURAL, PERIODICALLY, read_every, read_times
 from engine.planner.times.lengths import read_lasting, read_soon, read_stretch
 from engine.planner.times.reading import Found, Tokens, word_at
@@ -58,7 +58,6 @@ TIME_NAMES: Final = frozenset(
     }
 )  # fmt: skip
 """Words that speak of time: a place with one of them in it is none (“in December”, “in the week after”)."""
-_DAY_WORDS: Final = {*NEAR_DAYS, *WEEKDAY, *MONTH, *ORDINALS, "the", "day", "this", "next", "coming"}
 _READERS: Final[tuple[tuple[Callable[[Tokens, int], Found | None], frozenset[str], bool], ...]] = (
     (read_every, frozenset({*PERIODICALLY, *WEEKDAYS_PLURAL, *GROUPS_PLURAL, "on", "every", "each"}), False),
     (read_times, frozenset(ADVERBS), True),
@@ -71,7 +70,7 @@ _READERS: Final[tuple[tuple[Callable[[Tokens, int], Found | None], frozenset[str
     (read_until, frozenset({"until", "till", "through", "up", "ending"}), False),
     (read_soon, frozenset({"in", "half"}), True),
     (read_clock_range, frozenset({"from", "between", *CLOCK_WORDS}), True),
-    (read_days, frozenset({*_DAY_WORDS, "on", "for", "from", "in"}), True),
+    (read_days, DAY_WORDS | {"on", "for", "from"}, True),
     (read_part, frozenset({*PARTS, "tonight", "at", "in", "this"}), False),
     (read_clock, frozenset({"starting", "at", *CLOCK_WORDS}), True),
     (read_lasting, frozenset({"for", "lasting", "half"}), True),

@@ -6,7 +6,7 @@ import re
 from datetime import datetime
 from typing import Final
 
-from engine.planner.numbers import ORDINALS
+from engine.planner.numbers import NUMBER_WORDS, ORDINALS
 from engine.planner.times.atoms import Ahead, Day, DayRange, Days, Fixed, Moment, Shift, Weekday
 from engine.planner.times.lengths import days_and_months
 from engine.planner.times.reading import Found, Tokens, skip, word_at
@@ -27,6 +27,8 @@ MONTH: Final = {
     "sept": 9,
 }
 NEAR_DAYS: Final = {"today": 0, "tomorrow": 1, "tmrw": 1, "tmr": 1}
+DAY_WORDS: Final = frozenset({*NEAR_DAYS, *WEEKDAY, *MONTH, *ORDINALS, "the", "day", "this", "next", "coming", "in"})
+"""What a day without a preposition can begin with, beside a number."""
 _ISO_DATE: Final = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})")
 _ISO_MOMENT: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}t[0-9:]{5,8}(?:z|[+-][0-9:]{4,5})?")
 _NTH: Final = re.compile(r"([0-9]{1,2})(?:st|nd|rd|th)")
@@ -85,6 +87,8 @@ def _moment(tokens: Tokens, at: int) -> Found | None:
 def read_day(tokens: Tokens, at: int) -> tuple[Day, int] | None:
     """The one day said at a place, without a preposition before it."""
     word = word_at(tokens, at)
+    if not (word in DAY_WORDS or word in NUMBER_WORDS or word[:1].isdigit()):
+        return None
     if word in NEAR_DAYS:
         return Ahead(days=NEAR_DAYS[word]), at + 1
     after = skip(tokens, at, "the day after tomorrow", "day after tomorrow")

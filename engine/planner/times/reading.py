@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from engine.planner.numbers import follows
@@ -21,13 +21,18 @@ def word_at(tokens: Tokens, at: int) -> str:
 
 def skip(tokens: Tokens, at: int, *leads: str) -> int:
     """Past the first of these word groups that stands here; the same place if none does."""
-    for lead in leads:
-        words = _split(lead)
+    if at >= len(tokens):
+        return at
+    for words in _by_first(leads).get(tokens[at].word, ()):
         if follows(tokens, at, words):
             return at + len(words)
     return at
 
 
-@lru_cache(maxsize=1024)
-def _split(lead: str) -> tuple[str, ...]:
-    return tuple(lead.split())
+@lru_cache(maxsize=256)
+def _by_first(leads: tuple[str, ...]) -> Mapping[str, tuple[tuple[str, ...], ...]]:
+    found: dict[str, tuple[tuple[str, ...], ...]] = {}
+    for lead in leads:
+        words = tuple(lead.split())
+        found[words[0]] = (*found.get(words[0], ()), words)
+    return found
