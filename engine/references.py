@@ -7,23 +7,19 @@ depends on to its result; `{"$literal": X}` is X untouched; `{"$secret": "NAME"}
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, Final, cast
 
-import jmespath
-from jmespath.exceptions import JMESPathError
-from jmespath.parser import ParsedResult
-
+from engine.expressions import Evaluation, ExpressionFault, compiled, roots
 from engine.tools.errors import ArgsUnfit, Fault
+from engine.values import fault_of
 
 JMESPATH: Final = "$jmespath"
 LITERAL: Final = "$literal"
 SECRET: Final = "$secret"  # noqa: S105 - the word that marks a reference to a secret
 _MARKS: Final = frozenset({JMESPATH, LITERAL, SECRET})
 _SECRET_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
-_LONGEST_EXPRESSION: Final = 2000
 
 Path = tuple[str | int, ...]
 
@@ -39,9 +35,12 @@ class Unresolvable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class References:
-    """What planned arguments refer to: step keys (`everything`: all that there are), and what is wrong with them."""
+    """What planned arguments refer to: step keys (`everything`: all that there are), and what is wrong with them.
 
-    keys: frozenset[str]
+    `keys` come with the place of the reference, one entry for each that a reference looks at.
+    """
+
+    keys: tuple[tuple[Path, str], ...]
     everything: bool
     dynamic: bool
     faults: tuple[Fault, ...]
@@ -49,19 +48,19 @@ class References:
 
 def references(args: Mapping[str, Any]) -> References:
     """All references in planned arguments. Depth is bounded by who checked the arguments as JSON before."""
-    keys: set[str] = set()
+    keys: list[tuple[Path, str]] = []
     everything = dynamic = False
     faults: list[Fault] = []
     for path, mark, value in _marked(args, ()):
         if mark == JMESPATH:
             dynamic = True
             try:
-                found = roots(_compiled(value))
-            except Unresolvable as error:
-                faults.append(Fault(path, error.message))
+                found = roots(compiled(value))
+            except ExpressionFault as error:
+                faults.append(Fault(path, str(error)))
                 continue
             everything = everything or found is None
-            keys |= found or frozenset()
+            keys.extend((path, key) for key in sorted(found or ()))
         elif mark == LITERAL:
             dynamic = True
             faults.extend(
@@ -71,15 +70,20 @@ def references(args: Mapping[str, Any]) -> References:
         else:
             faults.extend(_secret_faults(path, value))
     faults.extend(_crowded(args, ()))
-    return References(frozenset(keys), everything, dynamic, tuple(faults))
+    return References(tuple(keys), everything, dynamic, tuple(faults))
 
 
 def resolve(args: Mapping[str, Any], results: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments with every reference replaced by what it stands for; secrets stay references.
 
-    Raises Unresolvable at the first expression that has no value at all (a wrong type, an unknown function).
+    Raises Unresolvable at the first expression that has no value at all (a wrong type, an unknown function), or one
+    that can't be kept as JSON.
     """
-    return cast("dict[str, Any]", _resolved(dict(args), results, ()))
+    found = cast("dict[str, Any]", _resolved(dict(args), Evaluation(results), ()))
+    fault = fault_of(found)
+    if fault is not None:
+        raise Unresolvable(fault.path, fault.message)
+    return found
 
 
 def secrets_in(value: object, path: Path = ()) -> Iterator[Path]:
@@ -101,49 +105,6 @@ def check_secrets(args: object) -> None:
     faults = [fault for path in secrets_in(args) for fault in _secret_faults(path, _at(args, path)[SECRET])]
     if faults:
         raise ArgsUnfit(faults)
-
-
-def roots(expression: ParsedResult) -> frozenset[str] | None:
-    """The top-level keys that an expression looks at; None when it may look at all of them."""
-    found: set[str] = set()
-    return None if _looks_everywhere(expression.parsed, found, at_root=True) else frozenset(found)
-
-
-@lru_cache(maxsize=4096)
-def _compiled(expression: object) -> ParsedResult:
-    if not isinstance(expression, str):
-        raise Unresolvable((), "a $jmespath is an expression as text")
-    if len(expression) > _LONGEST_EXPRESSION:
-        raise Unresolvable((), f"a $jmespath may have {_LONGEST_EXPRESSION} characters, and this has {len(expression)}")
-    try:
-        return jmespath.compile(expression)
-    except (JMESPathError, RecursionError, ValueError) as error:
-        raise Unresolvable((), f"no JMESPath expression: {' '.join(str(error).split())}") from error
-
-
-# Which children of a node are evaluated over the same value as the node itself. The others see what those gave.
-_SAME: Final[dict[str, slice]] = {
-    "subexpression": slice(0, 1),
-    "index_expression": slice(0, 1),
-    "projection": slice(0, 1),
-    "value_projection": slice(0, 1),
-    "filter_projection": slice(0, 1),
-    "pipe": slice(0, 1),
-    "expref": slice(0, 0),
-}
-
-
-def _looks_everywhere(node: Mapping[str, Any], found: set[str], *, at_root: bool) -> bool:
-    if not at_root:
-        return False
-    kind = node["type"]
-    if kind == "field":
-        found.add(node["value"])
-        return False
-    if kind in ("identity", "current"):
-        return True
-    children = cast("Sequence[Mapping[str, Any]]", node.get("children") or ())
-    return any(_looks_everywhere(child, found, at_root=True) for child in children[_SAME.get(kind, slice(None))])
 
 
 def _marked(value: object, path: Path) -> Iterator[tuple[Path, str, Any]]:
@@ -182,30 +143,28 @@ def _secret_faults(path: Path, name: object) -> list[Fault]:
     return [Fault(path, "a $secret is the name of one: letters, digits and underscores")]
 
 
-def _resolved(value: object, results: Mapping[str, Any], path: Path) -> object:
+def _resolved(value: object, evaluation: Evaluation, path: Path) -> object:
     if isinstance(value, dict):
         entries = cast("dict[str, object]", value)
         if len(entries) == 1:
             ((mark, inner),) = entries.items()
             if mark == JMESPATH:
-                return _value_of(inner, results, path)
+                return _value_of(inner, evaluation, path)
             if mark == LITERAL:
                 return inner
             if mark == SECRET:
                 return entries
-        return {key: _resolved(inner, results, (*path, key)) for key, inner in entries.items()}
+        return {key: _resolved(inner, evaluation, (*path, key)) for key, inner in entries.items()}
     if isinstance(value, list):
-        return [_resolved(inner, results, (*path, place)) for place, inner in enumerate(cast("list[object]", value))]
+        return [_resolved(inner, evaluation, (*path, place)) for place, inner in enumerate(cast("list[object]", value))]
     return value
 
 
-def _value_of(expression: object, results: Mapping[str, Any], path: Path) -> object:
+def _value_of(expression: object, evaluation: Evaluation, path: Path) -> object:
     try:
-        return _compiled(expression).search(results)
-    except Unresolvable as error:
-        raise Unresolvable(path, error.message) from error
-    except (JMESPathError, RecursionError, ValueError, TypeError, ArithmeticError) as error:
-        raise Unresolvable(path, f"{expression}: {' '.join(str(error).split())[:500]}") from error
+        return evaluation.value_of(expression)
+    except ExpressionFault as error:
+        raise Unresolvable(path, str(error)) from error
 
 
 def _at(value: Any, path: Path) -> Any:

@@ -30,7 +30,7 @@ _KEY: Final = re.compile(r"[^\s\x00-\x1f\x7f](?:[^\x00-\x1f\x7f]{0,98}[^\s\x00-\
 _LONGEST_NAME: Final = 500
 _MOST_ATTEMPTS: Final = 1_000_000
 _LONGEST_TIMEOUT: Final = 7 * 86_400
-_NOTHING: Final = References(frozenset(), everything=False, dynamic=False, faults=())
+_NOTHING: Final = References((), everything=False, dynamic=False, faults=())
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +66,13 @@ class SoundPlan:
         """The highest risk among its steps."""
         return max(step.risk for step in self.steps)
 
-    def for_run(self, run: UUID) -> list[NewStep]:
+    def for_run(self, run: UUID, submitted_by: UUID) -> list[NewStep]:
         """Its steps, ready to be stored."""
         feeding = {place for step in self.steps if step.dynamic for place in step.depends_on}
         return [
             NewStep(
                 run=run,
+                submitted_by=submitted_by,
                 position=step.position,
                 key=step.key,
                 name=step.name,
@@ -258,21 +259,25 @@ class _Check:
         reach = ancestors[place]
         if found.everything:
             return tuple(other for other in range(len(self._steps)) if reach >> other & 1)
-        needs: list[int] = []
-        for key in sorted(found.keys):
+        needs: set[int] = set()
+        for path, key in found.keys:
             other = self._place.get(key)
             if other is None:
-                self._fault(place, "args", message=f"refers to {key!r}, and there is no step of that key")
+                self._fault(place, "args", *path, message=f"refers to {key!r}, and there is no step of that key")
             elif not reach >> other & 1:
-                self._fault(place, "args", message=f"refers to {key!r}, which this step does not depend on")
+                self._fault(place, "args", *path, message=f"refers to {key!r}, which this step does not depend on")
             else:
-                needs.append(other)
-        return tuple(needs)
+                needs.add(other)
+        return tuple(sorted(needs))
 
     def _resolved(self, place: int, step: PlanStep, tool: Tool, found: References) -> dict[str, Any] | None:
         try:
-            return tool.fit(resolve(step.args, {}) if found.dynamic else dict(step.args))
-        except Unresolvable as error:
+            if not found.dynamic:
+                return tool.fit(dict(step.args))
+            args = tool.fit(resolve(step.args, {}))
+            check_json(args, max_bytes=self._settings.max_json_bytes, what="the resolved arguments")
+            return args  # noqa: TRY300 - the checks are what may raise
+        except (Unresolvable, UnfitValue) as error:
             self._fault(place, "args", *error.path, message=error.message)
         except ArgsUnfit as error:
             for fault in error.faults:

@@ -24,6 +24,9 @@ MAX_VALUES: Final = 1_000_000
 
 _UNFIT_TEXT: Final = re.compile(r"[\x00\ud800-\udfff]")
 
+MAX_TEXT: Final = 16 * 1024 * 1024
+"""The most characters in all texts of one document together: for the same reason."""
+
 Path = tuple[str | int, ...]
 
 
@@ -97,12 +100,16 @@ def _is_fit(value: object) -> bool:  # noqa: C901, PLR0911, PLR0912 -- one flat 
     """The same as `_find_fault(value) is None`, several times as fast: no paths, one level at a time."""
     level: list[Any] = [value]
     budget = MAX_VALUES
+    text = MAX_TEXT
     for _ in range(MAX_DEPTH + 1):
         below: list[Any] = []
         containers = 0
         for item in level:
             kind = type(item)  # pyright: ignore[reportUnknownVariableType] -- cast() costs half as much again
             if kind is str:
+                text -= len(item)
+                if text < 0:
+                    return False
                 if item.isascii():
                     if "\x00" in item:
                         return False
@@ -140,12 +147,13 @@ def _is_fit(value: object) -> bool:  # noqa: C901, PLR0911, PLR0912 -- one flat 
 def _find_fault(value: object) -> UnfitValue | None:
     """The first fault in reading order, with its path. Iterative, so that no depth can exhaust the stack."""
     waiting: list[tuple[Path, object]] = [((), value)]
-    seen = 0
+    seen = text = 0
     while waiting:
         path, item = waiting.pop()
         seen += 1
-        if seen > MAX_VALUES:
-            return UnfitValue((), f"holds more than {MAX_VALUES} values, or contains itself")
+        text += len(item) if type(item) is str else 0
+        if seen > MAX_VALUES or text > MAX_TEXT:
+            return UnfitValue((), f"holds more than {MAX_VALUES} values or {MAX_TEXT} characters, or contains itself")
         message = _scalar_fault(item)
         if message is not None:
             return UnfitValue(path, message)
