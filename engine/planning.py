@@ -174,7 +174,9 @@ class Planning:
         async def write(tx: Connection) -> Advance:
             if not await begin.hold_planning(tx, run, worker.id, risk=sound.risk):
                 return Advance()
-            return await begin.store_steps(tx, sound.for_run(run.id), claimer=claimer, gate=self._gate)
+            return await begin.store_steps(
+                tx, sound.for_run(run.id, run.submitted_by), claimer=claimer, gate=self._gate
+            )
 
         with self._local.reserve() as claimer:
             done = await self._database.transaction(write)

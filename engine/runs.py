@@ -184,7 +184,7 @@ class Runs:
                 step
                 for each in group
                 if each.plan is not None and stored[each.run.id].is_new
-                for step in each.plan.for_run(each.run.id)
+                for step in each.plan.for_run(each.run.id, each.run.submitted_by)
             ]
             done = await begin.store_steps(tx, steps, claimer=claimer, gate=self._gate) if steps else Advance()
 

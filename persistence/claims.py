@@ -12,8 +12,8 @@ from persistence.transitions.advance import ClaimedStep
 _OWNED = """
 SELECT s.run_id, s.position, s.attempt, s.tool, s.calls, s.max_attempts, s.losses,
     coalesce(s.resolved_args, s.args)::text, s.digest, s.gated, s.idempotent, s.feeds, s.timeout_seconds,
-    r.submitted_by, c.entered_at IS NOT NULL
-FROM steps s JOIN runs r ON r.id = s.run_id
+    s.submitted_by, c.entered_at IS NOT NULL
+FROM steps s
 LEFT JOIN tool_calls c ON c.run_id = s.run_id AND c.position = s.position AND c.attempt = s.attempt
 WHERE s.owner = $1
 """

@@ -101,6 +101,8 @@ CREATE INDEX runs_planning ON runs (planner) WHERE planner IS NOT NULL;
 CREATE TABLE steps (
     run_id uuid NOT NULL REFERENCES runs (id),
     position integer NOT NULL,
+    -- The run's, here again so that due steps can be taken in turn between users.
+    submitted_by uuid NOT NULL,
     key text NOT NULL,
     name text NOT NULL,
     tool text NOT NULL,
@@ -158,7 +160,7 @@ CREATE TABLE steps (
     CONSTRAINT steps_counts_hold CHECK (attempt >= 0 AND calls BETWEEN 0 AND attempt AND losses >= 0
         AND execution > 0 AND (max_attempts IS NULL OR max_attempts > 0) AND timeout_seconds > 0)
 ) WITH (fillfactor = 70);
-CREATE INDEX steps_due ON steps (due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX steps_due ON steps (submitted_by, due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX steps_owned ON steps (owner) WHERE owner IS NOT NULL;
 CREATE INDEX steps_left ON steps (left_by) WHERE left_by IS NOT NULL;
 CREATE INDEX steps_dead ON steps (finished_at, run_id, position) WHERE dead_lettered;

@@ -255,8 +255,8 @@ turned AS (
         finished_at = CASE WHEN t.enters IN ('FAILED', 'SKIPPED') THEN clock.at END
     FROM turn t, clock
     WHERE s.run_id = t.run_id AND s.position = t.position AND s.state = 'PENDING'
-    RETURNING s.run_id, s.position, s.name, s.tool, s.risk, s.gated, s.gate_reason, s.idempotent, s.feeds, s.state,
-        s.attempt, s.calls, s.max_attempts, s.losses, s.execution, s.skip_reason, s.error_code, s.error_message,
+    RETURNING s.run_id, s.submitted_by, s.position, s.name, s.tool, s.risk, s.gated, s.gate_reason, s.idempotent,
+        s.feeds, s.state, s.attempt, s.calls, s.max_attempts, s.losses, s.execution, s.skip_reason, s.error_code, s.error_message,
         coalesce(s.resolved_args, s.args) AS args, s.digest, s.timeout_seconds, t.enters),
 called AS (
     INSERT INTO tool_calls (run_id, position, attempt, tool, args, digest, started_at)
@@ -338,8 +338,8 @@ UNION ALL
 SELECT 1, run_id, nth::int, null, null, null, null, null, null, null, null, null, null, null, null FROM settled
 UNION ALL
 SELECT 2, t.run_id, t.position, t.attempt, t.tool, t.calls, t.max_attempts, t.losses, t.args::text, t.digest, t.gated,
-    t.idempotent, t.feeds, t.timeout_seconds, r.submitted_by
-FROM turned t JOIN runs r ON r.id = t.run_id WHERE t.enters = 'RUNNING'
+    t.idempotent, t.feeds, t.timeout_seconds, t.submitted_by
+FROM turned t WHERE t.enters = 'RUNNING'
 {busy}"""
 
 
@@ -435,7 +435,8 @@ class FreedStep:
 
 _FREED = """
 WITH done AS (
-    SELECT s.run_id, s.position, s.dependents
+    -- An outcome that is told twice settles once.
+    SELECT DISTINCT s.run_id, s.position, s.dependents
     FROM unnest($1::uuid[], $2::int[], $3::int[], $4::text[], $5::uuid[])
         AS o (run_id, position, attempt, leaves, owner)
     JOIN steps s ON s.run_id = o.run_id AND s.position = o.position AND s.state = o.leaves

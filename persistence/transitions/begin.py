@@ -40,6 +40,7 @@ class NewStep:
     """
 
     run: UUID
+    submitted_by: UUID
     position: int
     key: str
     name: str
@@ -158,32 +159,33 @@ given AS (
     FROM (
         SELECT *, cardinality(depends_on) AS remaining
         FROM (
-            SELECT run_id, position, key, name, tool, risk, gated, gate_reason, idempotent, dynamic, feeds, args,
-                resolved_args, digest, depends_on::int[], dependents::int[], needs::int[], max_attempts,
+            SELECT run_id, submitted_by, position, key, name, tool, risk, gated, gate_reason, idempotent, dynamic,
+                feeds, args, resolved_args, digest, depends_on::int[], dependents::int[], needs::int[], max_attempts,
                 timeout_seconds
             FROM unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::text[], $6::smallint[], $7::bool[],
                 $8::text[], $9::bool[], $10::bool[], $11::bool[], $12::text[], $13::text[], $14::text[], $15::text[],
-                $16::text[], $17::text[], $18::int[], $19::float8[])
+                $16::text[], $17::text[], $18::int[], $19::float8[], $23::uuid[])
                 AS s (run_id, position, key, name, tool, risk, gated, gate_reason, idempotent, dynamic, feeds, args,
-                    resolved_args, digest, depends_on, dependents, needs, max_attempts, timeout_seconds)) AS g) AS g),
+                    resolved_args, digest, depends_on, dependents, needs, max_attempts, timeout_seconds,
+                    submitted_by)) AS g) AS g),
 turn AS (
     SELECT *, CASE WHEN remaining > 0 THEN 'PENDING' WHEN gated THEN 'BLOCKED'
         WHEN nth <= (CASE WHEN {ALIVE.format(worker="$20::uuid")} THEN $21::int ELSE 0 END) THEN 'RUNNING'
         ELSE 'READY' END AS state
     FROM given),
 stored AS (
-    INSERT INTO steps (run_id, position, key, name, tool, risk, gated, gate_reason, idempotent, dynamic, feeds, args,
-        resolved_args, digest, depends_on, dependents, needs, max_attempts, timeout_seconds, remaining, state,
+    INSERT INTO steps (run_id, submitted_by, position, key, name, tool, risk, gated, gate_reason, idempotent, dynamic,
+        feeds, args, resolved_args, digest, depends_on, dependents, needs, max_attempts, timeout_seconds, remaining, state,
         attempt, calls, owner, due_at, created_at, resolved_at, ready_at, started_at)
-    SELECT run_id, position, key, name, tool, risk, gated, gate_reason, idempotent, dynamic, feeds, args::json,
-        resolved_args::json, digest, depends_on, dependents, needs, max_attempts, timeout_seconds, remaining, state,
+    SELECT run_id, submitted_by, position, key, name, tool, risk, gated, gate_reason, idempotent, dynamic, feeds,
+        args::json, resolved_args::json, digest, depends_on, dependents, needs, max_attempts, timeout_seconds, remaining, state,
         (state = 'RUNNING')::int, (state = 'RUNNING')::int,
         CASE WHEN state = 'RUNNING' THEN $20::uuid END, CASE WHEN state = 'READY' THEN at END,
         at, CASE WHEN state <> 'PENDING' THEN at END, CASE WHEN state IN ('READY', 'RUNNING') THEN at END,
         CASE WHEN state = 'RUNNING' THEN at END
     FROM turn, clock
-    RETURNING run_id, position, name, tool, state, risk, gate_reason, coalesce(resolved_args, args) AS args, digest,
-        attempt, calls, max_attempts, losses, gated, idempotent, feeds, timeout_seconds),
+    RETURNING run_id, submitted_by, position, name, tool, state, risk, gate_reason,
+        coalesce(resolved_args, args) AS args, digest, attempt, calls, max_attempts, losses, gated, idempotent, feeds, timeout_seconds),
 called AS (
     INSERT INTO tool_calls (run_id, position, attempt, tool, args, digest, started_at)
     SELECT run_id, position, attempt, tool, args, digest, at FROM stored, clock WHERE state = 'RUNNING'),
@@ -221,8 +223,8 @@ SELECT 0 AS kind, id AS run_id, last_seq AS position, ready AS attempt, state AS
 FROM recorded
 UNION ALL
 SELECT 2, s.run_id, s.position, s.attempt, s.tool, s.calls, s.max_attempts, s.losses, s.args::text, s.digest, s.gated,
-    s.idempotent, s.feeds, s.timeout_seconds, r.submitted_by
-FROM stored s JOIN runs r ON r.id = s.run_id WHERE s.state = 'RUNNING'
+    s.idempotent, s.feeds, s.timeout_seconds, s.submitted_by
+FROM stored s WHERE s.state = 'RUNNING'
 """
 
 
@@ -265,6 +267,7 @@ async def store_steps(
         claimer.worker,
         max(0, claimer.slots),
         gate.approval_timeout_seconds,
+        [s.submitted_by for s in steps],
     )
     return told(rows)
 

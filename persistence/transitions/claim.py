@@ -11,25 +11,36 @@ from persistence.transitions.advance import ALIVE, BUSY, FREE, Advance, ClaimedS
 from persistence.transitions.record import CLOCK, Rank, record
 
 _CLAIM = f"""
-WITH due AS MATERIALIZED (
-    SELECT DISTINCT run_id FROM (
-        SELECT run_id FROM steps WHERE due_at <= clock_timestamp() ORDER BY due_at LIMIT $2) AS longest),
-{FREE.format(runs="ARRAY(SELECT run_id FROM due)")}{CLOCK},
+WITH RECURSIVE people (id) AS (
+    (SELECT submitted_by FROM steps WHERE due_at IS NOT NULL ORDER BY submitted_by LIMIT 1)
+    UNION ALL
+    SELECT (
+        SELECT submitted_by FROM steps WHERE due_at IS NOT NULL AND submitted_by > p.id ORDER BY submitted_by LIMIT 1)
+    FROM people p WHERE p.id IS NOT NULL),
+-- In turn between the people who wait: one with thousands of steps holds up nobody else.
+due AS MATERIALIZED (
+    SELECT d.run_id, d.position, d.turn, d.due_at
+    FROM people p, LATERAL (
+        SELECT s.run_id, s.position, s.due_at, row_number() OVER (ORDER BY s.due_at) AS turn
+        FROM steps s WHERE s.submitted_by = p.id AND s.due_at <= clock_timestamp()
+        ORDER BY s.due_at LIMIT $2) AS d
+    ORDER BY d.turn, d.due_at LIMIT $2),
+{FREE.format(runs="ARRAY(SELECT DISTINCT run_id FROM due)")}{CLOCK},
 picked AS MATERIALIZED (
     SELECT s.run_id, s.position, a.id AS approval_id
-    FROM steps s
+    FROM due d
+    JOIN steps s ON s.run_id = d.run_id AND s.position = d.position
     LEFT JOIN approvals a ON s.gated AND a.run_id = s.run_id AND a.position = s.position
         AND a.kind = 'EXECUTE' AND a.status = 'APPROVED' AND a.execution = s.execution
-    WHERE s.due_at <= (SELECT at FROM clock) AND s.run_id IN (SELECT id FROM free)
-        AND (a.id IS NOT NULL OR NOT s.gated) AND {ALIVE.format(worker="$1::uuid")}
-    ORDER BY s.due_at LIMIT $2),
+    WHERE d.run_id IN (SELECT id FROM free) AND (a.id IS NOT NULL OR NOT s.gated)
+        AND {ALIVE.format(worker="$1::uuid")}),
 claimed AS (
     UPDATE steps s SET state = 'RUNNING', owner = $1, attempt = s.attempt + 1, calls = s.calls + 1, due_at = null,
         started_at = coalesce(s.started_at, clock.at)
     FROM picked p, clock
     WHERE s.run_id = p.run_id AND s.position = p.position AND s.state = 'READY'
-    RETURNING s.run_id, s.position, s.name, s.tool, s.attempt, s.calls, s.max_attempts, s.losses, s.gated,
-        s.idempotent, s.feeds, s.timeout_seconds, coalesce(s.resolved_args, s.args) AS args, s.digest, p.approval_id),
+    RETURNING s.run_id, s.submitted_by, s.position, s.name, s.tool, s.attempt, s.calls, s.max_attempts, s.losses,
+        s.gated, s.idempotent, s.feeds, s.timeout_seconds, coalesce(s.resolved_args, s.args) AS args, s.digest, p.approval_id),
 spent AS (
     UPDATE approvals a SET spent_at = coalesce(a.spent_at, clock.at)
     FROM claimed c, clock WHERE a.id = c.approval_id),
@@ -49,17 +60,17 @@ SELECT 0 AS kind, id AS run_id, last_seq AS position, ready AS attempt, state AS
 FROM recorded
 UNION ALL
 SELECT 2, c.run_id, c.position, c.attempt, c.tool, c.calls, c.max_attempts, c.losses, c.args::text, c.digest, c.gated,
-    c.idempotent, c.feeds, c.timeout_seconds, r.submitted_by
-FROM claimed c JOIN runs r ON r.id = c.run_id
-{BUSY.format(runs="ARRAY(SELECT run_id FROM due)")}"""
+    c.idempotent, c.feeds, c.timeout_seconds, c.submitted_by
+FROM claimed c
+{BUSY.format(runs="ARRAY(SELECT DISTINCT run_id FROM due)")}"""
 
 
 async def claim(connection: Connection, claimer: Claimer) -> Advance:
     """Take up to the claimer's slots of due steps and start their next attempt: a transaction by itself.
 
-    Longest due first. Runs that another transaction holds are passed over and come back as `busy`, so fewer (or no)
-    steps may come back: looking again soon is worth it then. A gated step comes only with its approval, which is
-    spent by this.
+    In turn between the people who submitted them, and longest due first. Runs that another transaction holds are
+    passed over and come back as `busy`, so fewer (or no) steps may come back: looking again soon is worth it then. A
+    gated step comes only with its approval, which is spent by this.
     """
     return told(await connection.fetch(_CLAIM, claimer.worker, claimer.slots))
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
 from engine.runs import Place, coming_back
@@ -51,8 +51,6 @@ from persistence.transitions.decide import DecidedStep, decide, expire
 from persistence.transitions.locks import lock_free_runs, lock_runs
 from persistence.transitions.redrive import redrive
 
-T = TypeVar("T")
-
 UNFIT = '{"unfit": true}'
 """A result that no step which refers to it can be called with."""
 
@@ -73,7 +71,7 @@ class Draft:
         return self.gated or self.risk == 3
 
 
-def planned(run: UUID, drafts: Sequence[Draft]) -> list[begin.NewStep]:
+def planned(run: UUID, drafts: Sequence[Draft], by: UUID) -> list[begin.NewStep]:
     """The drafts as a submission would store them."""
     dependents = [
         tuple(other for other, each in enumerate(drafts) if place in each.after) for place in range(len(drafts))
@@ -86,6 +84,7 @@ def planned(run: UUID, drafts: Sequence[Draft]) -> list[begin.NewStep]:
         steps.append(
             begin.NewStep(
                 run=run,
+                submitted_by=by,
                 position=place,
                 key=f"s{place}",
                 name=f"Step {place}",
@@ -175,7 +174,7 @@ class Stage:
 
         async def write(tx: Connection) -> Advance:
             await begin.store_runs(tx, [begin.NewRun(run, self.user, None, 0, 3)])
-            return await begin.store_steps(tx, planned(run, drafts), claimer=claimer, gate=gate)
+            return await begin.store_steps(tx, planned(run, drafts, self.user), claimer=claimer, gate=gate)
 
         return run, await self.database.transaction(write)
 
@@ -465,6 +464,3 @@ def note(step: DecidedStep, kind: EventType) -> Note:
 async def run_of(tx: Connection, approval: UUID) -> UUID:
     """The run that an approval belongs to."""
     return await tx.fetchval("SELECT run_id FROM approvals WHERE id = $1", approval)
-
-
-Write = Callable[[Connection], Awaitable[T]]

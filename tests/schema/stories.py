@@ -66,6 +66,7 @@ class Stories:
         stored = [
             NewStep(
                 run=run,
+                submitted_by=by.id,
                 position=at,
                 key=step.key,
                 name=step.name or step.key,
