@@ -9,7 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from console import documents
 from console.errors import Fault, NotLifeOS, Refused, Rejected
-from console.follow import Follower, OnLost
+from console.follow import Follower, OnLost, OnOpen
 from console.models import Answer, Approval, Event, NewUser, PlanPreview, Run, Step, Tool, User
 from console.settings import Address
 from console.transport import Transport
@@ -84,16 +84,21 @@ class Client:
         return self._read(PlanPreview, preview)
 
     def follow_run(
-        self, run_id: str, after: str | None = None, *, on_lost: OnLost = lambda _: None
+        self,
+        run_id: str,
+        after: str | None = None,
+        *,
+        on_lost: OnLost = lambda _: None,
+        on_open: OnOpen = lambda: None,
     ) -> AsyncGenerator[Event]:
         """The run's events after a cursor, each exactly once and in order, until the run has ended.
 
-        Lost connections are replaced from the last cursor, and `on_lost` is told of each. Close the generator
-        (`contextlib.aclosing`) when leaving it early.
+        Lost connections are replaced from the last cursor; `on_lost` and `on_open` are told of each. Close the
+        generator (`contextlib.aclosing`) when leaving it early.
         """
         follower = Follower(self._address, run_id, after, patience_seconds=self._follow_patience_seconds)
         follower.reached = self._transport.reached
-        return follower.events(on_lost)
+        return follower.events(on_lost, on_open)
 
     # ── Approvals ──
 

@@ -9,13 +9,16 @@ from rich.text import Text
 
 from console.client import Client
 from console.errors import ConsoleError, RunNotCompleted
-from console.gate import Gate, NobodyAnswers
+from console.gate import Gate
 from console.live import spectator_for, watch
 from console.made import made_lines
 from console.render import run_line, why_not_completed
 from console.screen import Screen
 
 INTENT: Final = "Apply to 2 backend jobs, schedule gym 3x this week, and plan groceries"
+
+# The server may be on its way out as well.
+_LAST_WORD_SECONDS: Final = 3
 
 
 async def run_demo(client: Client, *, yes: bool, intent: str = INTENT, data_dir: Path | None = None) -> None:
@@ -31,10 +34,11 @@ async def run_demo(client: Client, *, yes: bool, intent: str = INTENT, data_dir:
         gate = Gate(client, screen, spectator, yes=yes)
         try:
             run = await watch(client, run.id, spectator, respond=gate.respond)
-        except (NobodyAnswers, asyncio.CancelledError):
+        except (ConsoleError, asyncio.CancelledError):
             # Nothing that asks a person for a decision is left behind.
-            with suppress(ConsoleError):
-                await client.cancel(run.id, reason="the demo was left before it ended")
+            with suppress(ConsoleError, TimeoutError):
+                async with asyncio.timeout(_LAST_WORD_SECONDS):
+                    await client.cancel(run.id, reason="the demo was left before it ended")
             raise
     run = await client.run(run.id, whole=True)
     screen.line()

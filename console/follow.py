@@ -16,6 +16,9 @@ from console.websocket import subscribe
 OnLost = Callable[[ConnectionLost | ServerUnreachable], None]
 """Told of each connection that broke and is being replaced."""
 
+OnOpen = Callable[[], None]
+"""Told of each connection that the server has let in."""
+
 # A connection that held this long was a good one: what broke it is new.
 _GOOD_AFTER_SECONDS: Final = 5.0
 
@@ -33,7 +36,7 @@ class Follower:
         self._in_touch_at = monotonic()
         self._opened_at: float | None = None
 
-    async def events(self, on_lost: OnLost) -> AsyncGenerator[Event]:
+    async def events(self, on_lost: OnLost, on_open: OnOpen) -> AsyncGenerator[Event]:
         """Each event after the cursor exactly once, in order, until the server completes the subscription.
 
         A lost connection is replaced from the last cursor, for as long as the patience lasts. A server that was
@@ -43,7 +46,7 @@ class Follower:
         while True:
             got_on = False
             try:
-                async with aclosing(self._one_connection()) as events:
+                async with aclosing(self._one_connection(on_open)) as events:
                     async for event in events:
                         got_on = True
                         yield event
@@ -59,10 +62,16 @@ class Follower:
                 return
             await asyncio.sleep(delay)
 
-    async def _one_connection(self) -> AsyncGenerator[Event]:
+    async def _one_connection(self, on_open: OnOpen) -> AsyncGenerator[Event]:
         self._opened_at = None
         variables: dict[str, Any] = {"runId": self._run_id, "after": self.cursor}
-        async with aclosing(subscribe(self._address, TIMELINE, variables, on_open=self._opened)) as results:
+
+        def opened() -> None:
+            self.reached = True
+            self._opened_at = monotonic()
+            on_open()
+
+        async with aclosing(subscribe(self._address, TIMELINE, variables, on_open=opened)) as results:
             async for data in results:
                 event = Event.model_validate(data["timeline"])
                 if self._is_next(event):
@@ -73,10 +82,6 @@ class Follower:
         if self._last_seq is not None and event.seq > self._last_seq + 1:
             raise ConnectionLost(self._address.url, f"event {self._last_seq + 1} is missing before {event.seq}")
         return self._last_seq is None or event.seq == self._last_seq + 1
-
-    def _opened(self) -> None:
-        self.reached = True
-        self._opened_at = monotonic()
 
     def _was_good(self) -> bool:
         return self._opened_at is not None and monotonic() - self._opened_at >= _GOOD_AFTER_SECONDS

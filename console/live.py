@@ -49,6 +49,10 @@ class Spectator(Protocol):
         """Show that the connection broke and is being replaced."""
         ...
 
+    def found(self) -> None:
+        """Show that there is a connection."""
+        ...
+
     def ended(self, run: Run) -> None:
         """Show the run as it is in the end."""
         ...
@@ -65,7 +69,9 @@ async def watch(
     """The run as it ended, shown to the spectator from the cursor on."""
     cursor = after
     for delay in growing_delays(0.1, 2.0):
-        async with aclosing(client.follow_run(run_id, cursor, on_lost=spectator.lost)) as events:
+        async with aclosing(
+            client.follow_run(run_id, cursor, on_lost=spectator.lost, on_open=spectator.found)
+        ) as events:
             async for event in events:
                 cursor = event.cursor
                 spectator.saw(event)
@@ -101,6 +107,9 @@ class Lines:
     def lost(self, error: ConsoleError) -> None:
         """Say it beside the events."""
         complain(f"{error}; trying again")
+
+    def found(self) -> None:
+        """The events say it."""
 
     def ended(self, run: Run) -> None:
         """Write the run's line."""
@@ -157,12 +166,16 @@ class Picture(Lines):
     def saw(self, event: Event) -> None:
         """Let the event scroll past, and look again."""
         super().saw(event)
-        self._lost = None
         self._changed.set()
 
     def lost(self, error: ConsoleError) -> None:
         """Say it within the picture."""
         self._lost = error
+
+    def found(self) -> None:
+        """Look again, as things may have changed."""
+        self._lost = None
+        self._changed.set()
 
     def ended(self, run: Run) -> None:
         """Draw the run as it ended."""

@@ -7,6 +7,7 @@ import json
 import os
 import pty
 import re
+import signal
 import sys
 import termios
 from collections.abc import AsyncIterator, Callable
@@ -306,7 +307,7 @@ async def test_watching_survives_a_restart_of_the_server(dsn: str, tmp_path: Pat
         run_id = await first.submitted(("pay", {"amount": 5}), plan=plan)
         asked = await first.asked(run_id)
         watching = await asyncio.create_subprocess_exec(
-            *(sys.executable, "server.py", "watch", run_id, "--json"),
+            *(sys.executable, "-m", "console", "watch", run_id, "--json"),
             cwd=ROOT,
             env={**os.environ, "LIFEOS_URL": first.address.url, "LIFEOS_TOKEN": TOKEN},
             stdout=asyncio.subprocess.PIPE,
@@ -389,11 +390,11 @@ class Terminal:
         self._descriptor, self._command_end = pty.openpty()
         self.process: asyncio.subprocess.Process
 
-    async def start(self, *args: str, lifeos: LifeOS) -> None:
+    async def start(self, *command: str, lifeos: LifeOS, **more: str) -> None:
         self.process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "server.py", *args),
+            *(sys.executable, *command),
             cwd=ROOT,
-            env={**os.environ, "LIFEOS_URL": lifeos.address.url, "LIFEOS_TOKEN": TOKEN, "TERM": "xterm"},
+            env={**os.environ, "LIFEOS_URL": lifeos.address.url, "LIFEOS_TOKEN": TOKEN, "TERM": "xterm", **more},
             stdin=self._command_end,
             stdout=self._command_end,
             stderr=self._command_end,
@@ -441,9 +442,9 @@ class Terminal:
 
 
 @asynccontextmanager
-async def in_a_terminal(*args: str, lifeos: LifeOS) -> AsyncIterator[Terminal]:
+async def in_a_terminal(*command: str, lifeos: LifeOS, **more: str) -> AsyncIterator[Terminal]:
     terminal = Terminal()
-    await terminal.start(*args, lifeos=lifeos)
+    await terminal.start(*command, lifeos=lifeos, **more)
     try:
         yield terminal
     finally:
@@ -454,7 +455,7 @@ async def test_on_a_terminal_the_steps_are_drawn_and_ctrl_c_leaves_the_run_alone
     run_id = await lifeos.submitted(("pay", {"amount": 5}), plan=plan)
     asked = await lifeos.asked(run_id)
 
-    async with in_a_terminal("watch", run_id, lifeos=lifeos) as terminal:
+    async with in_a_terminal("-m", "console", "watch", run_id, lifeos=lifeos) as terminal:
         await terminal.until(asked["id"])
         terminal.press("\x03")
         status = await terminal.ended()
@@ -468,9 +469,68 @@ async def test_on_a_terminal_the_steps_are_drawn_and_ctrl_c_leaves_the_run_alone
 
 
 async def test_on_a_terminal_a_run_is_drawn_to_its_end(lifeos: LifeOS) -> None:
-    async with in_a_terminal("submit", "plan groceries", "--watch", lifeos=lifeos) as terminal:
+    async with in_a_terminal("-m", "console", "submit", "plan groceries", "--watch", lifeos=lifeos) as terminal:
         status = await terminal.ended()
 
     assert status == 0
     assert "\x1b[" in terminal.said
     assert "grocery_plan" in terminal.said
+
+
+DEMO = """
+import asyncio
+from console.client import Client
+from console.demo import run_demo
+from console.settings import read_address
+
+async def main():
+    async with Client(read_address()) as client:
+        await run_demo(client, yes=False, intent="apply to 1 backend job")
+
+asyncio.run(main())
+"""
+
+
+async def test_on_a_terminal_the_demo_lets_people_edit_what_is_sent(lifeos: LifeOS, tmp_path: Path) -> None:
+    editor = tmp_path / "editor"
+    editor.write_text('#!/bin/sh\nsed -i \'s/.markdown.: .*/"markdown": "Hello",/\' "$1"\n')
+    editor.chmod(0o700)
+    async with in_a_terminal("-c", DEMO, lifeos=lifeos, EDITOR=str(editor)) as terminal:
+        await terminal.until("in your editor: ")
+        terminal.press("e\n")
+        status = await terminal.ended()
+
+    assert status == 0
+    assert "Approved: apply" in terminal.said
+    run = json.loads(await lifeos.done("runs", "--json"))[0]
+    shown = json.loads(await lifeos.done("show", run["id"], "--json"))["steps"][-1]
+    assert shown["tool"] == "job_submit"
+    assert shown["resolvedArgs"]["markdown"] == "Hello"
+
+
+async def test_on_a_terminal_leaving_the_demo_leaves_nothing_open(lifeos: LifeOS) -> None:
+    async with in_a_terminal("-c", DEMO, lifeos=lifeos) as terminal:
+        await terminal.until("in your editor: ")
+        terminal.press("\x03")
+        status = await terminal.ended()
+
+    assert status == -signal.SIGINT
+    assert await lifeos.done("approvals") == ""
+    assert json.loads(await lifeos.done("runs", "--json"))[0]["state"] == "CANCELLED"
+
+
+async def test_a_reader_that_leaves_is_no_error(lifeos: LifeOS) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with io.FileIO(writing, "w") as nobody:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "console", "tools"),
+            cwd=ROOT,
+            env={**os.environ, "LIFEOS_URL": lifeos.address.url, "LIFEOS_TOKEN": TOKEN},
+            stdout=nobody,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        _, complaints = await process.communicate()
+
+    assert complaints == b""
+    assert process.returncode == 1

@@ -39,6 +39,20 @@ async def test_a_timeline_ends_when_the_server_completes_it() -> None:
         assert peer.cursors == [None]
 
 
+async def test_each_connection_is_told_of() -> None:
+    async def stopping(talk: Talk) -> None:
+        await talk.open()
+        await talk.send_events(1, 2)
+        await talk.socket.close(1012)
+
+    told: list[str] = []
+    async with socket_peer(stopping, rest) as peer, Client(peer.address) as client:
+        events = client.follow_run("run_1", on_lost=lambda _: told.append("lost"), on_open=lambda: told.append("open"))
+        assert [event.seq async for event in events] == [1, 2, 3, 4]
+
+    assert told == ["open", "lost", "open"]
+
+
 async def test_a_given_cursor_is_where_it_starts() -> None:
     async with socket_peer(rest) as peer, Client(peer.address) as client:
         seqs = [event.seq async for event in client.follow_run("run_1", "cursor-2")]
