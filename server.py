@@ -427,7 +427,7 @@ class Application:
         metrics = Metrics(parts)
         return build_site(
             services,
-            SiteSettings(settings.http(), CONSOLE, settings.metrics_public),
+            SiteSettings(settings.http(), CONSOLE, settings.metrics_public, settings.rate_points_per_minute),
             authenticate=parts.identity.viewer_of,
             is_stopping=lambda: self.is_stopping,
             checks=_checks(parts, is_stopping=lambda: self.is_stopping),

@@ -131,11 +131,16 @@ class Schema(strawberry.Schema):
     ) -> AsyncGenerator[ExecutionResult, None]:
         """Any operation's answers, one after the other.
 
-        A `PreExecutionError` is the last: nothing began, or (`StreamEnded`) it ended early.
+        A `PreExecutionError` is the last: nothing began, or (`StreamEnded`) it ended early. What may come later, but
+        not now, is a `RequestError` with its `retry_after_seconds` before there is any answer.
         """
         del operation_extensions
         allowed = tuple(AllowedOperation) if allowed_operation_types is None else allowed_operation_types
         ready = self._ready(query, variable_values, context_value, operation_name, allowed)
+        if isinstance(ready, list):
+            cause = ready[0].original_error
+            if isinstance(cause, RequestError) and cause.retry_after_seconds is not None:
+                raise cause
         return self._answers(ready, context_value, root_value)
 
     def operation_kind(self, query: str | None, operation_name: str | None) -> OperationType | None:

@@ -21,6 +21,7 @@ from schema.context import Services
 from schema.http import GraphQLView, HttpError, HttpSettings
 from schema.operations import Check, calendar_route, health_routes, metrics_route
 from schema.pages import graphiql_page, message_page, not_signed_in_page, static_routes
+from schema.rates import Rates
 from schema.schema import build_schema
 from schema.visible import visible
 
@@ -33,6 +34,8 @@ class SiteSettings:
     console: Path
     """Where the built GraphiQL lies, or would."""
     metrics_public: bool = False
+    rate_points_per_minute: int = 0
+    """What one user may ask for; 0: as much as they like."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +72,11 @@ def build_site(
         return await view.sign_in(request) or RedirectResponse("/graphql")
 
     view = GraphQLView[Viewer](
-        build_schema(limits=services.limits, request_timeout_seconds=settings.http.request_timeout_seconds),
+        build_schema(
+            limits=services.limits,
+            request_timeout_seconds=settings.http.request_timeout_seconds,
+            admit=Rates(settings.rate_points_per_minute).admit,
+        ),
         authenticate=authenticate,
         make_context=services.context,
         render_page=page,

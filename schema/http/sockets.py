@@ -241,6 +241,9 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Any, Any]):
         """Send an operation's answers; whatever goes wrong in it ends it alone."""
         try:
             await self._run(operation)
+        except RequestError as error:
+            with suppress(WebSocketDisconnected):
+                await self._end(operation, _error(operation.id, [refusal(error)]))
         except WebSocketDisconnected:
             # Nobody is there, or nobody reads: the socket goes with all that runs on it.
             await self._drop()

@@ -231,12 +231,15 @@ class GraphQLView(GraphQL[Any, None], Generic[V]):
         kind = self.schema.operation_kind(asked.query, asked.operation_name)
         if request.method == "GET" and kind is OperationType.MUTATION:
             raise _not_by_get(OperationNotAllowed(kind))
-        answers = await self.schema.stream(
-            asked.query,
-            variable_values=asked.variables,
-            context_value=self.make_context(viewer, request, token),
-            operation_name=asked.operation_name,
-        )
+        try:
+            answers = await self.schema.stream(
+                asked.query,
+                variable_values=asked.variables,
+                context_value=self.make_context(viewer, request, token),
+                operation_name=asked.operation_name,
+            )
+        except RequestError as error:
+            return self._refused(request, 429, error, _retry_after(error))
         stream = EventStream(self, answers, viewer=viewer, token=token)
         try:
             self.connections.add(stream)
@@ -245,6 +248,7 @@ class GraphQLView(GraphQL[Any, None], Generic[V]):
                 429,
                 f"At most {self.settings.max_sockets_per_user} sockets and streams may be open for one user.",
                 LIMIT_EXCEEDED,
+                headers=self._retry_after(),
             ) from None
         return stream
 
@@ -266,7 +270,7 @@ class GraphQLView(GraphQL[Any, None], Generic[V]):
             refused = _not_by_get(cause)
             return refused.status, refused.headers
         if isinstance(cause, RequestError) and cause.retry_after_seconds is not None:
-            return 429, {"Retry-After": str(ceil(cause.retry_after_seconds))}
+            return 429, _retry_after(cause)
         # Plain JSON says 200 to every request that could be understood: its clients look for errors in the body.
         return (400 if media_type == GRAPHQL_RESPONSE and not began else 200), {}
 
@@ -279,6 +283,10 @@ class GraphQLView(GraphQL[Any, None], Generic[V]):
 
     def _retry_after(self) -> dict[str, str]:
         return {"Retry-After": str(self.settings.retry_after_seconds)}
+
+
+def _retry_after(error: RequestError) -> dict[str, str]:
+    return {"Retry-After": str(ceil(error.retry_after_seconds or 0))}
 
 
 def _not_by_get(cause: OperationNotAllowed) -> HttpError:

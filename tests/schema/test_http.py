@@ -387,7 +387,7 @@ async def test_signing_in_is_part_of_the_deadline():
 
 
 async def test_a_fault_of_the_endpoint_itself_is_masked_too(server: Server, log: Log):
-    server.view.make_context = lambda viewer: 1 / 0  # pyright: ignore[reportAttributeAccessIssue]
+    server.view.make_context = lambda *_: 1 / 0  # pyright: ignore[reportAttributeAccessIssue]
 
     response = await server.post("{hello}")
 
