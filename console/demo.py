@@ -42,7 +42,7 @@ async def run_demo(client: Client, *, yes: bool, intent: str = INTENT, data_dir:
             raise
     run = await client.run(run.id, whole=True)
     screen.line()
-    for line in made_lines(run, url=client.url, data_dir=data_dir):
+    for line in made_lines(run, data_dir=data_dir):
         screen.line(line)
     screen.line(run_line(run))
     if run.state != "COMPLETED":

@@ -8,17 +8,17 @@ from console.models import Run, Step
 from console.plain import one_line, visible
 
 
-def made_lines(run: Run, *, url: str, data_dir: Path | None) -> list[str]:
+def made_lines(run: Run, *, data_dir: Path | None) -> list[str]:
     """A paragraph for each step that made something, in plan order; the run must have been read whole."""
     lines: list[str] = []
     for step in run.steps:
         result = _object(step.result)
         if step.state == "SUCCEEDED" and result:
-            lines += [visible(line) for line in _of_step(step, result, url=url, data_dir=data_dir)]
+            lines += [visible(line) for line in _of_step(step, result, data_dir)]
     return lines
 
 
-def _of_step(step: Step, result: dict[str, Any], *, url: str, data_dir: Path | None) -> Iterator[str]:
+def _of_step(step: Step, result: dict[str, Any], data_dir: Path | None) -> Iterator[str]:
     # Results are read leniently: other tools may be called the same, and this is only said, not acted on.
     match step.tool:
         case "job_search":
@@ -31,7 +31,7 @@ def _of_step(step: Step, result: dict[str, Any], *, url: str, data_dir: Path | N
             yield f"Put {len(events)} events into {_path(result.get('calendar'), data_dir)}"
             for event in events:
                 yield f"  {event.get('title')}: {event.get('start')} to {event.get('end')}"
-            yield f"  Calendar programs subscribe to {url}{result.get('feed', '')}"
+            yield f"  Calendar programs subscribe to {result.get('feed')} at the server's address"
         case "grocery_plan":
             meals = [_object(meal) for meal in _list(result.get("menu"))]
             yield f"Planned {len(meals)} meals for {result.get('people')}"

@@ -158,12 +158,12 @@ def test_what_was_made_is_named_by_where_it_lies(tmp_path: Path) -> None:
         step("x", tool="something_else", result={"package": "y"}),
     ]
 
-    assert made_lines(run(*steps), url="http://here:1", data_dir=tmp_path) == [
+    assert made_lines(run(*steps), data_dir=tmp_path) == [
         "Found 12 jobs, and chose Engineer at Acme",
         f"Applied for Engineer at Acme: {tmp_path}/users/u/x",
         f"Put 1 events into {tmp_path}/users/u/calendar.ics",
         "  Gym: 2025-01-02T18:00:00 to 2025-01-02T19:00:00",
-        "  Calendar programs subscribe to http://here:1/calendar/t.ics",
+        "  Calendar programs subscribe to /calendar/t.ics at the server's address",
         "Planned 2 meals for 2",
         "  day 1, dinner: Omelette",
         "  2025-01-03, dinner: Soup",
@@ -176,4 +176,4 @@ def test_what_was_made_is_named_by_where_it_lies(tmp_path: Path) -> None:
 def test_results_of_another_shape_are_said_as_far_as_they_go() -> None:
     odd = step("c", tool="calendar_create", result={"events": "none", "calendar": 3})
 
-    assert made_lines(run(odd), url="http://here:1", data_dir=None)[0] == "Put 0 events into 3 in the data folder"
+    assert made_lines(run(odd), data_dir=None)[0] == "Put 0 events into 3 in the data folder"
