@@ -49,6 +49,7 @@ def planned(intent: str, now: datetime) -> Plan | str:
         return str(refused)
 
 
+@settings(deadline=None)
 @given(sentences, moments)
 def test_any_sentence_is_planned_or_refused_and_always_the_same(intent, now):
     outcome = planned(intent, now)
@@ -56,16 +57,16 @@ def test_any_sentence_is_planned_or_refused_and_always_the_same(intent, now):
     assert outcome == planned(intent, now)
 
 
+@settings(deadline=None)
 @given(sentences)
 def test_any_plan_is_sound(tmp_path_factory, intent):
     outcome = planned(intent, NOW)
 
     if isinstance(outcome, Plan):
-        settings = EngineSettings(tmp_path_factory.getbasetemp())
-        check_plan(outcome, TOOLS, settings, approve_from=Risk.L3)
+        check_plan(outcome, TOOLS, EngineSettings(tmp_path_factory.getbasetemp()), approve_from=Risk.L3)
 
 
-@settings(max_examples=400)
+@settings(max_examples=300, deadline=None)
 @given(whens, moments)
 def test_no_slot_is_ever_planned_in_the_past(intent, now):
     outcome = planned(intent, now)
@@ -86,6 +87,7 @@ def _moment(text: str, now: datetime) -> datetime:
     return found if found.tzinfo else found.replace(tzinfo=now.tzinfo)
 
 
+@settings(deadline=None)
 @given(st.permutations(["plan groceries", "find 2 python jobs", "schedule gym 3x this week", "apply to 1 go job"]))
 def test_independent_requests_give_the_same_steps_in_any_order(intents):
     outcome = planned(", ".join(intents), NOW)
