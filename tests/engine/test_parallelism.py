@@ -1,0 +1,136 @@
+"""What is independent runs at once, within the process's limit, and nobody holds up the others."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import pytest
+
+from engine.tools import Registry, ToolContext, tool
+from tests.engine.harness import Act, Gate, acting, running, step
+
+
+async def test_independent_steps_run_at_once_and_dependents_wait_for_all(dsn: str) -> None:
+    gate = Gate()
+    act, last = Act("work", gate), Act("noop")
+    async with running(dsn, acting(act, last)) as it:
+        run = await it.submit(*(step(f"s{n}", "work") for n in range(5)), step("z", after=[f"s{n}" for n in range(5)]))
+
+        await act.called(5)
+
+        assert set((await it.states(run)).values()) == {"RUNNING", "PENDING"}
+        assert last.calls == 0
+        gate.open()
+        await it.finished(run)
+        assert last.calls == 1
+
+
+async def test_runs_do_not_wait_for_each_other(dsn: str) -> None:
+    gate = Gate()
+    async with running(dsn, acting(Act("slow", gate), Act("noop"))) as it:
+        slow = await it.submit(step("a", "slow"))
+        await it.until(slow, "STEP_RUNNING")
+
+        fast = await it.submit(step("a"))
+
+        assert (await it.finished(fast))["state"] == "COMPLETED"
+        gate.open()
+        await it.finished(slow)
+
+
+class Counter:
+    """A tool that knows how many of it run at once."""
+
+    def __init__(self) -> None:
+        self.now = self.most = self.total = 0
+
+    async def __call__(self, _ctx: ToolContext) -> None:
+        self.now += 1
+        self.total += 1
+        self.most = max(self.most, self.now)
+        for _ in range(5):
+            await asyncio.sleep(0)
+        self.now -= 1
+
+
+@pytest.mark.parametrize("limit", [1, 3])
+async def test_the_process_never_runs_more_steps_than_its_limit(dsn: str, limit: int) -> None:
+    counter = Counter()
+    async with running(dsn, acting(Act("work", counter)), concurrency=limit) as it:
+        runs = await asyncio.gather(
+            *(
+                it.submit(
+                    *(step(f"s{n}", "work") for n in range(5)),
+                    *(step(f"t{n}", "work", after=[f"s{n}"]) for n in range(5)),
+                )
+                for _ in range(4)
+            )
+        )
+
+        for run in runs:
+            assert (await it.finished(run))["state"] == "COMPLETED"
+
+        assert counter.total == 40
+        assert counter.most <= limit
+
+
+async def test_the_limit_is_used(dsn: str) -> None:
+    gate = Gate()
+    act = Act("work", gate)
+    async with running(dsn, acting(act), concurrency=4) as it:
+        run = await it.submit(*(step(f"s{n}", "work") for n in range(6)))
+
+        await act.called(4)
+
+        assert it.engine.running == 4
+        assert sorted((await it.states(run)).values()) == ["READY"] * 2 + ["RUNNING"] * 4
+        gate.open()
+        await it.finished(run)
+
+
+async def test_a_step_that_waits_for_its_retry_takes_no_slot(dsn: str) -> None:
+    act = Act("flaky", OSError("down"), {"ok": True})
+    async with running(dsn, acting(act, Act("noop")), concurrency=1, retry_base_seconds=60, retry_cap_seconds=60) as it:
+        waiting = await it.submit(step("a", "flaky"))
+        await it.until(waiting, "STEP_RETRYING")
+
+        other = await it.submit(step("a"))
+
+        assert (await it.finished(other))["state"] == "COMPLETED"
+
+
+async def test_a_call_that_timed_out_gives_its_slot_back_though_it_goes_on(dsn: str) -> None:
+    let_go = threading.Event()
+
+    @tool(risk="L0", timeout=0.05, max_attempts=1)
+    def stuck() -> None:
+        let_go.wait(10)
+
+    noop = Act("noop")
+    async with running(dsn, Registry.of(stuck, noop.tool), concurrency=1) as it:
+        run = await it.submit(step("a", "stuck"), step("b"))
+
+        await it.finished(run)
+
+        assert await it.states(run) == {"a": "FAILED", "b": "SUCCEEDED"}
+        let_go.set()
+
+
+async def test_plain_functions_run_in_threads_at_once_and_do_not_block_the_loop(dsn: str) -> None:
+    barrier = threading.Barrier(9, timeout=10)
+
+    @tool(risk="L0")
+    def meet() -> str:
+        barrier.wait()
+        return threading.current_thread().name
+
+    async with running(dsn, Registry.of(meet)) as it:
+        run = await it.submit(*(step(f"s{n}", "meet") for n in range(8)))
+        await it.until(run, "STEP_RUNNING", times=8)
+
+        # Eight threads wait for a ninth: the loop is free to send it.
+        await asyncio.to_thread(barrier.wait)
+
+        assert (await it.finished(run))["state"] == "COMPLETED"
+        assert threading.current_thread().name not in {each["result"] for each in (await it.steps(run)).values()}
