@@ -1,0 +1,34 @@
+"""A real server for each test that asks, and what its clients are made of."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.clients.programs import NODE, built_typescript, npm_folder, once, run
+from tests.clients.server import Server
+
+
+@pytest.fixture
+async def server(dsn: str, tmp_path: Path) -> AsyncIterator[Server]:
+    """A running server."""
+    started = Server(dsn, tmp_path)
+    await started.start()
+    yield started
+    await started.stop()
+
+
+@pytest.fixture(scope="session")
+def frontends() -> Path:
+    """The folder of the frontends' programs, with all that they need."""
+    built_typescript()
+    folder = npm_folder(NODE)
+    sources = [
+        folder / "relay.config.json",
+        folder / "relay" / "LifeOS.js",
+        folder.parents[2] / "schema/schema.graphql",
+    ]
+    once(folder / "relay" / "__generated__", sources, lambda: run(["npx", "relay-compiler"], folder))
+    return folder

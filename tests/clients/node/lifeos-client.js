@@ -1,0 +1,2 @@
+/** The package beside this folder, built. */
+export * from '../../../clients/typescript/dist/index.js';
