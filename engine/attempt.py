@@ -31,6 +31,7 @@ from persistence.workers import Worker
 log = structlog.get_logger()
 
 _LONGEST_MESSAGE = 2000
+_LONGEST_DELAY = 366 * 86_400.0
 _PATIENCE_SECONDS = 1.0
 """How long a call may take to heed a cancellation."""
 
@@ -205,7 +206,8 @@ class Attempt:
         if isinstance(result, _Raised):
             return self._of_error(result.error, calling)
         try:
-            kept = plain(result)
+            # Each value takes a byte at least.
+            kept = plain(result, at_most=self._settings.max_json_bytes)
             _refuse_secrets(kept)
             kept = calling.redaction.of_value(kept)
             text = check_json(kept, max_bytes=self._settings.max_json_bytes, what="the result").decode()
@@ -222,20 +224,16 @@ class Attempt:
 
     def _of_error(self, error: BaseException, calling: Calling) -> Outcome:
         if isinstance(error, ToolError):
-            message = self._told(error.message, calling)
-            return self._failed("TOOL_ERROR", message, error.retry_after, retryable=error.retryable)
-        try:
-            text = str(error)
-        except Exception:  # noqa: BLE001 - an exception whose text raises one is still just a failed attempt
-            text = "(its text can't be read)"
-        kind = type(error).__name__
-        return self._failed(
-            "TOOL_RAISED", self._told(f"{kind}: {text}" if text else kind, calling), None, retryable=True
-        )
+            # An author's own kind of it may have left out what ours sets.
+            word = getattr(error, "message", None)
+            message = self._told(_text_of(error) if word is None else word, calling)
+            after = _seconds(getattr(error, "retry_after", None))
+            return self._failed("TOOL_ERROR", message, after, retryable=bool(getattr(error, "retryable", True)))
+        return self._failed("TOOL_RAISED", self._told(_text_of(error), calling), None, retryable=True)
 
     def _told(self, text: object, calling: Calling) -> str:
         """A message of a tool, as it may be kept and shown."""
-        told = calling.redaction.of_text(text if isinstance(text, str) else repr(text))
+        told = calling.redaction.of_text(text if isinstance(text, str) else _read(repr, text))
         told = storable(told)
         return told if len(told) <= _LONGEST_MESSAGE else f"{told[:_LONGEST_MESSAGE]}… ({len(told)} characters)"
 
@@ -356,6 +354,26 @@ async def _contained(tool: Tool, context: ToolContext, args: dict[str, Any]) -> 
         raise
     except BaseException as error:  # noqa: BLE001 - SystemExit, KeyboardInterrupt, GeneratorExit raised by a tool
         return _Raised(error)
+
+
+def _text_of(error: BaseException) -> str:
+    kind, text = type(error).__name__, _read(str, error)
+    return f"{kind}: {text}" if text else kind
+
+
+def _read(how: Callable[[object], str], thing: object) -> str:
+    """The text of a stranger's object: whatever reading it raises, an exception is still just a failed attempt."""
+    try:
+        return how(thing)
+    except BaseException:  # noqa: BLE001 - SystemExit and the like too
+        return "(its text can't be read)"
+
+
+def _seconds(after: object) -> float | None:
+    """A time that a tool asked for, if it is one, and no longer than a database counts."""
+    if not isinstance(after, int | float) or not after > 0:
+        return None
+    return float(min(after, _LONGEST_DELAY))
 
 
 def _forgotten(call: asyncio.Task[object]) -> None:

@@ -54,6 +54,11 @@ def check_json(value: object, *, max_bytes: int, what: str) -> bytes:
     return encoded
 
 
+def is_fit(value: object, *, at_most: int = MAX_VALUES) -> bool:
+    """Whether `fault_of` finds nothing, and there are no more than so many values."""
+    return _is_fit(value, at_most)
+
+
 def fault_of(value: object) -> UnfitValue | None:
     """The first thing that keeps a value from being kept as JSON, or None.
 
@@ -96,10 +101,9 @@ def storable(text: str) -> str:
     return text.replace("\x00", "␀").encode("utf-8", "replace").decode()
 
 
-def _is_fit(value: object) -> bool:  # noqa: C901, PLR0911, PLR0912 -- one flat loop, for its speed
+def _is_fit(value: object, budget: int = MAX_VALUES) -> bool:  # noqa: C901, PLR0911, PLR0912 -- one flat loop, for its speed
     """The same as `_find_fault(value) is None`, several times as fast: no paths, one level at a time."""
     level: list[Any] = [value]
-    budget = MAX_VALUES
     text = MAX_TEXT
     for _ in range(MAX_DEPTH + 1):
         below: list[Any] = []

@@ -15,20 +15,26 @@ from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
 from engine.tools.errors import ResultUnfit
-from engine.values import MAX_DEPTH, MAX_VALUES, fault_of
+from engine.values import MAX_DEPTH, MAX_VALUES, fault_of, is_fit
 
 Way = tuple[str | int, ...]
 
 
-def plain(value: object) -> object:
+def plain(value: object, *, at_most: int = MAX_VALUES) -> object:
     """The value as JSON: models and dataclasses as objects, tuples as lists, times as ISO 8601 text.
 
     A Decimal becomes text, which keeps its digits. Raises ResultUnfit, which names the place, for sets,
-    bytes, other objects, keys that are not text, and everything that `engine.values` refuses.
+    bytes, other objects, keys that are not text, more than `at_most` values, and everything that `engine.values`
+    refuses.
     """
-    if fault_of(value) is None:
+    if is_fit(value, at_most=at_most):
         return value
-    converted = _Conversion().of(value, ())
+    try:
+        converted = _Conversion(at_most).of(value, ())
+    except ResultUnfit:
+        raise
+    except Exception as error:  # a mapping or a number of the author's own may raise anything when it is read
+        raise ResultUnfit((), f"can't be read: {type(error).__name__}") from error
     fault = fault_of(converted)
     if fault is not None:
         raise ResultUnfit(fault.path, fault.message)
@@ -38,16 +44,16 @@ def plain(value: object) -> object:
 class _Conversion:
     """One walk over a value, bounded in depth and number."""
 
-    __slots__ = ("_left", "_open")
+    __slots__ = ("_at_most", "_left", "_open")
 
-    def __init__(self) -> None:
+    def __init__(self, at_most: int) -> None:
         self._open: set[int] = set()
-        self._left = MAX_VALUES
+        self._at_most = self._left = at_most
 
     def of(self, value: object, path: Way) -> object:
         self._left -= 1
         if self._left < 0:
-            raise ResultUnfit((), f"holds more than {MAX_VALUES} values")
+            raise ResultUnfit((), f"holds more than {self._at_most} values")
         if value is None or type(value) in (str, int, float, bool):
             return value
         if isinstance(value, Enum):
