@@ -59,13 +59,18 @@ async def runs_of(tx: Connection, workers: Sequence[UUID], *, at_most: int) -> l
 
 
 async def lost_steps(tx: Connection, workers: Sequence[UUID], runs: Sequence[UUID]) -> list[LostStep]:
-    """The steps of these locked runs that these workers own."""
+    """The steps of these locked runs that these workers own.
+
+    Their calls are locked too: whether one was entered is true until the rescue is committed, and a process that is
+    declared dead and is not can enter none of them any more.
+    """
     rows = await tx.fetch(
         """SELECT s.run_id, s.position, s.attempt, s.owner, s.calls, s.max_attempts, s.losses, s.idempotent, s.risk,
             c.entered_at IS NOT NULL
         FROM steps s
-        LEFT JOIN tool_calls c ON c.run_id = s.run_id AND c.position = s.position AND c.attempt = s.attempt
-        WHERE s.owner = ANY($1::uuid[]) AND s.run_id = ANY($2::uuid[])""",
+        JOIN tool_calls c ON c.run_id = s.run_id AND c.position = s.position AND c.attempt = s.attempt
+        WHERE s.owner = ANY($1::uuid[]) AND s.run_id = ANY($2::uuid[])
+        ORDER BY c.run_id, c.position FOR NO KEY UPDATE OF c""",
         list(workers),
         list(runs),
     )

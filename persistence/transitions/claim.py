@@ -85,12 +85,18 @@ class Entry:
 
 
 _ENTER = """
+-- In the order in which a rescue locks them too: whoever comes second sees what the first has written.
+WITH held AS (
+    SELECT c.run_id, c.position, c.attempt
+    FROM unnest($1::uuid[], $2::int[], $3::int[], $4::uuid[], $5::bool[])
+        AS g (run_id, position, attempt, owner, again)
+    JOIN steps s ON s.run_id = g.run_id AND s.position = g.position AND s.attempt = g.attempt
+        AND s.state = 'RUNNING' AND s.owner = g.owner
+    JOIN tool_calls c ON c.run_id = g.run_id AND c.position = g.position AND c.attempt = g.attempt
+        AND c.status = 'STARTED' AND (c.entered_at IS NULL OR g.again)
+    ORDER BY c.run_id, c.position FOR NO KEY UPDATE OF c)
 UPDATE tool_calls c SET entered_at = clock_timestamp()
-FROM unnest($1::uuid[], $2::int[], $3::int[], $4::uuid[], $5::bool[]) AS g (run_id, position, attempt, owner, again)
-JOIN steps s ON s.run_id = g.run_id AND s.position = g.position AND s.attempt = g.attempt
-    AND s.state = 'RUNNING' AND s.owner = g.owner
-WHERE c.run_id = g.run_id AND c.position = g.position AND c.attempt = g.attempt AND c.status = 'STARTED'
-    AND (c.entered_at IS NULL OR g.again)
+FROM held h WHERE c.run_id = h.run_id AND c.position = h.position AND c.attempt = h.attempt
 RETURNING c.run_id, c.position
 """
 
