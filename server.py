@@ -47,8 +47,8 @@ from persistence.broadcast import broadcast_over
 from persistence.database import Database, DatabaseSettings, Unavailable
 from persistence.gauges import gauges
 from persistence.logs import configure_logs
-from persistence.migrate import UnknownRevision, head, migrate
 from persistence.reads import Reads
+from persistence.revisions import UnknownRevision, head, is_current
 from persistence.states import Risk
 from persistence.timeline import Timeline
 from persistence.wakeups import Wakeups
@@ -260,6 +260,7 @@ async def running_parts(settings: Settings, *, executes: bool) -> AsyncGenerator
         feed = ApprovalsFeed(database, wakeups)
         await wakeups.open()
         stack.push_async_callback(wakeups.close)
+        identity = Identity(database)
         engine = Engine(
             database=database,
             work=work,
@@ -270,12 +271,13 @@ async def running_parts(settings: Settings, *, executes: bool) -> AsyncGenerator
             timeline=timeline,
             approvals_feed=feed,
             executes=executes,
+            on_revoked=identity.revoked,
         )
         engine.open()
         stack.push_async_callback(engine.close)
         stack.push_async_callback(feed.close)
         stack.callback(timeline.close)
-        yield Parts(settings, database, engine, timeline, feed, wakeups, Identity(database), admin_token, announce)
+        yield Parts(settings, database, engine, timeline, feed, wakeups, identity, admin_token, announce)
 
 
 @asynccontextmanager
@@ -306,7 +308,10 @@ async def _migrated(dsn: str) -> None:
     while True:
         try:
             async with asyncio.timeout_at(deadline + 1):
-                await migrate(dsn)
+                if not await is_current(dsn):
+                    from persistence.migrate import migrate  # noqa: PLC0415 - slow to load, and most starts need none
+
+                    await migrate(dsn)
         except UnknownRevision as error:
             raise StartError(str(error)) from error
         except Exception as error:
@@ -422,6 +427,7 @@ class Application:
             timeline=parts.timeline,
             approvals_feed=parts.approvals_feed,
             limits=settings.limits(),
+            may_go_on=parts.identity.holds,
         )
         data_dir = settings.data_dir.expanduser()
         metrics = Metrics(parts)
@@ -508,9 +514,10 @@ app = Application()
 class _Server(uvicorn.Server):
     """uvicorn, but a signal ends it with status 0 and the application hears of it first."""
 
-    def __init__(self, config: uvicorn.Config, application: Application) -> None:
+    def __init__(self, config: uvicorn.Config, application: Application, *, heeds_signals: bool) -> None:
         super().__init__(config)
         self._application = application
+        self._heeds_signals = heeds_signals
         self.ready = asyncio.Event()
         self.ended = asyncio.Event()
 
@@ -534,7 +541,7 @@ class _Server(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Generator[None]:
-        if threading.current_thread() is not threading.main_thread():
+        if not self._heeds_signals or threading.current_thread() is not threading.main_thread():
             yield
             return
         loop = asyncio.get_running_loop()

@@ -22,7 +22,7 @@ from engine.values import UnfitValue, check_json
 from persistence.audit import Action, AuditLine, write_lines
 from persistence.database import Connection, Database
 from persistence.ids import approval_id, user_id
-from persistence.reads.where import may_see
+from persistence.reads.where import see_approval
 from persistence.states import (
     ApprovalDecision,
     ApprovalKind,
@@ -206,12 +206,12 @@ class Approvals:
         line: AuditLine,
     ) -> None:
         async def locked(tx: Connection) -> Advance:
-            before = await approval_facts(tx, approval)
-            if before is None or not await may_see(tx, viewer.scope, before.run):
+            seen = await see_approval(tx, viewer.scope, approval)
+            if seen is None:
                 raise NotFound(("approvalId",))
-            if not may_decide(viewer, before.submitted_by, separation_of_duties=self._settings.separation_of_duties):
+            if not may_decide(viewer, seen.submitted_by, separation_of_duties=self._settings.separation_of_duties):
                 raise Forbidden("somebody else than the run's submitter, with the role APPROVER")
-            await lock_runs(tx, [before.run])
+            await lock_runs(tx, [seen.run])
             facts = await approval_facts(tx, approval)
             assert facts is not None
             done = await write(tx, facts)

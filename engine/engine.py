@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from uuid import UUID
 
 from engine.access import Viewer
@@ -47,6 +47,7 @@ class Engine:
         timeline: Timeline,
         approvals_feed: ApprovalsFeed,
         executes: bool,
+        on_revoked: Callable[[UUID], None] = lambda _user: None,
     ) -> None:
         self.registry = registry
         self.settings = settings
@@ -66,6 +67,7 @@ class Engine:
         self._approvals = Approvals(database, registry, settings, wakeups)
         self._runs = Runs(database, registry, planner, settings, wakeups=wakeups, worker=local)
         self._people = People(database)
+        self._on_revoked = on_revoked
         self.audit = AuditLog(database)
         self._scheduler = Scheduler(
             work,
@@ -178,3 +180,4 @@ class Engine:
     async def revoke_tokens(self, viewer: Viewer, user: UUID) -> None:
         """Revoke all tokens of a user."""
         await self._people.revoke(viewer, user)
+        self._on_revoked(user)

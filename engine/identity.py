@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from typing import Final
+from uuid import UUID
 
 from engine.access import Viewer
 from persistence.database import Database
@@ -16,12 +17,17 @@ _FRESH_SECONDS: Final = 1.0
 _MOST_KNOWN: Final = 10_000
 
 
+FINGERPRINT: Final = 16
+"""How many hexadecimal digits of a token's hash stand for it in the audit log."""
+
+
 class Identity:
     """Knows the people behind tokens; only hashes are kept in memory too."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._known: dict[bytes, tuple[float, Viewer | None]] = {}
+        self._latest: dict[str, Viewer | None] = {}
 
     async def viewer_of(self, token: str) -> Viewer | None:
         """The person whose valid token it is, or None. Raises Unavailable."""
@@ -34,9 +40,23 @@ class Identity:
         viewer = None if user is None else Viewer(user.id, user.name, frozenset(map(Role, user.roles)))
         if len(self._known) >= _MOST_KNOWN:
             self._known.clear()
+            self._latest.clear()
         self._known[key] = (now, viewer)
+        self._latest[key.hex()[:FINGERPRINT]] = viewer
         return viewer
 
-    def forget(self) -> None:
-        """Believe nothing any more: tokens were revoked."""
-        self._known.clear()
+    def holds(self, viewer: Viewer) -> bool:
+        """Whether the token that this person came with still lets them do the same, as far as is known here.
+
+        It asks nobody, and so may be asked before each event; what was found out last about a token in use is seconds
+        old.
+        """
+        token = viewer.origin.token
+        return token is None or self._latest.get(token, viewer) == viewer
+
+    def revoked(self, user: UUID) -> None:
+        """Believe this user's tokens no more: they were just revoked."""
+        for key, (_, viewer) in tuple(self._known.items()):
+            if viewer is not None and viewer.id == user:
+                del self._known[key]
+                self._latest[key.hex()[:FINGERPRINT]] = None

@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from engine.access import Origin, Viewer
+from engine.identity import FINGERPRINT
 from persistence.database import Unavailable
 from persistence.users import token_hash
 from schema.context import Services
@@ -110,13 +111,12 @@ def _origin(connection: HTTPConnection, token: str | None = None) -> Origin:
     return Origin(
         # Behind a proxy that we trust it is what that says, which need not be an address.
         None if address is None else visible(address),
-        None if token is None else token_hash(token).hex()[:_FINGERPRINT],
+        None if token is None else token_hash(token).hex()[:FINGERPRINT],
         token_hex(8),
     )
 
 
 _LONGEST_ADDRESS: Final = 64
-_FINGERPRINT: Final = 16
 
 
 def not_running() -> Response:

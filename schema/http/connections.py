@@ -17,7 +17,7 @@ CLOSE_REASONS: Final = {
 
 
 class Viewer(Protocol):
-    """Who asks; all that matters here is who is who."""
+    """Who asks; all that matters here is who is who, and that who may do something else is not equal."""
 
     @property
     def id(self) -> Hashable:
@@ -94,10 +94,12 @@ class Connections:
         await asyncio.gather(*(connection.close(code, reason) for connection in chosen), return_exceptions=True)
 
     async def recheck(self, authenticate: "Callable[[str], Awaitable[Viewer | None]]") -> None:
-        """Ask once for each token in use whether it still holds, and end what hangs on one that does not.
+        """Ask once for each token in use whose it is, and end what hangs on one that holds no more or lets do less.
 
         An exception of `authenticate` ends the check and nothing else.
         """
         for token in {connection.token for connection in self}:
-            if await authenticate(token) is None:
-                await self.close_where(lambda connection, token=token: connection.token == token)
+            viewer = await authenticate(token)
+            await self.close_where(
+                lambda connection, token=token, viewer=viewer: connection.token == token and connection.viewer != viewer
+            )

@@ -252,6 +252,9 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Any, Any]):
                 await self._end(operation, _error(operation.id, [refusal(internal(error))]))
 
     async def _run(self, operation: Operation[Any, Any]) -> None:
+        if await self.view.identify(self.token) != self.viewer:
+            await self.close(4403, CLOSE_REASONS[4403])
+            return
         answers = await self.view.schema.stream(
             operation.query,
             variable_values=operation.variables,
