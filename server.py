@@ -562,7 +562,7 @@ class _Server(uvicorn.Server):
         self.should_exit = True
 
 
-def _server(application: Application, host: str, port: int, settings: Settings) -> _Server:
+def _server(application: Application, settings: Settings, *, host: str, port: int, heeds_signals: bool) -> _Server:
     config = uvicorn.Config(
         application,
         host=host,
@@ -576,7 +576,7 @@ def _server(application: Application, host: str, port: int, settings: Settings) 
         ws_per_message_deflate=False,
         timeout_graceful_shutdown=max(1, round(settings.grace_seconds)),
     )
-    return _Server(config, application)
+    return _Server(config, application, heeds_signals=heeds_signals)
 
 
 @dataclass(frozen=True, slots=True)
@@ -589,10 +589,12 @@ class Served:
 
 
 @asynccontextmanager
-async def serving(settings: Settings, *, host: str, port: int, executes: bool = True) -> AsyncGenerator[Served]:
-    """A server for the length of the block, which ends before if a signal says so."""
+async def serving(
+    settings: Settings, *, host: str, port: int, executes: bool = True, heeds_signals: bool = True
+) -> AsyncGenerator[Served]:
+    """A server for the length of the block, which ends before if a signal says so and it heeds them."""
     application = Application(settings, executes=executes)
-    server = _server(application, host, port, settings)
+    server = _server(application, settings, host=host, port=port, heeds_signals=heeds_signals)
     task = asyncio.create_task(server.run_to_its_end())
     waits = [asyncio.create_task(event.wait()) for event in (server.ready, server.ended)]
     await asyncio.wait({task, *waits}, return_when=asyncio.FIRST_COMPLETED)
@@ -699,7 +701,8 @@ def demo(*, yes: Annotated[bool, typer.Option("--yes", help="Approve everything 
 
     async def work() -> None:
         async with (
-            serving(settings, host="127.0.0.1", port=0) as served,
+            # Ctrl-C is for the demo, which then cancels its run while the server is still there.
+            serving(settings, host="127.0.0.1", port=0, heeds_signals=False) as served,
             Client(Address(served.url, served.token)) as client,
         ):
             await run_demo(client, yes=yes, data_dir=settings.data_dir.expanduser())

@@ -18,7 +18,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from persistence.migrate import UnknownRevision, async_url, configuration, head, migrate
+from persistence.migrate import async_url, configuration, migrate
+from persistence.revisions import UnknownRevision, head
 from persistence.models import metadata
 from tests.databases import fresh_database
 
