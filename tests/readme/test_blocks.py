@@ -1,0 +1,132 @@
+"""Every block of the README, done as it says."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import sys
+from collections.abc import Generator, Iterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+
+from persistence.embedded.binaries import MAJOR_VERSION, package_folder
+from tests.databases import fresh_database
+from tests.packaging.processes import PROGRAMS, Program, environment, run, started
+from tests.readme.markdown import ROOT, Block, blocks_of
+from tests.readme.reader import Reader
+from tests.readme.shapes import fits_text
+
+README = (ROOT / "README.md").read_text()
+BLOCKS = list(blocks_of(README))
+
+DONE = {"sh", "sh again", "sh serve", "graphql", "python", "text answer", "json answer"}
+"""What a reader does or is shown, one section at a time."""
+
+COMPARED = {"python file", "json file", "mermaid steps", "mermaid runs", "mermaid layers"}
+"""What is compared with the program: here, and in test_tables."""
+
+TWO_COMMANDS = "Two commands"
+SECTIONS = [
+    section
+    for section in dict.fromkeys(block.section for block in BLOCKS)
+    if section != TWO_COMMANDS and any(block.section == section and block.kind in DONE for block in BLOCKS)
+]
+
+
+def test_every_block_is_of_a_kind_that_some_test_runs() -> None:
+    kinds = {block.kind for block in BLOCKS}
+
+    assert kinds <= DONE | COMPARED | {"sh make"}
+    assert len(SECTIONS) >= 6
+    assert {block.section for block in BLOCKS if block.kind == "sh make"} == {TWO_COMMANDS}
+
+
+@pytest.mark.parametrize("block", [block for block in BLOCKS if "file" in block.kind], ids=str)
+def test_a_file_that_is_shown_is_the_file_in_the_tree(block: Block) -> None:
+    name = block.words[1].removeprefix("file=")
+
+    assert block.text == (ROOT / name).read_text()
+
+
+def test_the_two_commands_are_targets_that_run_lifeos() -> None:
+    (block,) = (block for block in BLOCKS if block.kind == "sh make")
+    commands = [line.split("#")[0].split() for line in block.text.splitlines()]
+
+    recipes = [
+        run([*command, "--dry-run"], env=environment(ROOT), cwd=ROOT).output.splitlines()[-1] for command in commands
+    ]
+
+    assert commands == [["make", "demo"], ["make", "serve"]]
+    assert recipes == [".venv/bin/lifeos demo ", ".venv/bin/lifeos serve"]
+
+
+def test_make_demo_shows_what_the_readme_shows(tmp_path: Path) -> None:
+    (shown,) = (block for block in BLOCKS if block.section == TWO_COMMANDS and block.kind == "text answer")
+    recipe = run(["make", "demo", "YES=1", "--dry-run"], env=environment(ROOT), cwd=ROOT).output.splitlines()[-1]
+    command = recipe.split()
+
+    ended = run([PROGRAMS / Path(command[0]).name, *command[1:]], env=environment(tmp_path), cwd=tmp_path)
+
+    assert (ended.status, ended.errors) == (0, "")
+    assert fits_text(shown.text, ended.output), ended.output
+
+
+class Databases:
+    """Databases by the names that a section gives them."""
+
+    def __init__(self, runner: asyncio.Runner, stack: AsyncExitStack) -> None:
+        self._runner = runner
+        self._stack = stack
+        self._addresses: dict[str, str] = {}
+
+    def __call__(self, name: str) -> str:
+        if name not in self._addresses:
+            self._addresses[name] = self._runner.run(self._stack.enter_async_context(fresh_database()))
+        return self._addresses[name]
+
+
+@pytest.fixture
+def databases() -> Iterator[Databases]:
+    with asyncio.Runner() as runner:
+        stack = AsyncExitStack()
+        yield Databases(runner, stack)
+        runner.run(stack.aclose())
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A checkout as the README's reader has it: the examples, and `.venv` with everything installed."""
+    shutil.copytree(ROOT / "examples", tmp_path / "examples", ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / ".venv").symlink_to(sys.prefix)
+    return tmp_path
+
+
+@pytest.fixture
+def env(home: Path, databases: Databases) -> dict[str, str]:
+    """Of somebody who has set nothing; a throw-away database stands for the embedded one, to save its start."""
+    found = environment(home, LIFEOS_DATABASE_URL=databases("embedded"))
+    programs = package_folder() / f"pginstall{MAJOR_VERSION}" / "bin"  # pg_dump, which may not be older than the server
+    return found | {"PATH": f"{programs}:{found['PATH']}"}
+
+
+@pytest.fixture
+def server(env: dict[str, str], home: Path) -> Generator[Program]:
+    """What `make serve` starts."""
+    with started([PROGRAMS / "lifeos", "serve", "--port", "0"], env=env, cwd=home) as program:
+        yield program
+        assert program.stop() == 0
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_a_section_can_be_followed_to_the_letter(
+    section: str, env: dict[str, str], home: Path, databases: Databases, request: pytest.FixtureRequest
+) -> None:
+    blocks = [block for block in BLOCKS if block.section == section and block.kind in DONE]
+    starts_its_own = any(block.kind == "sh serve" for block in blocks)
+    server = None if starts_its_own else request.getfixturevalue("server")
+
+    with Reader(home=home, env=env, database=databases, server=server) as reader:
+        for block in blocks:
+            reader.read(block)

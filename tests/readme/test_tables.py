@@ -1,0 +1,121 @@
+"""The README's pictures and tables, compared with the tables in the program that they are about."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from enum import StrEnum
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from pydantic_core import PydanticUndefined
+
+from engine.risk import TABLE, is_gated
+from persistence.states import RUN_MOVES, STEP_MOVES, Risk
+from server import Settings
+from tests.databases import fresh_database
+from tests.packaging.processes import PROGRAMS, environment, started
+from tests.readme.markdown import ROOT, blocks_of, links_of, table_after
+
+README = (ROOT / "README.md").read_text()
+
+
+def picture(name: str) -> str:
+    (block,) = (block for block in blocks_of(README) if block.words == ("mermaid", name))
+    return block.text
+
+
+@pytest.mark.parametrize(("name", "moves"), [("steps", STEP_MOVES), ("runs", RUN_MOVES)])
+def test_the_states_are_drawn_as_the_table_of_moves_has_them(
+    name: str, moves: Mapping[StrEnum, frozenset[StrEnum]]
+) -> None:
+    (first,) = {"steps": ["PENDING"], "runs": ["QUEUED"]}[name]
+    expected = {("[*]", first), *((str(state), "[*]") for state, after in moves.items() if not after)}
+    expected |= {(str(state), str(each)) for state, after in moves.items() for each in after}
+
+    head, *lines = picture(name).splitlines()
+    edges = [re.fullmatch(r" +(\S+) --> ([\w*\[\]]+)(: [^:;#]+)?", line) for line in lines]
+
+    assert head == "stateDiagram-v2"
+    assert all(edges), lines
+    drawn = [(edge[1], edge[2]) for edge in edges if edge]
+    assert set(drawn) == expected, "\n".join(f"    {a} --> {b}" for a, b in sorted(expected))
+    assert len(drawn) == len(expected)
+
+
+def test_the_layers_are_drawn_as_the_import_contract_has_them() -> None:
+    config = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    (layers,) = (each["layers"] for each in config["tool"]["importlinter"]["contracts"] if each["type"] == "layers")
+
+    arrows = [line.split("-->") for line in picture("layers").splitlines() if "-->" in line]
+    drawn = [(_node(before), _node(after.split("|")[-1])) for before, after in arrows]
+
+    assert drawn == list(pairwise(["clients", "server", *layers, "postgresql"]))
+
+
+def _node(text: str) -> str:
+    found = re.match(r"\s*(\w+)", text)
+    assert found is not None
+    return found[1]
+
+
+def test_the_risk_table_is_the_one_that_the_engine_reads() -> None:
+    default = Risk[Settings.model_fields["approve_from"].default]
+    assert not any(is_gated(risk, default) for risk, level in TABLE.items() if not level.always_asks)
+
+    assert table_after(README, "Risk") == [
+        [
+            risk.name,
+            level.words,
+            "always" if level.always_asks else "if configured",
+            f"{level.attempts}, or any number" if level.most_attempts is None else f"{level.most_attempts} at most",
+        ]
+        for risk, level in TABLE.items()
+    ]
+
+
+def test_the_settings_are_those_that_the_server_reads_with_their_defaults() -> None:
+    shown = {row[0]: row[1] for row in table_after(README, "Settings")}
+
+    assert shown == {name.upper(): _default(field.default) for name, field in Settings.model_fields.items()}
+
+
+def _default(value: Any) -> str:
+    if value is PydanticUndefined:  # the data folder, which is found at the start
+        return "the platform's user data folder"
+    if value is None or value == "":
+        return "–"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:.0f}" if isinstance(value, float) and value.is_integer() else str(value)
+
+
+async def test_the_paths_answer_a_stranger_as_the_table_says(tmp_path: Path) -> None:
+    async with fresh_database() as dsn:
+        env = environment(tmp_path, LIFEOS_DATABASE_URL=dsn)
+        with started([PROGRAMS / "lifeos", "serve", "--port", "0"], env=env, cwd=tmp_path) as server:
+            rows = table_after(README, "HTTP")
+
+            async with httpx.AsyncClient(base_url=server.url) as stranger:
+                answers = [[row[0], str((await stranger.get(row[0].replace("…", "x"))).status_code)] for row in rows]
+
+    assert answers == [[row[0], row[2]] for row in rows]
+
+
+def test_every_file_that_is_named_is_there() -> None:
+    named = {*re.findall(r"`((?:tests|examples|benchmarks)/[\w./]+)`", README), *links_of(README)}
+
+    missing = [name for name in named if "://" not in name and not (ROOT / name).exists()]
+
+    assert named
+    assert not missing
+
+
+def test_every_make_target_that_is_named_is_there() -> None:
+    targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+
+    assert {*re.findall(r"`make (\w+)", README)} <= targets
