@@ -13,15 +13,17 @@ from starlette.applications import Starlette
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from engine.access import Origin, Viewer
 from engine.identity import FINGERPRINT
 from persistence.database import Unavailable
 from persistence.users import token_hash
 from schema.context import Services
-from schema.http import GraphQLView, HttpError, HttpSettings
+from schema.faults import internal, refusal
+from schema.http import GraphQLView, Guarded, HttpError, HttpSettings
 from schema.operations import Check, calendar_route, health_routes, metrics_route
-from schema.pages import graphiql_page, message_page, not_signed_in_page, static_routes
+from schema.pages import SECURITY_HEADERS, graphiql_page, message_page, not_signed_in_page, static_routes
 from schema.rates import Rates
 from schema.schema import build_schema
 from schema.visible import visible
@@ -43,7 +45,7 @@ class SiteSettings:
 class Site:
     """The application, and the view whose sockets have to be ended with it."""
 
-    app: Starlette
+    app: ASGIApp
     view: GraphQLView[Viewer]
 
 
@@ -96,9 +98,10 @@ def build_site(
             metrics_route(metrics, public=settings.metrics_public, sign_in=view.signed_in, refresh=refresh_metrics),
             calendar_route(find_calendar),
             *static_routes(settings.console),
-        ]
+        ],
+        exception_handlers={Exception: _failed},
     )
-    return Site(app, view)
+    return Site(Guarded(app, SECURITY_HEADERS), view)
 
 
 def _located(viewer: Viewer, connection: HTTPConnection, token: str) -> Viewer:
@@ -119,7 +122,14 @@ def _origin(connection: HTTPConnection, token: str | None = None) -> Origin:
 _LONGEST_ADDRESS: Final = 64
 
 
-def not_running() -> Response:
+async def _failed(request: Request, error: Exception) -> Response:
+    """The answer where something broke beside the GraphQL endpoint, which masks its own."""
+    fault = refusal(internal(error, path=request.url.path)).formatted
+    return JSONResponse({"errors": [fault]}, status_code=500)
+
+
+def not_running() -> ASGIApp:
     """The answer of a server that has nothing to answer with yet, or any more."""
     error = {"message": "The server is starting or stopping.", "extensions": {"code": "UNAVAILABLE"}}
-    return JSONResponse({"errors": [error]}, status_code=503, headers={"Retry-After": "2"})
+    answer = JSONResponse({"errors": [error]}, status_code=503, headers={"Retry-After": "2"})
+    return Guarded(answer, SECURITY_HEADERS)

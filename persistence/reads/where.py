@@ -69,7 +69,7 @@ class SeenApproval(NamedTuple):
 
 
 async def see_approval(tx: Connection, scope: Scope, approval: UUID) -> SeenApproval | None:
-    """What the approval belongs to, if it exists within the scope: one statement, which takes as long in either case."""
+    """What the approval belongs to, if it exists within the scope: one statement, as long for what is out of sight."""
     where = Where()
     where.add("a.id = {}", approval)
     where.seen_by(scope)

@@ -2,7 +2,8 @@
 
 from schema.http.bodies import HttpError
 from schema.http.connections import Connections, Viewer
+from schema.http.headers import Guarded
 from schema.http.settings import HttpSettings
 from schema.http.view import GraphQLView
 
-__all__ = ["Connections", "GraphQLView", "HttpError", "HttpSettings", "Viewer"]
+__all__ = ["Connections", "GraphQLView", "Guarded", "HttpError", "HttpSettings", "Viewer"]

@@ -19,6 +19,7 @@ from persistence.audit import Action
 from persistence.database import Database
 from persistence.states import Role
 from schema.audited import Audited
+from schema.mutations import Mutation
 from tests.schema.world import World, world
 
 ORIGIN = Origin("192.0.2.7", "0123456789abcdef", "request-1")
@@ -196,8 +197,6 @@ async def test_a_mutation_that_fails_unforeseen_leaves_a_line(house: World, monk
 
 
 def test_no_mutation_is_without_its_auditor():
-    from schema.mutations import Mutation
-
     fields = Mutation.__strawberry_definition__.fields  # pyright: ignore[reportAttributeAccessIssue]
 
     auditors = [each for field in fields for each in field.extensions if isinstance(each, Audited)]

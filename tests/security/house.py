@@ -1,0 +1,115 @@
+"""The whole server, as it is served, on a port of its own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+from websockets.asyncio.client import ClientConnection, connect
+
+from engine.engine import Engine
+from persistence.database import Database
+from server import Application, Served, Settings, serving
+
+ADMIN = "an-administrators-token"
+
+
+@dataclass
+class House:
+    served: Served
+    http: httpx.AsyncClient
+
+    @property
+    def url(self) -> str:
+        return self.served.url
+
+    @property
+    def application(self) -> Application:
+        return self.served.server._application
+
+    @property
+    def engine(self) -> Engine:
+        assert self.application.parts is not None
+        return self.application.parts.engine
+
+    @property
+    def database(self) -> Database:
+        assert self.application.parts is not None
+        return self.application.parts.database
+
+    async def post(
+        self, query: str, token: str | None = ADMIN, *, headers: Any = None, **variables: Any
+    ) -> httpx.Response:
+        given = {} if token is None else {"Authorization": f"Bearer {token}"}
+        body = {"query": query, "variables": variables}
+        return await self.http.post("/graphql", json=body, headers={**given, **(headers or {})})
+
+    async def ask(self, query: str, token: str = ADMIN, **variables: Any) -> Any:
+        answer = (await self.post(query, token, **variables)).json()
+        assert "errors" not in answer, answer
+        return answer["data"]
+
+    async def user(self, name: str, *roles: str) -> tuple[str, str]:
+        """A new user's id and token."""
+        made = await self.ask(
+            "mutation($i: CreateUserInput!) {it: createUser(input: $i) {user {id} token errors {message}}}",
+            i={"name": name, "roles": roles},
+        )
+        assert not made["it"]["errors"], made
+        return made["it"]["user"]["id"], made["it"]["token"]
+
+    async def submit(self, token: str, *steps: dict[str, Any], **more: Any) -> str:
+        answer = await self.ask(
+            "mutation($i: SubmitWorkflowInput!) {it: submitWorkflow(input: $i) {run {id} errors {message path}}}",
+            token,
+            i={"plan": {"steps": list(steps)}, **more} if steps else more,
+        )
+        assert not answer["it"]["errors"], answer
+        return answer["it"]["run"]["id"]
+
+    @asynccontextmanager
+    async def socket(self, token: str, **options: Any) -> AsyncGenerator[ClientConnection]:
+        """A socket that is signed in."""
+        url = self.url.replace("http", "ws") + "/graphql"
+        async with connect(url, subprotocols=["graphql-transport-ws"], compression=None, **options) as socket:  # pyright: ignore[reportArgumentType]
+            await socket.send(json.dumps({"type": "connection_init", "payload": {"authorization": f"Bearer {token}"}}))
+            assert json.loads(await socket.recv())["type"] == "connection_ack"
+            yield socket
+
+    async def follow(self, token: str, run: str) -> AsyncIterator[dict[str, Any]]:
+        """A run's events, over a socket."""
+        async with self.socket(token) as socket:
+            query = "subscription($r: ID!) {timeline(runId: $r) {type stepId}}"
+            payload = {"query": query, "variables": {"r": run}}
+            await socket.send(json.dumps({"id": "1", "type": "subscribe", "payload": payload}))
+            async for text in socket:
+                message = json.loads(text)
+                if message["type"] == "complete":
+                    return
+                assert message["type"] == "next", message
+                yield message["payload"]["data"]["timeline"]
+
+    async def until(self, run: str, *types: str, token: str = ADMIN) -> None:
+        async for event in self.follow(token, run):
+            if event["type"] in types:
+                return
+
+    async def finished(self, run: str) -> None:
+        await self.until(run, "WORKFLOW_COMPLETE", "WORKFLOW_FAILED", "WORKFLOW_CANCELLED")
+
+
+@asynccontextmanager
+async def house(dsn: str, data_dir: Path, **changes: Any) -> AsyncGenerator[House]:
+    """The server, for the length of the block."""
+    changes = {"tools": "tests.security.house_tools", "admin_token": ADMIN, **changes}
+    settings = Settings(_env_file=None, database_url=dsn, data_dir=data_dir, **changes)  # pyright: ignore[reportCallIssue]
+    async with (
+        serving(settings, host="127.0.0.1", port=0) as served,
+        httpx.AsyncClient(base_url=served.url, timeout=30) as http,
+    ):
+        yield House(served, http)
