@@ -27,6 +27,8 @@ _REMEMBERED: Final = 512
 _BREATH: Final = 32
 """After so many replayed events a follower gives way: a loop that never waits would freeze the whole server."""
 
+_AWAY_SECONDS: Final = 0.2
+
 _AFTER = """
 SELECT run_id, seq, type, position, approval_id, message, metadata::text, created_at
 FROM timeline_events WHERE run_id = $1 AND seq > $2 ORDER BY seq LIMIT $3
@@ -45,15 +47,45 @@ class _Feed:
         self.run = run
         self.followers = 0
         self.known = 0
+        """The last event that anybody spoke of, or that was read."""
+        self.reached: int | None = None
+        """The last event, as a read found it that nothing has been heard after; None when nobody can say."""
         self.recent: deque[EventRow] = deque(maxlen=_REMEMBERED)
         self.news = asyncio.Event()
         self.reading = asyncio.Lock()
+        self._missed = 0
 
     def tell(self, seq: int) -> None:
         self.known = max(self.known, seq)
+        self.wake()
+
+    def miss(self) -> None:
+        """Anything may have happened."""
+        self._missed += 1
+        self.reached = None
+        self.wake()
+
+    def wake(self) -> None:
         # Everybody who waits now is released; who comes later waits for the next news.
         self.news.set()
         self.news = asyncio.Event()
+
+    def is_current(self, cursor: int) -> bool:
+        """Whether a read after the cursor would find nothing."""
+        return self.reached is not None and cursor >= self.reached >= self.known
+
+    async def read(self, database: Database, cursor: int) -> list[EventRow]:
+        """The events after the cursor, remembered where they follow on those that are."""
+        missed = self._missed
+        events = await events_after(database, self.run, cursor)
+        end = events[-1].seq if events else cursor
+        if events:
+            self.known = max(self.known, end)
+            if not self.recent or self.recent[-1].seq + 1 == events[0].seq:
+                self.recent.extend(events)
+        if len(events) < _PAGE and missed == self._missed:
+            self.reached = end if self.reached is None else max(self.reached, end)
+        return events
 
     def after(self, seq: int) -> list[EventRow] | None:
         """What is remembered after `seq`; None when the memory starts later."""
@@ -87,7 +119,7 @@ class Timeline:
 
     def _on_missed(self) -> None:
         for feed in self._feeds.values():
-            feed.tell(feed.known + 1)
+            feed.miss()
 
     async def sweep(self) -> None:
         """Wake the feeds whose runs have moved on without a word."""
@@ -96,14 +128,14 @@ class Timeline:
         rows = await self._database.fetch("SELECT id, last_seq FROM runs WHERE id = ANY($1::uuid[])", list(self._feeds))
         for row in rows:
             feed = self._feeds.get(row["id"])
-            if feed is not None and (not feed.recent or row["last_seq"] > feed.recent[-1].seq):
+            if feed is not None and row["last_seq"] > max(feed.known, feed.reached or 0):
                 feed.tell(row["last_seq"])
 
     def close(self) -> None:
         """End every follower: the process is stopping, and clients go on elsewhere from their cursors."""
         self._closing = True
         for feed in self._feeds.values():
-            feed.tell(feed.known)
+            feed.wake()
 
     async def follow(self, run: UUID, after: int) -> AsyncGenerator[EventRow]:
         """The run's events after `after`: the recorded ones, then each as it is committed, exactly once and in order.
@@ -116,64 +148,65 @@ class Timeline:
             feed = self._feeds[run] = _Feed(run)
         feed.followers += 1
         try:
-            cursor, ended, given = after, False, 0
+            # Whether the event at the cursor ends the run: not known of one that was not read here.
+            ended: bool | None = None if after > 0 else False
+            cursor, given = after, 0
             while not self._closing:
                 # Taken before the read: what is committed after it sets this very event.
                 news = feed.news
                 events = await self._next(feed, cursor)
-                for event in events:
+                for event in events or ():
                     yield event
                     cursor, ended = event.seq, event.type in ENDING_EVENTS
                     given += 1
                     if given % _BREATH == 0:
                         await asyncio.sleep(0)
-                if events:
+                if events != []:
                     continue
-                if ended or await self._has_ended(run, cursor):
+                if ended is None:
+                    ended = await self._has_ended(run, cursor)
+                if ended:
                     return
-                await news.wait()
+                if ended is False:
+                    await news.wait()
         finally:
             feed.followers -= 1
             if feed.followers == 0 and self._feeds.get(run) is feed:
                 del self._feeds[run]
 
-    async def _next(self, feed: _Feed, cursor: int) -> list[EventRow]:
+    async def _next(self, feed: _Feed, cursor: int) -> list[EventRow] | None:
+        """What comes after the cursor; nothing when that is the end for now, None when the database did not say."""
         remembered = feed.after(cursor)
         if remembered:
             return remembered
-        if remembered is not None and feed.known > 0 and cursor >= feed.known:
+        if feed.is_current(cursor):
             return []
         try:
             return await self._read(feed, cursor)
         except Unavailable as error:
-            log.warning("timeline_waits_for_the_database", error=str(error))
-            await asyncio.sleep(0.2)
-            return []
+            return await self._wait_for_the_database(error)
 
     async def _read(self, feed: _Feed, cursor: int) -> list[EventRow]:
-        tail = feed.recent[-1].seq if feed.recent else None
-        if tail is not None and cursor < tail:
+        if feed.recent and cursor < feed.recent[-1].seq:
             # Behind the memory: read alone, as far as the page goes.
             return await events_after(self._database, feed.run, cursor)
         async with feed.reading:
+            # Somebody may have read while we waited for our turn.
             remembered = feed.after(cursor)
-            if remembered:  # somebody read while we waited for our turn
-                return remembered
-            events = await events_after(self._database, feed.run, cursor)
-            if events and (not feed.recent or feed.recent[-1].seq + 1 == events[0].seq):
-                feed.recent.extend(events)
-            if events:
-                feed.known = max(feed.known, events[-1].seq)
-            return events
+            if remembered or feed.is_current(cursor):
+                return remembered or []
+            return await feed.read(self._database, cursor)
 
-    async def _has_ended(self, run: UUID, cursor: int) -> bool:
-        """Whether a follower that starts behind an ended run's last event has nothing to wait for."""
-        if cursor == 0:
-            return False
+    async def _has_ended(self, run: UUID, cursor: int) -> bool | None:
+        """Whether the event at the cursor ends the run; None when the database did not say."""
         try:
             kind = await self._database.fetchval(
                 "SELECT type FROM timeline_events WHERE run_id = $1 AND seq = $2", run, cursor
             )
-        except Unavailable:
-            return False
+        except Unavailable as error:
+            return await self._wait_for_the_database(error)
         return kind is not None and EventType(kind) in ENDING_EVENTS
+
+    async def _wait_for_the_database(self, error: Unavailable) -> None:
+        log.warning("timeline_waits_for_the_database", error=str(error))
+        await asyncio.sleep(_AWAY_SECONDS)
