@@ -27,7 +27,7 @@ due AS MATERIALIZED (
     ORDER BY d.turn, d.due_at LIMIT $2),
 {FREE.format(runs="ARRAY(SELECT DISTINCT run_id FROM due)")}{CLOCK},
 picked AS MATERIALIZED (
-    SELECT s.run_id, s.position, a.id AS approval_id
+    SELECT s.run_id, s.position, a.id AS approval_id, a.granted_digest
     FROM due d
     JOIN steps s ON s.run_id = d.run_id AND s.position = d.position
     LEFT JOIN approvals a ON s.gated AND a.run_id = s.run_id AND a.position = s.position
@@ -40,7 +40,9 @@ claimed AS (
     FROM picked p, clock
     WHERE s.run_id = p.run_id AND s.position = p.position AND s.state = 'READY'
     RETURNING s.run_id, s.submitted_by, s.position, s.name, s.tool, s.attempt, s.calls, s.max_attempts, s.losses,
-        s.gated, s.idempotent, s.feeds, s.timeout_seconds, coalesce(s.resolved_args, s.args) AS args, s.digest, p.approval_id),
+        s.gated, s.idempotent, s.feeds, s.timeout_seconds, coalesce(s.resolved_args, s.args) AS args,
+        -- What was approved, whatever the step says by now: its caller compares, and nothing else waits for it.
+        coalesce(p.granted_digest, s.digest) AS digest, p.approval_id),
 spent AS (
     UPDATE approvals a SET spent_at = coalesce(a.spent_at, clock.at)
     FROM claimed c, clock WHERE a.id = c.approval_id),
