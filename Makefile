@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: install serve test demo bench check schema clean
+.PHONY: install serve test demo bench check schema clients clean
 
 install: $(STAMP)
 
@@ -36,6 +36,10 @@ check: $(STAMP)
 
 schema: $(STAMP)
 	$(BIN)/lifeos schema > schema/schema.graphql
+
+# The typed clients, from schema/schema.graphql; needs node.
+clients:
+	PYTHON=$(PYTHON) clients/generate.sh
 
 clean:
 	rm -rf .venv console/static build dist

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import re
 import sys
@@ -106,3 +107,20 @@ class Server:
             "query($id: ID!) { run(id: $id) { timeline(first: 1000) { nodes { seq type } } } }", id=run_id
         )
         return [(event["seq"], event["type"]) for event in data["run"]["timeline"]["nodes"]]
+
+    async def until(self, run_id: str, type_: str) -> dict[str, Any]:
+        """The first event of that type in a run's timeline, as soon as it is there."""
+        query = "subscription($id: ID!) { timeline(runId: $id) { seq type approvalId } }"
+        body = {"query": query, "variables": {"id": run_id}}
+        headers = {"Authorization": f"Bearer {TOKEN}", "Accept": "text/event-stream"}
+        async with (
+            asyncio.timeout(60),
+            httpx.AsyncClient(timeout=None) as http,
+            http.stream("POST", f"{self.url}/graphql", json=body, headers=headers) as answer,
+        ):
+            async for line in answer.aiter_lines():
+                if line.startswith("data: {"):
+                    event = json.loads(line.removeprefix("data: "))["data"]["timeline"]
+                    if event["type"] == type_:
+                        return event
+        raise AssertionError(f"{run_id} ended without {type_}")

@@ -1,0 +1,1 @@
+"""What adapts the generator; no part of the package."""
