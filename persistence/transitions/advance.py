@@ -194,6 +194,7 @@ settled AS (
     RETURNING s.run_id, s.position, s.name, s.tool, s.risk, s.attempt, s.execution, s.resolved_args, s.args, s.digest,
         s.dependents, s.due_at, o.nth, o.leaves, o.enters, o.reason, o.code, o.message, o.delay),
 -- Also of an attempt that was taken over: a late word moves nothing, but it is kept where it can be read.
+-- What a person said of a doubt counts only as the decision that it is.
 closed AS (
     UPDATE tool_calls c SET
         status = CASE WHEN c.status = 'STARTED' OR o.leaves = 'BLOCKED' THEN o.call ELSE c.status END,
@@ -202,11 +203,13 @@ closed AS (
             ELSE coalesce(c.error_code, o.code) END,
         error_message = CASE WHEN o.leaves = 'BLOCKED' AND o.call = 'SUCCEEDED' THEN null
             WHEN c.error_message IS NULL THEN o.message
-            WHEN o.message IS NULL OR o.message = c.error_message THEN c.error_message
+            WHEN o.message IS NULL OR strpos(c.error_message, o.message) > 0 THEN c.error_message
             ELSE left(c.error_message || ' Later: ' || o.message, 8000) END,
         finished_at = coalesce(c.finished_at, clock.at)
     FROM outcome o, clock
-    WHERE o.call IS NOT NULL AND c.run_id = o.run_id AND c.position = o.position AND c.attempt = o.attempt),
+    WHERE o.call IS NOT NULL AND c.run_id = o.run_id AND c.position = o.position AND c.attempt = o.attempt
+        AND (o.leaves <> 'BLOCKED' OR EXISTS (
+            SELECT FROM settled s WHERE s.run_id = o.run_id AND s.position = o.position))),
 hit AS (
     SELECT s.run_id, d AS position, count(*)::int AS n
     FROM settled s, unnest(s.dependents) d WHERE s.enters = 'SUCCEEDED' GROUP BY 1, 2),

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from persistence.database import Connection
 from persistence.states import ApprovalKind, ApprovalStatus
+from persistence.transitions.record import CLOCK
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,13 +23,14 @@ class DecidedStep:
     name: str
 
 
-_DECIDE = """
-WITH decided AS (
-    UPDATE approvals SET status = $2, decided_by = $3, decided_at = clock_timestamp(), moved_at = clock_timestamp(),
-        decision_reason = $4,
+_DECIDE = f"""
+WITH {CLOCK},
+decided AS (
+    UPDATE approvals SET status = $2, decided_by = $3, decided_at = clock.at, moved_at = clock.at, decision_reason = $4,
         edited_args = $5::json, resolution = $7,
         granted_digest = CASE WHEN kind = 'EXECUTE' AND $2 = 'APPROVED' THEN coalesce($6, digest) END
-    WHERE id = $1 AND status = 'REQUIRED' AND kind = $8 AND (expires_at IS NULL OR expires_at > clock_timestamp())
+    FROM clock
+    WHERE id = $1 AND status = 'REQUIRED' AND kind = $8 AND (expires_at IS NULL OR expires_at > clock.at)
     RETURNING id, run_id, position),
 edited AS (
     UPDATE steps s SET resolved_args = $5::json, digest = $6

@@ -18,6 +18,7 @@ from persistence.states import (
     RunState,
     SkipReason,
     StepState,
+    ToolCallStatus,
 )
 from persistence.transitions import begin
 from persistence.transitions.advance import NO_EXPIRY, Claimer, Outcome
@@ -319,6 +320,45 @@ async def test_a_late_word_is_kept_on_its_call_and_nowhere_else(scene: Scene) ->
     assert json.loads(call["result"]) == {"late": True}
 
 
+async def test_a_late_error_is_added_to_what_its_call_says_once(scene: Scene) -> None:
+    step = await scene.running()
+    await scene.stage.bury(scene.worker)
+
+    for _ in range(3):
+        await scene.stage.settle(outcome(step, scene.worker, READY, error_message="the link broke"))
+
+    (call,) = await scene.stage.calls(scene.run)
+    assert call["error_message"] == "the process that ran it died Later: the link broke"
+
+
+async def test_a_late_word_about_a_doubt_that_was_resolved_changes_nothing_of_its_call(scene: Scene) -> None:
+    await scene.doubtful()
+    await scene.resolves(InDoubtResolution.DID_NOT_HAPPEN)
+    (before,) = await scene.stage.calls(scene.run)
+
+    told = Outcome(scene.run, STEP, 1, BLOCKED, SUCCEEDED, call=ToolCallStatus.SUCCEEDED, result="{}")
+    done = await scene.stage.settle(told)
+
+    (after,) = await scene.stage.calls(scene.run)
+    assert done.accepted == set()
+    assert (
+        (after["status"], after["error_code"]) == (before["status"], before["error_code"]) == ("FAILED", "TOOL_RAISED")
+    )
+
+
+async def test_a_decision_has_one_time(scene: Scene) -> None:
+    await scene.blocked()
+    approval = await scene.approval()
+    await scene.stage.database.execute(
+        "UPDATE approvals SET expires_at = clock_timestamp() + interval '1 hour' WHERE id = $1", approval
+    )
+
+    await scene.decides(ApprovalStatus.APPROVED)
+
+    (decided,) = await scene.stage.approvals(scene.run)
+    assert decided["decided_at"] == decided["moved_at"] < decided["expires_at"]
+
+
 async def test_an_outcome_that_is_told_twice_at_once_settles_once(scene: Scene) -> None:
     await scene.begin(Draft(), Draft(after=(0,), dynamic=True, gated=True))
     step = await scene.claimed()
@@ -351,7 +391,7 @@ async def test_a_queued_run_is_planned_by_one_worker_and_begins(stage: Stage) ->
 
     async def write(tx: Any) -> bool:
         held = await begin.hold_planning(tx, run, worker, risk=1)
-        await begin.store_steps(tx, planned(run.id, [Draft()]))
+        await begin.store_steps(tx, planned(run.id, [Draft()], stage.user))
         return held
 
     assert await stage.database.transaction(write)
@@ -364,7 +404,7 @@ async def test_a_run_whose_steps_all_ask_waits_from_the_start(stage: Stage) -> N
     worker = await stage.worker()
     run = await planning(stage, worker)
 
-    await stage.database.transaction(lambda tx: begin.store_steps(tx, planned(run.id, [Draft(risk=3)])))
+    await stage.database.transaction(lambda tx: begin.store_steps(tx, planned(run.id, [Draft(risk=3)], stage.user)))
 
     assert (await stage.run(run.id))["state"] == "WAITING_APPROVAL"
     assert await stage.types(run.id) == [
