@@ -54,6 +54,7 @@ class ApprovalsFeed:
         self._seen: dict[tuple[UUID, str], datetime] = {}
         self._since: datetime | None = None
         self._look = asyncio.Event()
+        self._starting = asyncio.Lock()
         self._reader: asyncio.Task[None] | None = None
         self._closing = False
         wakeups.listen(on_runs=self._on_runs, on_missed=self._look.set)
@@ -71,7 +72,7 @@ class ApprovalsFeed:
         """End every follower."""
         self._closing = True
         for queue in self._followers:
-            queue.put_nowait(None)
+            _end(queue)
         if self._reader is not None:
             self._reader.cancel()
             with suppress(asyncio.CancelledError):
@@ -84,8 +85,9 @@ class ApprovalsFeed:
         only. A follower that lets too much wait is ended, and begins anew from what is open.
         """
         queue: asyncio.Queue[ApprovalChange | None] = asyncio.Queue(_MOST_WAITING + 1)
-        await self._start()
-        self._followers.add(queue)
+        async with self._starting:
+            await self._start()
+            self._followers.add(queue)
         try:
             for row in await self._database.fetch(_OPEN):
                 yield ApprovalChange(*row)
@@ -121,7 +123,8 @@ class ApprovalsFeed:
                 log.warning("approvals_wait_for_the_database", error=str(error))
                 continue
             for approval, run, submitted_by, status, moved_at in rows:
-                self._since = moved_at
+                # Never back: what lies further behind was told, or stood there before anybody looked.
+                self._since = max(self._since, moved_at)
                 if (approval, status) in self._seen:
                     continue
                 self._seen[approval, status] = moved_at
@@ -133,5 +136,11 @@ class ApprovalsFeed:
         for queue in self._followers:
             if queue.qsize() < _MOST_WAITING:
                 queue.put_nowait(change)
-            elif queue.qsize() == _MOST_WAITING:
-                queue.put_nowait(None)
+            else:
+                _end(queue)
+
+
+def _end(queue: asyncio.Queue[ApprovalChange | None]) -> None:
+    # The last place is kept for this, and once is enough.
+    if not queue.full():
+        queue.put_nowait(None)

@@ -93,15 +93,7 @@ class Wakeups:
         marks = list(marks)
         if marks:
             for mark in marks:
-                earlier = self._marks.get(mark.run)
-                # Of several transitions the last state counts, and an approval touched by any of them.
-                self._marks[mark.run] = (
-                    mark
-                    if earlier is None
-                    else RunMark(
-                        mark.run, max(mark.seq, earlier.seq), mark.state, mark.ready, mark.judged or earlier.judged
-                    )
-                )
+                self._marks[mark.run] = _together(mark, self._marks.get(mark.run))
             self._tell_runs(marks)
         if work:
             self._work = True
@@ -154,6 +146,14 @@ class Wakeups:
         if work:
             for listener in self._on_work:
                 listener()
+
+
+def _together(mark: RunMark, earlier: RunMark | None) -> RunMark:
+    """Of several commits the last one counts, in whatever order they are told; and an approval touched by any."""
+    if earlier is None:
+        return mark
+    last = max(mark, earlier, key=lambda each: each.seq)
+    return last._replace(judged=mark.judged or earlier.judged)
 
 
 _STATES: Final = {state.value[:4]: state for state in RunState}

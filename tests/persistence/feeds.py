@@ -1,5 +1,6 @@
 """Timelines written by others, and those who follow them in this process."""
 
+# pyright: reportPrivateUsage=false - what a feed waits for shows nowhere else
 from __future__ import annotations
 
 import asyncio
@@ -87,7 +88,7 @@ async def until_waiting(ears: Listening, followers: int) -> None:
     """Return when so many follow timelines, and each of them waits for news."""
 
     def waiters() -> int:
-        feeds: Any = ears.timeline._feeds
+        feeds: Any = ears.timeline._feeds  # pyright: ignore[reportPrivateUsage]
         return sum(len(feed.news._waiters) for feed in feeds.values())
 
     await until(lambda: ears.timeline.followers == waiters() == followers)
