@@ -1,0 +1,1 @@
+"""Measures Life OS beside what the same database does bare, and prints ratios. `python -m benchmarks --help`."""
