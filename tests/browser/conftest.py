@@ -1,22 +1,24 @@
-import asyncio
-import os
+import json
 import shutil
-import socket
-import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import pytest_asyncio
+
+from persistence.migrate import migrate
+from tests.clients.programs import missing
+from tests.clients.server import TOKEN, Server
+from tests.databases import fresh_database
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser, ConsoleMessage, Page, Request, Route, WebSocket
 
 ROOT = Path(__file__).parents[2]
 STATIC = ROOT / "console" / "static"
-TOKEN = "a-token-for-the-browser"
+OUTPUT = ROOT / "tests" / "output" / "browser"
 INSTALL = "pip install playwright && apt-get install chromium (or: playwright install chromium)"
 
 # No sandbox, as tests also run as root in containers; nothing that talks to anybody by itself.
@@ -36,8 +38,12 @@ FLAGS = [
 class Site:
     """A running server with the console."""
 
-    origin: str
-    token: str
+    server: Server
+    token: str = TOKEN
+
+    @property
+    def origin(self) -> str:
+        return self.server.url
 
     @property
     def page(self) -> str:
@@ -45,7 +51,8 @@ class Site:
 
     @property
     def sign_in(self) -> str:
-        return f"{self.page}?token={self.token}"
+        """The address that the server printed."""
+        return self.server.printed
 
 
 @dataclass
@@ -56,6 +63,8 @@ class Seen:
     faults: list[str] = field(default_factory=list)
     sent: list[str | bytes] = field(default_factory=list)
     """Over sockets."""
+    received: list[dict[str, Any]] = field(default_factory=list)
+    """The results of subscriptions, as they came."""
 
     def foreign(self, site: Site) -> list[str]:
         own = (f"{site.origin}/", f"{site.origin.replace('http', 'ws', 1)}/", "data:")
@@ -63,24 +72,15 @@ class Seen:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def site() -> AsyncIterator[Site]:
-    """A server on a free port; its socket listens before it starts, so that nobody has to wait for it."""
+async def site(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
+    """`lifeos serve` with its engine and tools, on a database of its own."""
     if not (STATIC / "index.html").is_file():
-        pytest.skip("the console is not built: pip install -v -e .")
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        fd = listener.fileno()
-        server = await asyncio.create_subprocess_exec(
-            *[sys.executable, "-m", "uvicorn", "--log-level", "warning", "--fd", str(fd)],
-            *["--app-dir", str(Path(__file__).parent), "tiny_server:app"],
-            cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": str(ROOT), "CONSOLE_TOKEN": TOKEN, "CONSOLE_STATIC": str(STATIC)},
-            pass_fds=[fd],
-        )
-        try:
-            yield Site(f"http://127.0.0.1:{listener.getsockname()[1]}", TOKEN)
-        finally:
-            server.terminate()
-            await server.wait()
+        missing("the console is not built: pip install -v -e .")
+    async with fresh_database(migrate) as dsn:
+        server = Server(dsn, tmp_path_factory.mktemp("server"))
+        await server.start()
+        yield Site(server)
+        await server.stop()
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -91,7 +91,7 @@ async def browser() -> AsyncIterator["Browser"]:
         names = ["chromium", "chromium-browser", "google-chrome", playwright.chromium.executable_path]
         executable = next(filter(None, map(shutil.which, names)), None)
         if executable is None:
-            pytest.skip(f"no Chromium: {INSTALL}")
+            missing(f"no Chromium: {INSTALL}")
         browser = await playwright.chromium.launch(executable_path=executable, args=FLAGS)
         yield browser
         await browser.close()
@@ -116,19 +116,29 @@ async def page(site: Site, browser: "Browser", seen: Seen) -> AsyncIterator["Pag
     def note_frame(frame: str | bytes) -> None:
         seen.sent.append(frame)
 
+    def note_answer(frame: str | bytes) -> None:
+        message = json.loads(frame)
+        if message["type"] == "next":
+            seen.received.append(message["payload"])
+
     def note_socket(websocket: "WebSocket") -> None:
         seen.addresses.append(websocket.url)
         websocket.on("framesent", note_frame)
+        websocket.on("framereceived", note_answer)
 
     async def refuse(route: "Route") -> None:
         await route.abort()
 
+    def watch(page: "Page") -> None:
+        page.on("console", note_console)
+        page.on("pageerror", lambda error: seen.faults.append(str(error)))
+        page.on("request", note_request)
+        page.on("websocket", note_socket)
+
     context = await browser.new_context(viewport={"width": 1600, "height": 1200})
     await context.route(lambda url: not url.startswith(f"{site.origin}/"), refuse)
+    # A second tab is watched like the first.
+    context.on("page", watch)
     page = await context.new_page()
-    page.on("console", note_console)
-    page.on("pageerror", lambda error: seen.faults.append(str(error)))
-    page.on("request", note_request)
-    page.on("websocket", note_socket)
     yield page
     await context.close()

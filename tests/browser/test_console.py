@@ -4,10 +4,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.browser.conftest import OUTPUT
+
 if TYPE_CHECKING:
     from playwright.async_api import Locator, Page
 
-    from .conftest import Seen, Site
+    from tests.browser.conftest import Seen, Site
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
@@ -50,9 +52,19 @@ async def write(page: "Page", editor: str, text: str) -> None:
 async def run(page: "Page", *, until: str) -> str:
     """Press the button, and give the answer as soon as it contains `until`, without its blanks and line ends."""
     await page.locator(".graphiql-execute-button").click()
-    answer = page.locator(".graphiql-response .view-lines")
+    answer = answer_of(page)
     await answer.filter(has_text=until).wait_for()
     return re.sub(r"\s", "", await answer.inner_text())
+
+
+def answer_of(page: "Page") -> "Locator":
+    return page.locator(".graphiql-response .view-lines")
+
+
+async def picture(page: "Page", name: str) -> None:
+    """Keep what the page looks like, for a person to look at."""
+    OUTPUT.mkdir(parents=True, exist_ok=True)
+    await page.screenshot(path=OUTPUT / f"{name}.png")
 
 
 async def test_the_console_opens_with_an_example_of_each_operation(page: "Page", site: "Site", seen: "Seen"):
@@ -84,21 +96,55 @@ async def test_a_query_is_answered(page: "Page", site: "Site", seen: "Seen"):
     assert seen.foreign(site) == []
 
 
-async def test_the_submit_example_starts_a_run_and_the_timeline_example_follows_it(
+async def test_the_docs_explorer_shows_the_descriptions(page: "Page", site: "Site", seen: "Seen"):
+    await open_console(page, site)
+    await page.get_by_role("button", name="Documentation Explorer").click()
+    docs = page.locator(".graphiql-doc-explorer")
+    await docs.get_by_role("link", name="Mutation", exact=True).click()
+    await docs.get_by_text("Answers an approval. The first answer stands.").wait_for()
+    await docs.get_by_role("link", name="SubmitWorkflowInput", exact=True).click()
+    await docs.get_by_text("What you want done, in a sentence.").wait_for()
+    await picture(page, "docs-explorer")
+
+    assert await docs.get_by_text("What to do: exactly one of intent and plan.").count() == 1
+    assert seen.faults == []
+
+
+async def test_the_demo_sentence_is_followed_live_approved_in_a_second_tab_and_completes(
     page: "Page", site: "Site", seen: "Seen"
 ):
     await open_console(page, site)
+    await picture(page, "1-opened")
+    await run(page, until='"ADMIN"')
+    await picture(page, "2-overview")
     await open_tab(page, "SubmitWorkflow")
     submitted = json.loads(await run(page, until='"run_'))["data"]["submitWorkflow"]
+    await picture(page, "3-submitted")
     await open_tab(page, "FollowTimeline")
     await write(page, VARIABLES, json.dumps({"runId": submitted["run"]["id"]}))
+    await run(page, until="WORKFLOW_WAITING_APPROVAL")
+    await picture(page, "4-waiting-for-a-person")
 
-    followed = json.loads(await run(page, until="WORKFLOW_COMPLETE"))
+    events = [answer["data"]["timeline"] for answer in seen.received]
+    asked = [event["approvalId"] for event in events if event["type"] == "APPROVAL_REQUIRED"]
+    second = await page.context.new_page()
+    await open_console(second, site)
+    await open_tab(second, "DecideApproval")
+    for number, approval_id in enumerate(asked, start=1):
+        decision = {"approvalId": approval_id, "decision": "APPROVE", "reason": "Looks right"}
+        await write(second, VARIABLES, json.dumps({"input": decision}))
+        decided = json.loads(await run(second, until=approval_id))["data"]["decideApproval"]
+        assert (decided["approval"]["status"], decided["errors"]) == ("APPROVED", [])
+        await picture(second, f"5-decided-{number}")
+    await answer_of(page).filter(has_text="WORKFLOW_COMPLETE").wait_for()
+    await picture(page, "6-complete")
 
-    earlier = [event["timeline"]["type"] for event in followed["extensions"]["earlier"]]
+    followed = [answer["data"]["timeline"] for answer in seen.received]
     assert submitted["errors"] == []
-    assert followed["data"]["timeline"]["message"].startswith(submitted["run"]["id"])
-    assert earlier == ["WORKFLOW_PLANNED", "WORKFLOW_STARTED"]
+    assert len(asked) == 2
+    assert [event["seq"] for event in followed] == list(range(1, len(followed) + 1))
+    assert followed[-1]["type"] == "WORKFLOW_COMPLETE"
+    assert followed[-1]["metadata"]["outcome"] == "CLEAN"
     assert site.page.replace("http", "ws", 1) in seen.addresses
     assert seen.faults == []
     assert seen.foreign(site) == []
