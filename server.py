@@ -18,6 +18,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
+from urllib.parse import unquote, urlsplit
 from zoneinfo import ZoneInfo
 
 import structlog
@@ -38,6 +39,7 @@ from console.settings import Address
 from engine.engine import Engine
 from engine.identity import Identity
 from engine.planner import RulePlanner
+from engine.secrets import Redaction
 from engine.settings import EngineSettings
 from engine.tools import ToolDeclarationError, load_registry
 from engine.tools.builtin.calendars import calendar_by_token
@@ -160,6 +162,15 @@ class Settings(BaseSettings):
             secrets=secrets_of_environment(),
         )
 
+    def redaction(self) -> Redaction:
+        """What no log may hold: people's secrets, and our own."""
+        ours = {
+            "ADMIN_TOKEN": self.admin_token.get_secret_value() if self.admin_token else None,
+            "DATABASE_PASSWORD": _password(self.database_url),
+            "BROADCAST_PASSWORD": _password(self.broadcast_url),
+        }
+        return Redaction({**{name: value for name, value in ours.items() if value}, **secrets_of_environment()})
+
     def http(self) -> HttpSettings:
         """What the edge is told."""
         return HttpSettings(
@@ -211,6 +222,12 @@ def read_settings() -> Settings:
 
 def _readable(message: str) -> str:
     return message.removeprefix("Value error, ").replace("Input should", "should")
+
+
+def _password(url: str | None) -> str | None:
+    with contextlib.suppress(ValueError):
+        return unquote(urlsplit(url or "").password or "") or None
+    return None
 
 
 def secrets_of_environment() -> dict[str, str]:
@@ -637,7 +654,7 @@ def serve(
 ) -> None:
     """Serve the API, and run steps, in one process."""
     settings = read_settings()
-    configure_logs()
+    configure_logs(redact=settings.redaction().of_text)
     _run(_serve(settings, host=host, port=port, executes=engine))
 
 
@@ -650,7 +667,7 @@ def worker() -> None:
             "a worker needs LIFEOS_DATABASE_URL: an embedded database serves one `lifeos serve`, "
             "which runs steps itself"
         )
-    configure_logs()
+    configure_logs(redact=settings.redaction().of_text)
     _run(_work(settings))
 
 
@@ -697,7 +714,7 @@ def schema() -> None:
 def demo(*, yes: Annotated[bool, typer.Option("--yes", help="Approve everything without asking.")] = False) -> None:
     """Run the demo against a server of its own: one sentence, a plan, two approvals, and what was made."""
     settings = read_settings()
-    configure_logs(quiet=True)
+    configure_logs(quiet=True, redact=settings.redaction().of_text)
 
     async def work() -> None:
         async with (

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, Final, cast
 from urllib.parse import quote, quote_plus
@@ -76,14 +78,28 @@ class Redaction:
             return {self.of_text(key): self._of_value(inner) for key, inner in cast("dict[str, Any]", value).items()}
         if isinstance(value, list):
             return [self._of_value(inner) for inner in cast("list[Any]", value)]
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            # A secret of digits, read as a number.
+            text = repr(value).removesuffix(".0")
+            return next(({SECRET: name} for form, name in self._forms if form == text), value)
         return value
+
+
+_PERCENT: Final = re.compile("%[0-9A-F]{2}")
+_DIGITS: Final = re.compile("[0-9]{1,17}")
 
 
 def _forms(value: str) -> set[str]:
     raw = value.encode("utf-8", "surrogatepass")
     forms = {value, quote(value, safe=""), quote(value), quote_plus(value), raw.hex(), raw.hex().upper()}
-    forms.add(json.dumps(value)[1:-1])
-    forms.add(json.dumps(value, ensure_ascii=False)[1:-1])
+    forms |= {json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1], repr(value)[1:-1]}
+    forms |= {html.escape(value), html.escape(value, quote=False), html.escape(value).replace("&#x27;", "&#39;")}
+    forms |= {_PERCENT.sub(lambda found: found[0].lower(), form) for form in tuple(forms)}
+    forms |= {quote(form, safe="") for form in (quote(value, safe=""), quote_plus(value))}
+    forms |= {encode(raw).decode() for encode in (base64.b85encode, base64.a85encode)}
+    forms |= {encode(raw).decode().rstrip("=") for encode in (base64.b32encode, base64.b32hexencode)}
+    if _DIGITS.fullmatch(value):
+        forms.add(str(int(value)))
     # Base64 of a longer text that holds the secret differs by where it begins: three ways, their blurred ends cut off.
     for shift in range(3):
         for encode in (base64.b64encode, base64.urlsafe_b64encode):

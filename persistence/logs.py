@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
+from collections.abc import Callable
+from io import StringIO
+from typing import Any, Final, TextIO, cast
 
 import structlog
 
 
-def configure_logs(*, quiet: bool = False) -> None:
-    """Send our logs and those of our libraries to standard error; `quiet`: only what went wrong."""
+def configure_logs(*, quiet: bool = False, redact: Callable[[str], str] = str) -> None:
+    """Send our logs and those of our libraries to standard error; `quiet`: only what went wrong.
+
+    `redact` is asked about each text in a record, and has the last word about the line.
+    """
+
+    def first(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+        return _with_each_text(event, redact)
+
+    def last(_logger: object, _method: str, line: Any) -> str:
+        return redact(line)
+
     level = logging.ERROR if quiet else logging.INFO
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -19,11 +33,10 @@ def configure_logs(*, quiet: bool = False) -> None:
     ]
     on_terminal = sys.stderr.isatty()
     rendered: list[structlog.typing.Processor] = (
-        # Plain tracebacks: pretty ones take seconds, in which nobody is answered.
-        [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
+        [first, _escaped, structlog.dev.ConsoleRenderer(exception_formatter=_plain_traceback), last]
         if on_terminal
         # Dictionaries as tracebacks would carry local variables, and with them what people's arguments hold.
-        else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+        else [structlog.processors.format_exc_info, first, structlog.processors.JSONRenderer(), last]
     )
     structlog.configure(
         processors=[*shared, *rendered],
@@ -41,3 +54,35 @@ def configure_logs(*, quiet: bool = False) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING if not quiet else logging.ERROR)
+
+
+_CONTROLS: Final = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
+
+
+def _with_each_text(value: Any, change: Callable[[str], str]) -> Any:
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, dict):
+        return {
+            _with_each_text(key, change): _with_each_text(inner, change)
+            for key, inner in cast("dict[Any, Any]", value).items()
+        }
+    if isinstance(value, list):
+        return [_with_each_text(inner, change) for inner in cast("list[Any]", value)]
+    return value
+
+
+def _escaped(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """The record without characters that would end its line or steer the terminal; JSON escapes them by itself."""
+    return _with_each_text(event, _without_controls)
+
+
+def _plain_traceback(to: TextIO, exc_info: structlog.typing.ExcInfo) -> None:
+    """A traceback line by line, whatever the exception says. A pretty one takes seconds, and nobody is answered."""
+    written = StringIO()
+    structlog.dev.plain_traceback(written, exc_info)
+    to.write("\n".join(map(_without_controls, written.getvalue().split("\n"))))
+
+
+def _without_controls(text: str) -> str:
+    return _CONTROLS.sub(lambda found: found[0].encode("unicode_escape").decode(), text)

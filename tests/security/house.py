@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+import os
+import re
+import sys
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,27 +24,11 @@ ADMIN = "an-administrators-token"
 
 
 @dataclass
-class House:
-    served: Served
+class Outside:
+    """A server as its clients see it."""
+
+    url: str
     http: httpx.AsyncClient
-
-    @property
-    def url(self) -> str:
-        return self.served.url
-
-    @property
-    def application(self) -> Application:
-        return self.served.server._application
-
-    @property
-    def engine(self) -> Engine:
-        assert self.application.parts is not None
-        return self.application.parts.engine
-
-    @property
-    def database(self) -> Database:
-        assert self.application.parts is not None
-        return self.application.parts.database
 
     async def post(
         self, query: str, token: str | None = ADMIN, *, headers: Any = None, **variables: Any
@@ -81,7 +69,7 @@ class House:
             assert json.loads(await socket.recv())["type"] == "connection_ack"
             yield socket
 
-    async def follow(self, token: str, run: str) -> AsyncIterator[dict[str, Any]]:
+    async def follow(self, token: str, run: str) -> AsyncGenerator[dict[str, Any]]:
         """A run's events, over a socket."""
         async with self.socket(token) as socket:
             query = "subscription($r: ID!) {timeline(runId: $r) {type stepId}}"
@@ -95,12 +83,45 @@ class House:
                 yield message["payload"]["data"]["timeline"]
 
     async def until(self, run: str, *types: str, token: str = ADMIN) -> None:
-        async for event in self.follow(token, run):
-            if event["type"] in types:
-                return
+        async with aclosing(self.follow(token, run)) as events:
+            async for event in events:
+                if event["type"] in types:
+                    return
 
     async def finished(self, run: str) -> None:
         await self.until(run, "WORKFLOW_COMPLETE", "WORKFLOW_FAILED", "WORKFLOW_CANCELLED")
+
+
+@dataclass
+class House(Outside):
+    """A server in this process, to look behind its back."""
+
+    served: Served
+
+    @property
+    def application(self) -> Application:
+        return self.served.server._application
+
+    @property
+    def engine(self) -> Engine:
+        assert self.application.parts is not None
+        return self.application.parts.engine
+
+    @property
+    def database(self) -> Database:
+        assert self.application.parts is not None
+        return self.application.parts.database
+
+
+@dataclass
+class Program(Outside):
+    """A server that runs as its own process, and what it writes."""
+
+    output: Path
+
+    def said(self) -> str:
+        """All that it has written so far, to standard output and error."""
+        return self.output.read_text()
 
 
 @asynccontextmanager
@@ -112,4 +133,38 @@ async def house(dsn: str, data_dir: Path, **changes: Any) -> AsyncGenerator[Hous
         serving(settings, host="127.0.0.1", port=0) as served,
         httpx.AsyncClient(base_url=served.url, timeout=30) as http,
     ):
-        yield House(served, http)
+        yield House(served.url, http, served)
+
+
+@asynccontextmanager
+async def program(dsn: str, data_dir: Path, **environment: str) -> AsyncGenerator[Program]:
+    """The server as a process of its own, stopped at the end of the block."""
+    output = data_dir / "output.txt"
+    given = {
+        "PATH": os.environ.get("PATH", os.defpath),
+        "LIFEOS_DATABASE_URL": dsn,
+        "LIFEOS_DATA_DIR": str(data_dir),
+        "LIFEOS_ADMIN_TOKEN": ADMIN,
+        "LIFEOS_TOOLS": "tests.security.house_tools",
+        "LIFEOS_RETRY_BASE_SECONDS": "0.01",
+        **environment,
+    }
+    with output.open("wb") as file:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "server.py", "serve", "--port", "0", cwd=ROOT, env=given, stdout=file, stderr=file
+        )
+    try:
+        async with asyncio.timeout(60):
+            while (found := _ADDRESS.search(output.read_text())) is None:
+                assert process.returncode is None, output.read_text()
+                await asyncio.sleep(0.05)
+        async with httpx.AsyncClient(base_url=found[0], timeout=30) as http:
+            yield Program(found[0], http, output)
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await process.wait()
+
+
+ROOT = Path(__file__).parents[2]
+_ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+(?=/graphql)")
