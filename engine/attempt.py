@@ -72,13 +72,23 @@ class Attempt:
         self._stopped: Stop | None = None
         self._end: Callable[[], None] | None = None
         self._call: asyncio.Task[object] | None = None
-        self._entered = False
         self._done = False
+        self.left: asyncio.Task[object] | None = None
+        """A call that went on when its attempt was over: its word is still worth keeping."""
 
     @property
     def step_id(self) -> str:
         """The step's id as the API shows it."""
         return ids.step_id(self.step.run, self.step.position)
+
+    @property
+    def _is_thread(self) -> bool:
+        return self._tool is not None and not self._tool.is_async
+
+    def _cancel(self, call: asyncio.Task[object]) -> None:
+        # Cancelling would only end the waiting for a thread, and nobody would hear what it says in the end.
+        if not self._is_thread:
+            call.cancel()
 
     @property
     def is_calling(self) -> bool:
@@ -91,9 +101,8 @@ class Attempt:
             return
         self._stopped = why
         # A thread can't be stopped: for a run's cancellation its word is waited for, as long as its time lasts.
-        is_thread = self._tool is not None and not self._tool.is_async
-        if self._call is not None and not (is_thread and why is Stop.CANCELLED):
-            self._call.cancel()
+        if self._call is not None and not (self._is_thread and why is Stop.CANCELLED):
+            self._cancel(self._call)
             if self._end is not None:
                 self._end()
 
@@ -112,6 +121,16 @@ class Attempt:
             self._done = True
         return None if self._stopped is Stop.LOST and (outcome is None or outcome.result is None) else outcome
 
+    async def late_word(self, calling: Calling) -> Outcome | None:
+        """What a call that was left behind says in the end, for its record alone; it moves nothing."""
+        call = self.left
+        assert call is not None
+        try:
+            await asyncio.wait({call})
+        finally:
+            call.cancel()
+        return None if call.cancelled() else _word_only(self._of_ended(call, calling))
+
     async def _perform(self, calling: Calling, may_enter: Callable[[ClaimedStep], Awaitable[bool]]) -> Outcome | None:
         step = self.step
         try:
@@ -121,10 +140,9 @@ class Attempt:
         if self._stopped is not None:
             return self._handed_back()
         if not step.idempotent and not await may_enter(step):
-            return None
+            return self._refused()
         if self._stopped is not None:
             return self._handed_back()
-        self._entered = True
         context = ToolContext(
             execution_key=ids.execution_key(step.run, step.position),
             run_id=ids.run_id(step.run),
@@ -156,18 +174,19 @@ class Attempt:
     async def _called(self, tool: Tool, context: ToolContext, args: dict[str, Any], calling: Calling) -> Outcome | None:
         self._call = call = asyncio.create_task(_contained(tool, context, args))
         await self._ended_or_over(call)
-        if self._stopped is not None and not call.done():
+        if self._stopped is not None and not call.done() and not self._is_thread:
             call.cancel()
             # Whoever does not heed a cancellation is left behind: its word comes too late.
             await asyncio.wait({call}, timeout=_PATIENCE_SECONDS)
         if call.done() and not call.cancelled():
             return self._of_ended(call, calling)
-        call.cancel()
+        self._cancel(call)
+        if not call.done():
+            self.left = call
         if self._stopped is not None:
             return self._interrupted()
         if call.cancelled():
             return self._failed("CANCELLED", "the tool cancelled itself", None, retryable=True)
-        call.add_done_callback(_forgotten)
         return self._unknown("TIMEOUT", f"the call took longer than {self.step.timeout_seconds:g} s")
 
     async def _ended_or_over(self, call: asyncio.Task[object]) -> None:
@@ -275,6 +294,13 @@ class Attempt:
             uncounted=True,
         )
 
+    def _refused(self) -> Outcome | None:
+        """The step was no longer ours when its call was about to be made: its record must not stay open."""
+        if self._stopped is not None:
+            return self._handed_back()
+        message = "the step was no longer this process's when its call was about to be made: nothing was called"
+        return _word_only(self._outcome(StepState.READY, ToolCallStatus.FAILED, code="NOT_CALLED", message=message))
+
     def _interrupted(self) -> Outcome | None:
         """The call was made, and cut short by us."""
         if self._stopped is Stop.LOST:
@@ -376,7 +402,6 @@ def _seconds(after: object) -> float | None:
     return float(min(after, _LONGEST_DELAY))
 
 
-def _forgotten(call: asyncio.Task[object]) -> None:
-    """Read what a call that was left behind ended with, so that nobody warns of it."""
-    if not call.cancelled():
-        call.exception()
+def _word_only(outcome: Outcome) -> Outcome:
+    """The outcome for its tool call alone: what runs has an owner, so that nobody's word moves no step."""
+    return outcome._replace(owner=None, delay_seconds=0)

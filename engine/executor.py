@@ -8,7 +8,7 @@ so a chain costs one commit a step. Everything it knows it can lose: the databas
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Coroutine, Generator, Iterable, Sequence
 from contextlib import contextmanager, suppress
 from uuid import UUID
 
@@ -231,9 +231,21 @@ class Executor(LocalWorker):
         self._idle.clear()
         # A call that must not be repeated, and that this process entered and knows nothing of, is in doubt.
         work = self._perform(attempt) if may_call else self._doubt(attempt)
+        self._spawn(work)
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    async def _listen_to(self, attempt: Attempt) -> None:
+        """Keep the late word of a call that was left behind."""
+        try:
+            word = await attempt.late_word(self._calling)
+            if word is not None:
+                await self._settled(attempt, word)
+        except Exception:
+            log.exception("late_word_lost", step_id=attempt.step_id)
 
     async def _doubt(self, attempt: Attempt) -> None:
         await self._give_up(attempt)
@@ -245,6 +257,8 @@ class Executor(LocalWorker):
             outcome = await attempt.perform(self._calling, self._may_enter)
             if outcome is not None:
                 await self._settled(attempt, outcome)
+            if attempt.left is not None:
+                self._spawn(self._listen_to(attempt))
         except asyncio.CancelledError:
             pass  # the process ends; what it owns is taken from it
         except Exception:
@@ -321,7 +335,7 @@ class Executor(LocalWorker):
 
     async def _settle_free(self, outcomes: Sequence[Outcome]) -> set[UUID]:
         # The steps that end here give their slots to those that follow.
-        with self.reserve(own=len(outcomes)) as claimer:
+        with self.reserve(own=self._slots_of(outcomes)) as claimer:
             async with self._database.connection() as connection:
                 done = await advance(connection, outcomes, claimer=claimer, gate=self._gate, free_only=True)
             self._settled_as(outcomes, claimer, done)
@@ -337,19 +351,25 @@ class Executor(LocalWorker):
             found = resolutions(freed, results, self._registry, max_bytes=self._settings.max_json_bytes)
             return await advance(tx, outcomes, resolutions=found, claimer=claimer, gate=self._gate)
 
-        with self.reserve(own=len(outcomes)) as claimer:
+        with self.reserve(own=self._slots_of(outcomes)) as claimer:
             done = await self._database.transaction(write)
             self._settled_as(outcomes, claimer, done)
 
     def _settled_as(self, outcomes: Iterable[Outcome], claimer: Claimer, done: Advance) -> None:
         """Free the slots of what was settled, start what was claimed, and tell."""
         for outcome in outcomes:
-            place = (outcome.run, outcome.position)
-            attempt = self._running.get(place)
-            if attempt is not None and attempt.step.attempt == outcome.attempt and outcome.run not in done.busy:
-                del self._running[place]
+            if self._runs(outcome) and outcome.run not in done.busy:
+                del self._running[outcome.run, outcome.position]
         self.take(claimer, done)
         self._wakeups.announce(done.marks, work=any(mark.ready for mark in done.marks))
+
+    def _runs(self, outcome: Outcome) -> bool:
+        """Whether the outcome is that of a step which takes a slot here."""
+        attempt = self._running.get((outcome.run, outcome.position))
+        return attempt is not None and attempt.step.attempt == outcome.attempt
+
+    def _slots_of(self, outcomes: Sequence[Outcome]) -> int:
+        return sum(map(self._runs, outcomes))
 
     def _feeds(self, outcome: Outcome) -> bool:
         """Whether the outcome may free a step with references."""

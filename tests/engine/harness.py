@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequen
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from engine.access import Viewer
@@ -33,6 +33,7 @@ from tests.engine.soundness import assert_sound
 SETTINGS = EngineSettings(data_dir=Path("/nowhere"), retry_base_seconds=0.01, retry_cap_seconds=0.02, grace_seconds=2)
 APPROVE, REJECT = ApprovalDecision.APPROVE, ApprovalDecision.REJECT
 HAPPENED, DID_NOT_HAPPEN, ABANDON = InDoubtResolution
+T = TypeVar("T")
 ENDINGS = ("WORKFLOW_COMPLETE", "WORKFLOW_FAILED", "WORKFLOW_CANCELLED")
 PATIENCE_SECONDS = 20
 
@@ -177,6 +178,13 @@ class Running:
         """The run's approvals, oldest first."""
         rows = await self.database.fetch("SELECT * FROM approvals WHERE run_id = $1 ORDER BY created_at, position", run)
         return [_read(row, "proposed_args", "edited_args") for row in rows]
+
+    async def when(self, look: Callable[[], Awaitable[T]], holds: Callable[[T], object]) -> T:
+        """Look until it holds: for what no event tells of."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while not holds(seen := await look()):  # noqa: ASYNC110 - what we wait for is in the database
+                await asyncio.sleep(0)
+        return seen
 
     async def waiting_for_locks(self, sessions: int = 1) -> None:
         """Wait until so many sessions of this database wait for somebody's lock."""
