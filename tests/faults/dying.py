@@ -1,0 +1,174 @@
+"""A process with a real engine that kills itself, as by kill -9, at a named point of its work.
+
+Run as `python -m tests.faults.dying POINT DSN EFFECTS`. The points are put around the engine's own calls of the layer
+below from here; the product knows nothing of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final
+
+from engine import approvals, executor, planning, runs
+from engine.planner import RulePlanner
+from engine.plans import Plan
+from engine.tools import Registry, ToolContext, tool
+from persistence import broadcast
+from persistence.transitions import begin
+from tests.engine.harness import APPROVE, Running, intent, running, step
+
+KEY: Final = "pressed twice"
+SENTENCE: Final = "plan groceries"
+
+
+# What the process works on
+
+
+def tools(effects: Path, dies: Callable[[str], None] = lambda _: None) -> Registry:
+    """The tools of both processes: an effect is a line in the file, written at once."""
+
+    def happen(ctx: ToolContext) -> dict[str, Any]:
+        dies("in the call, before its effect")
+        with effects.open("a") as file:
+            file.write(f"{ctx.execution_key} {ctx.attempt}\n")
+        dies("in the call, after its effect")
+        return {"attempt": ctx.attempt}
+
+    @tool("L1", idempotent=True)
+    async def keyed(ctx: ToolContext, value: Any = None) -> Any:
+        return happen(ctx)
+
+    @tool("L2", idempotent=False)
+    async def plain(ctx: ToolContext, value: Any = None) -> Any:
+        return happen(ctx)
+
+    @tool("L3", idempotent=False)
+    async def gated(ctx: ToolContext, value: Any = None) -> Any:
+        return happen(ctx)
+
+    return Registry.of(keyed, plain, gated)
+
+
+class Planner(RulePlanner):
+    """Plans one step for any sentence."""
+
+    def __init__(self, dies: Callable[[str], None] = lambda _: None) -> None:
+        super().__init__()
+        self._dies = dies
+
+    async def plan(self, *_given: Any) -> Plan:
+        self._dies("in the middle of planning")
+        return Plan((step("one", "keyed"),))
+
+
+async def _runs(engine: Running, of: str) -> None:
+    await engine.submit(step("one", of), step("two", of, after=["one"]), key=KEY)
+
+
+async def _plans(engine: Running, _: str) -> None:
+    await engine.engine.submit(engine.admin, intent(SENTENCE))
+
+
+async def _decides(engine: Running, _: str) -> None:
+    run = await engine.submit(step("one", "gated"))
+    await engine.decide(await engine.asked(run), APPROVE)
+
+
+# Where it dies
+
+Patch = Callable[[Callable[..., Awaitable[Any]]], Callable[..., Awaitable[Any]]]
+
+
+def die(*_: object) -> None:
+    """End at once, as the kernel would: nothing is flushed, closed or told."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def before(original: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    """Die instead of this call."""
+
+    async def wrapped(*_: Any, **__: Any) -> Any:
+        die()
+
+    return wrapped
+
+
+def after(original: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    """Die once this call is done."""
+
+    async def wrapped(*given: Any, **more: Any) -> Any:
+        await original(*given, **more)
+        die()
+
+    return wrapped
+
+
+def after_some(original: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    """Die once this call has brought something."""
+
+    async def wrapped(*given: Any, **more: Any) -> Any:
+        found = await original(*given, **more)
+        if getattr(found, "claimed", found):
+            die()
+        return found
+
+    return wrapped
+
+
+def before_its_commit(original: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    """Die when everything is written and nothing is committed, in the statement's own transaction or a greater one."""
+
+    async def wrapped(connection: Any, *given: Any, **more: Any) -> Any:
+        async with connection.transaction():
+            await original(connection, *given, **more)
+            die()
+
+    return wrapped
+
+
+Scenario = Callable[[Running, str], Awaitable[None]]
+
+POINTS: Final[Mapping[str, tuple[Scenario, ModuleType | type | None, str, Patch | None]]] = {
+    "after the claim": (_runs, executor.Executor, "_perform", before),
+    "after the call was noted": (_runs, executor, "enter", after),
+    "in the call, before its effect": (_runs, None, "", None),
+    "in the call, after its effect": (_runs, None, "", None),
+    "after the call": (_runs, executor, "advance", before),
+    "before the settle commits": (_runs, executor, "advance", before_its_commit),
+    "after the settle": (_runs, executor, "advance", after),
+    "between commit and publish": (_runs, broadcast.PostgresBackend, "publish", before),
+    "before the submit commits": (_runs, begin, "store_steps", before_its_commit),
+    "after the submit": (_runs, runs.Runs, "_store", after),
+    "in the middle of planning": (_plans, None, "", None),
+    "after the claim of a run to plan": (_plans, begin, "claim_planning", after_some),
+    "before the plan commits": (_plans, begin, "store_steps", before_its_commit),
+    "after the plan": (_plans, planning.Planning, "_store", after),
+    "before the decision commits": (_decides, approvals, "advance", before_its_commit),
+    "after the decision": (_decides, approvals.Approvals, "_on", after),
+}
+"""By name: what the process does, and around which call of the engine it dies how."""
+
+
+async def main(point: str, of: str, dsn: str, effects: Path) -> None:
+    """Work until the point."""
+    scenario, owner, name, patch = POINTS[point]
+    if owner is not None and patch is not None:
+        setattr(owner, name, patch(getattr(owner, name)))
+
+    def dies(where: str) -> None:
+        if where == point:
+            die()
+
+    async with running(dsn, tools(effects, dies), planner=Planner(dies)) as engine:
+        await scenario(engine, of)
+        await asyncio.sleep(20)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1], sys.argv[2], sys.argv[3], Path(sys.argv[4])))
