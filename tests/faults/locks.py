@@ -38,3 +38,10 @@ async def holding(stage: Stage, *runs: UUID) -> AsyncGenerator[Connection]:
     async with transaction(stage) as tx:
         await lock_runs(tx, runs)
         yield tx
+
+
+async def deadlocks(stage: Stage) -> int:
+    """How many deadlocks this database has seen, whoever resolved them."""
+    async with stage.database.connection() as connection:
+        await connection.execute("SELECT pg_stat_force_next_flush()")
+    return await stage.database.fetchval("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")

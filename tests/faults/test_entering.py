@@ -13,7 +13,7 @@ from persistence.transitions.advance import ClaimedStep, advance
 from persistence.transitions.claim import Entry, enter
 from persistence.transitions.locks import lock_free_runs
 from tests.faults.invariants import check_runs
-from tests.faults.locks import transaction, waiting
+from tests.faults.locks import deadlocks, transaction, waiting
 from tests.persistence.stage import Draft, Stage
 
 
@@ -91,7 +91,4 @@ async def test_many_notes_and_rescues_of_the_same_steps_never_deadlock(stage: St
         for whole in found.values():
             for made, after in zip(whole.calls, whole.steps, strict=True):
                 assert (made["entered_at"] is not None) == (after["state"] == "BLOCKED")
-    deadlocks = await stage.database.fetchval(
-        "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
-    )
-    assert deadlocks == 0
+    assert await deadlocks(stage) == 0

@@ -1,6 +1,6 @@
 """Timelines written by others, and those who follow them in this process."""
 
-# pyright: reportPrivateUsage=false - what a feed waits for shows nowhere else
+# pyright: reportPrivateUsage=false
 from __future__ import annotations
 
 import asyncio

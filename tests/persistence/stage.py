@@ -210,6 +210,11 @@ class Stage:
 
         return await self.database.transaction(write)
 
+    async def settle_free(self, *outcomes: Outcome, claimer: Claimer = NOBODY, gate: GatePolicy = NO_EXPIRY) -> Advance:
+        """These outcomes, in one statement, over the runs that nobody holds; none may free a step with references."""
+        async with self.database.connection() as connection:
+            return await advance(connection, outcomes, claimer=claimer, gate=gate, free_only=True)
+
     async def decide(
         self, approval: UUID, status: ApprovalStatus, *, by: UUID | None = None, edited: str | None = None
     ) -> Advance | None:

@@ -1,6 +1,6 @@
 """Following approvals across runs: what is open, then each change, whatever wakes whom."""
 
-# pyright: reportPrivateUsage=false - what a feed waits for shows nowhere else
+# pyright: reportPrivateUsage=false
 from __future__ import annotations
 
 import asyncio
