@@ -84,9 +84,14 @@ async def close_orphaned_calls(tx: Connection) -> int:
     """
     status = await tx.execute(
         """WITH orphan AS (
-            UPDATE steps s SET left_by = null FROM workers w
-            WHERE s.left_by = w.id AND w.ended_at IS NOT NULL
-            RETURNING s.run_id, s.position, s.attempt, s.idempotent)
+            -- Whoever holds one is just writing what became of it: the next sweep looks at it again.
+            SELECT s.run_id, s.position, s.attempt, s.idempotent
+            FROM steps s
+            JOIN workers w ON w.id = s.left_by AND w.ended_at IS NOT NULL
+            JOIN tool_calls c ON c.run_id = s.run_id AND c.position = s.position AND c.attempt = s.attempt
+            FOR NO KEY UPDATE OF s, c SKIP LOCKED),
+        freed AS (
+            UPDATE steps s SET left_by = null FROM orphan o WHERE s.run_id = o.run_id AND s.position = o.position)
         UPDATE tool_calls c SET
             status = CASE WHEN o.idempotent OR c.entered_at IS NULL THEN 'FAILED' ELSE 'IN_DOUBT' END,
             error_code = 'WORKER_LOST', error_message = 'the process that made this call died',
