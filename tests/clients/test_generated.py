@@ -111,7 +111,9 @@ asyncio.run(main())
 
 
 async def test_who_installs_the_typescript_package_follows_a_run_in_five_lines(server: Server, tmp_path: Path):
-    tarball = run(["npm", "pack", "--silent", "--ignore-scripts", "--pack-destination", str(tmp_path)], built_typescript()).split()[-1]
+    tarball = run(
+        ["npm", "pack", "--silent", "--ignore-scripts", "--pack-destination", str(tmp_path)], built_typescript()
+    ).split()[-1]
     (tmp_path / "package.json").write_text('{"type": "module"}')
     (tmp_path / "five.js").write_text(USER_IN_TYPESCRIPT)
     run(["npm", "install", "--no-audit", "--no-fund", "--prefer-offline", f"./{tarball}"], tmp_path)

@@ -27,3 +27,9 @@ async def wait_for_file(ctx: ToolContext, path: str) -> dict[str, Any]:
 async def pay(ctx: ToolContext, amount: int) -> dict[str, int]:
     """Pays."""
     return {"paid": amount}
+
+
+@tool(risk="L3")
+async def send(ctx: ToolContext, text: str) -> dict[str, str]:
+    """Sends a text."""
+    return {"sent": text}
