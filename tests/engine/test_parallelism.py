@@ -139,22 +139,27 @@ async def test_plain_functions_run_in_threads_at_once_and_do_not_block_the_loop(
 async def test_steps_of_a_busy_run_do_not_lend_their_slots_twice(dsn: str) -> None:
     first, second, rest = Gate(), Gate(), Gate()
     acts = acting(Act("first", first), Act("second", second), Act("rest", rest))
-    async with running(dsn, acts, concurrency=2) as it:
-        busy = await it.submit(step("a", "first"), step("a2", "rest", after=["a"]))
-        free = await it.submit(step("b", "second"), *(step(f"b{n}", "rest", after=["b"]) for n in range(3)))
-        await it.until(busy, "STEP_RUNNING")
-        await it.until(free, "STEP_RUNNING")
+    async with running(dsn, acts, concurrency=10) as it:
+        busy = await it.submit(
+            *(step(f"a{n}", "first") for n in range(5)), *(step(f"A{n}", "rest", after=[f"a{n}"]) for n in range(5))
+        )
+        free = await it.submit(
+            *(step(f"b{n}", "second") for n in range(5)),
+            *(step(f"B{n}", "rest", after=[f"b{n % 5}"]) for n in range(20)),
+        )
+        await it.until(busy, "STEP_RUNNING", times=5)
+        await it.until(free, "STEP_RUNNING", times=5)
         async with it.database.connection() as other, other.transaction():
             await other.fetch("SELECT FROM runs WHERE id = $1 FOR UPDATE", busy)
             first.open()
             second.open()
-            await it.until(free, "STEP_SUCCEEDED", step="b")
+            await it.until(free, "STEP_SUCCEEDED", times=5)
             await it.waiting_for_locks()
 
-        await it.until(busy, "STEP_SUCCEEDED", step="a")
+        await it.until(busy, "STEP_SUCCEEDED", times=5)
 
         states = [*(await it.states(busy)).values(), *(await it.states(free)).values()]
-        assert states.count("RUNNING") <= 2
+        assert states.count("RUNNING") <= 10
         rest.open()
         await it.finished(busy)
         await it.finished(free)
