@@ -81,7 +81,8 @@ def _plain_traceback(to: TextIO, exc_info: structlog.typing.ExcInfo) -> None:
     """A traceback line by line, whatever the exception says. A pretty one takes seconds, and nobody is answered."""
     written = StringIO()
     structlog.dev.plain_traceback(written, exc_info)
-    to.write("\n".join(map(_without_controls, written.getvalue().split("\n"))))
+    # Indented, so that no line of what an exception says looks like a record.
+    to.write("\n".join(f"  {_without_controls(line)}" for line in written.getvalue().split("\n")))
 
 
 def _without_controls(text: str) -> str:

@@ -7,6 +7,7 @@ from typing import Final
 from engine.runs import PreviewStep
 from persistence.reads import StepRow
 from persistence.states import Risk, StepState
+from schema.visible import visible
 
 __all__ = ["preview_diagram", "run_diagram"]
 
@@ -64,7 +65,7 @@ def _flowchart(nodes: Iterable[str], edges: Iterable[str], classes: dict[str, st
 
 
 def _node(position: int, shape: str, name: str, marks: str, style: str) -> str:
-    label = shape.format(f'"{_escaped(name)}<br/>{_escaped(marks)}"')
+    label = shape.format(f'"{_escaped(visible(name))}<br/>{_escaped(marks)}"')
     return f"  s{position}{label}:::{style}"
 
 
@@ -75,5 +76,5 @@ def _edge(before: Iterable[int], position: int) -> str:
 def _escaped(text: str) -> str:
     if len(text) > _LONGEST_NAME:
         text = text[: _LONGEST_NAME - 1] + "…"
-    visible = "".join(each if each.isprintable() else " " for each in text)
-    return _SPECIAL.sub(lambda found: f"#{ord(found[0])};", visible)
+    printable = "".join(each if each.isprintable() else " " for each in text)
+    return _SPECIAL.sub(lambda found: f"#{ord(found[0])};", printable)

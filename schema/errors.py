@@ -24,6 +24,7 @@ from engine.errors import (
 from schema.scalars import write_time
 from schema.types.base import described
 from schema.types.enums import ErrorCode
+from schema.visible import visible
 
 __all__ = ["UserError", "user_errors"]
 
@@ -42,6 +43,7 @@ class UserError:
 
 def _sentence(text: str) -> str:
     """The engine names faults in a few words; people read sentences."""
+    text = visible(text)
     return f"{text[:1].upper()}{text[1:]}{'' if text.endswith(('.', '!', '?')) else '.'}"
 
 

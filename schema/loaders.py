@@ -28,16 +28,18 @@ __all__ = ["Loaders"]
 K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
 
-_TEXTS: Final = {
-    "Step.args": "args",
-    "Step.resolvedArgs": "resolved_args",
-    "Step.result": "result",
-    "Approval.proposedArgs": "proposed_args",
-    "Approval.editedArgs": "edited_args",
-    "ToolCall.args": "args",
-    "ToolCall.result": "result",
-}
-"""The fields whose JSON may be large, by their columns."""
+_TEXTS: Final = (
+    ("Step.args", "args"),
+    ("Step.resolvedArgs", "resolved_args"),
+    ("Step.result", "result"),
+    ("Approval.proposedArgs", "proposed_args"),
+    ("Approval.editedArgs", "edited_args"),
+    ("ToolCall.args", "args"),
+    ("ToolCall.result", "result"),
+    ("Approval.warnings", "proposed_args"),
+    ("Approval.warnings", "edited_args"),
+)
+"""The fields whose JSON may be large, with their columns."""
 
 
 class Loaders:
@@ -64,7 +66,7 @@ class Loaders:
     def texts(self, of: type) -> frozenset[str]:
         """The columns with JSON of this type that the operation shows."""
         return frozenset(
-            column for field, column in _TEXTS.items() if field in self._fields and field.startswith(f"{of.__name__}.")
+            column for field, column in _TEXTS if field in self._fields and field.startswith(f"{of.__name__}.")
         )
 
     # ── one of a kind ──

@@ -16,6 +16,7 @@ from schema.info import Info, load
 from schema.scalars import JSON
 from schema.types.base import Lazy, Node, RunRef, StepRef, described, json_of
 from schema.types.users import User
+from schema.visible import hidden_in, visible, visible_or_none
 
 __all__ = ["Approval"]
 
@@ -29,6 +30,10 @@ class Approval(Node, Lazy):
     lazily: ClassVar[Mapping[str, Callable[[Any], Any]]] = {
         "proposed_args": json_of("proposed_args"),
         "edited_args": json_of("edited_args"),
+        "warnings": lambda approval: [
+            *hidden_in(approval.proposed_args, "proposedArgs"),
+            *hidden_in(approval.edited_args, "editedArgs"),
+        ],
     }
 
     kind: ApprovalKind = described("What is asked.")
@@ -46,6 +51,11 @@ class Approval(Node, Lazy):
     decision_reason: str | None = described("What whoever answered said about it.")
     edited_args: JSON | None = described("What was approved instead of proposedArgs, when the decision edited them.")
 
+    warnings: list[str] = described(
+        "What in the arguments does not show as it is (characters that hide or reorder text, pages of blanks), a "
+        "sentence for each. The arguments themselves are given as they are: they are what was digested, and what runs."
+    )
+
     row: strawberry.Private[ApprovalRow]
 
     def __init__(self, row: ApprovalRow) -> None:
@@ -54,7 +64,7 @@ class Approval(Node, Lazy):
         self.kind = _KINDS[row.kind]
         self.status = _STATUSES[row.status]
         self.risk_level = _RISKS[row.risk]
-        self.reason = row.reason
+        self.reason = visible(row.reason)
         self.args_digest = row.digest
         self.created_at = row.created_at
         self.expires_at = row.expires_at
@@ -62,7 +72,7 @@ class Approval(Node, Lazy):
             None if row.decided_by is None else User(row.decided_by, row.decider_name or "", row.decider_roles or ())
         )
         self.decided_at = row.decided_at
-        self.decision_reason = row.decision_reason
+        self.decision_reason = visible_or_none(row.decision_reason)
 
     @strawberry.field(graphql_type=RunRef, description="The run of its step.")
     def run(self, info: Info) -> Any:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 import orjson
 import strawberry
 
+from schema.visible import visible
+
 if TYPE_CHECKING:
     from schema.types.approvals import Approval
     from schema.types.runs import Run
@@ -43,7 +45,7 @@ class Failure:
 
     def __init__(self, code: str, message: str) -> None:
         self.code = code
-        self.message = message
+        self.message = visible(message)
 
     @staticmethod
     def of(code: str | None, message: str | None) -> "Failure | None":

@@ -17,6 +17,7 @@ from schema.info import Info, load
 from schema.scalars import JSON
 from schema.types.base import ApprovalRef, Lazy, RunRef, StepRef, described, json_of
 from schema.types.pages import PageInfo, page_info
+from schema.visible import visible
 
 __all__ = ["EventConnection", "EventEdge", "TimelineEvent"]
 
@@ -47,7 +48,7 @@ class TimelineEvent(Lazy):
         self.cursor = write_event(row.run_id, row.seq)
         self.seq = row.seq
         self.type = _TYPES[row.type]
-        self.message = row.message
+        self.message = visible(row.message)
         self.created_at = row.created_at
         self.run_id = cast("strawberry.ID", ids.run_id(row.run_id))
         self.step_id = None if row.position is None else cast("strawberry.ID", ids.step_id(row.run_id, row.position))

@@ -13,6 +13,7 @@ from schema.diagram import preview_diagram
 from schema.errors import UserError
 from schema.scalars import JSON
 from schema.types.base import described
+from schema.visible import visible
 
 __all__ = ["PlanPreview", "PlannedStep"]
 
@@ -28,13 +29,13 @@ class PlannedStep:
     depends_on: list[str] = described("The keys of the steps that it would wait for.")
 
     def __init__(self, step: PreviewStep) -> None:
-        self.key = step.key
-        self.name = step.name
+        self.key = visible(step.key)
+        self.name = visible(step.name)
         self.tool = step.tool
         self.risk_level = step.risk
         self.requires_approval = step.gated
         self.args = JSON(step.args)
-        self.depends_on = list(step.depends_on)
+        self.depends_on = [visible(key) for key in step.depends_on]
 
 
 @strawberry.type(description="What would run for an intent or a plan.")

@@ -18,6 +18,7 @@ from schema.types.base import ApprovalRef, Failure, Node, StepRef, described
 from schema.types.events import EventConnection
 from schema.types.pages import bad_cursor, given, page_size, place_after
 from schema.types.users import User
+from schema.visible import visible_or_none
 
 __all__ = ["Progress", "Run"]
 
@@ -55,7 +56,9 @@ class Progress:
 
 @strawberry.type(description="One submission: an intent or a plan, and all that came of it.")
 class Run(Node):
-    intent: str | None = described("What was asked for, in a sentence; null if a plan was submitted.")
+    intent: str | None = described(
+        "What was asked for, in a sentence; null if a plan was submitted. What would hide in it is shown as ⟦U+202E⟧."
+    )
     state: RunState = described("Where it stands.")
     risk_level: Risk = described("The highest risk among its steps.")
     submitted_by: User = described("Who submitted it.")
@@ -71,7 +74,7 @@ class Run(Node):
     def __init__(self, row: RunRow) -> None:
         self.row = row
         self.id = cast("strawberry.ID", ids.run_id(row.id))
-        self.intent = row.intent
+        self.intent = visible_or_none(row.intent)
         self.state = _STATES[row.state]
         self.risk_level = _RISKS[row.risk]
         self.submitted_by = User(row.submitted_by, row.submitter_name, row.submitter_roles)

@@ -16,6 +16,7 @@ from persistence.states import FINISHED_STEP_STATES, Risk, SkipReason, StepState
 from schema.info import Info, load
 from schema.scalars import JSON, write_time
 from schema.types.base import ApprovalRef, Failure, Lazy, Node, RunRef, StepRef, ToolCallRef, described, json_of
+from schema.visible import visible
 
 if TYPE_CHECKING:
     from schema.loaders import Loaders
@@ -76,8 +77,8 @@ class Step(Node, Lazy):
         self.row = row
         self.loaders = loaders
         self.id = cast("strawberry.ID", ids.step_id(row.run_id, row.position))
-        self.key = row.key
-        self.name = row.name
+        self.key = visible(row.key)
+        self.name = visible(row.name)
         self.tool = row.tool
         self.risk_level = _RISKS[row.risk]
         self.state = _STATES[row.state]

@@ -12,6 +12,7 @@ import strawberry
 from persistence import ids
 from persistence.states import Role
 from schema.types.base import Node, described
+from schema.visible import visible
 
 __all__ = ["User"]
 
@@ -25,6 +26,6 @@ class User(Node):
 
     def __init__(self, user: UUID, name: str, roles: Iterable[str]) -> None:
         self.id = cast("strawberry.ID", ids.user_id(user))
-        self.name = name
+        self.name = visible(name)
         given = set(roles)
         self.roles = [role for word, role in _ORDER.items() if word in given]

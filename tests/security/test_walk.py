@@ -101,6 +101,7 @@ async def tell(house: World) -> Story:
         ada,
         **plan(
             {"key": "a", "tool": "pay", "name": f"{CANARY} wait", "args": {"amount": 3}},
+            {"key": "c", "tool": "note", "riskLevel": "L3", "args": {"text": f"{CANARY}\u200b hidden"}},
             {"key": "b", "tool": "note", "name": f"{CANARY} later", "dependsOn": ["a"]},
         ),
     )
