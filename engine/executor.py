@@ -132,15 +132,17 @@ class Executor(LocalWorker):
         if self._worker is None or not self._claiming:
             yield NOBODY
             return
-        free = max(0, self._settings.concurrency - len(self._running) - self._reserved)
         if self._more:
             # Others wait: of the slots that end here, some go through the queue, where everybody has a turn.
             own -= -(-own // 10)
-        self._reserved += free
+        # Steps whose runs were busy keep their slots a little longer, and those that follow may have them already.
+        slots = max(0, self._settings.concurrency - len(self._running) - self._reserved + own)
+        more = max(0, slots - own)
+        self._reserved += more
         try:
-            yield Claimer(self._worker.id, free + own)
+            yield Claimer(self._worker.id, slots)
         finally:
-            self._reserved -= free
+            self._reserved -= more
 
     def take(self, claimer: Claimer, done: Advance) -> None:
         """Start the steps that a transaction claimed for this process."""
