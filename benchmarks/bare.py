@@ -154,7 +154,8 @@ grown AS (
 written AS (
     INSERT INTO events (run_id, seq, type, step_id, message)
     SELECT t.run_id,
-        g.last_seq - (g.state = 'COMPLETED')::int - g.told + row_number() OVER (PARTITION BY t.run_id ORDER BY rank, t.id),
+        g.last_seq - (g.state = 'COMPLETED')::int - g.told
+            + row_number() OVER (PARTITION BY t.run_id ORDER BY rank, t.id),
         t.type, t.id, t.type || ': ' || t.key
     FROM told t JOIN grown g ON g.id = t.run_id
     UNION ALL
@@ -208,7 +209,7 @@ class Bare:
             await connection.execute(_STEPS, ids, steps)
             await connection.execute(_DEPENDENCIES, ids)
 
-    async def _loop(self, total: int, batch: int, window: int) -> int:
+    async def _loop(self, total: int, batch: int, window: int) -> int:  # noqa: C901 - a prototype in one piece
         ended: asyncio.Queue[int] = asyncio.Queue()
         tasks: set[asyncio.Task[None]] = set()
         room = asyncio.Event()

@@ -1,4 +1,4 @@
-"""What a measurement gives: figures with all their samples, ratios of what was taken in turn, and targets held to them."""
+"""What a measurement gives: figures with all their samples, ratios of what was taken in turn, and targets."""
 
 from __future__ import annotations
 
@@ -174,4 +174,8 @@ def percentile(samples: Sequence[float], percent: float) -> float:
 
 def _short(value: float) -> float:
     """Four digits are more than any of this is good for."""
-    return value if value == 0 or not math.isfinite(value) else round(value, max(0, 3 - math.floor(math.log10(abs(value)))))
+    return (
+        value
+        if value == 0 or not math.isfinite(value)
+        else round(value, max(0, 3 - math.floor(math.log10(abs(value)))))
+    )

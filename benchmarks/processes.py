@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import orjson
 
 ROOT: Final = Path(__file__).parent.parent
-TOKEN: Final = "lifeos_a-token-for-benchmarks-alone"  # noqa: S105 - good for databases that live as long as a benchmark
+TOKEN: Final = "lifeos_a-token-for-benchmarks-alone"  # good for databases that live as long as a benchmark
 _READY_SECONDS: Final = 60
 _END_SECONDS: Final = 30
 _NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
@@ -70,6 +70,13 @@ async def server(folder: Path, dsn: str | None, *words: str, **settings: object)
         assert address.hostname is not None
         assert address.port is not None
         yield Server(process, address.hostname, address.port)
+
+
+@asynccontextmanager
+async def broadcast(folder: Path) -> AsyncGenerator[Server]:
+    """The bare broadcaster on a free port, for the length of the block."""
+    async with _started(["-m", "benchmarks.broadcast"], folder, environment(folder, None)) as process:
+        yield Server(process, "127.0.0.1", int(await _line(process, b"")))
 
 
 class Child:

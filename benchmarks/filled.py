@@ -1,0 +1,127 @@
+"""Tables with years of history in them, made quickly; and whether a claim looks at any of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, Final
+from uuid import UUID
+
+import asyncpg
+import orjson
+
+from benchmarks import plans
+from benchmarks.seed import Outside
+from persistence import users
+from persistence.database import DatabaseSettings, session_settings
+from persistence.transitions.claim import _CLAIM  # pyright: ignore[reportPrivateUsage] - the very statement that runs
+
+_RUNS_A_STATEMENT: Final = 20_000
+
+_FILL: Final = """
+WITH clock AS (SELECT clock_timestamp() - interval '1 day' AS at),
+made AS MATERIALIZED (
+    SELECT gen_random_uuid() AS id, clock.at + n * interval '1 ms' AS at FROM generate_series(1, $1::int) AS n, clock),
+run AS (
+    INSERT INTO runs (id, submitted_by, state, outcome, approve_from, last_seq, succeeded, created_at, started_at,
+        finished_at, moved_at)
+    SELECT id, $3, 'COMPLETED', 'CLEAN', 3, 3 * $2::int + 3, $2, at, at, at, at FROM made RETURNING id),
+step AS (
+    INSERT INTO steps (run_id, submitted_by, position, key, name, tool, risk, gated, idempotent, dynamic, feeds, state,
+        args, resolved_args, result, depends_on, dependents, needs, remaining, attempt, calls, max_attempts,
+        timeout_seconds, created_at, resolved_at, ready_at, started_at, finished_at)
+    SELECT id, $3, p, 's' || p, 's' || p, 'noop', 0, false, true, false, false, 'SUCCEEDED', '{"n":1}', '{"n":1}',
+        '{"ok":true}', CASE WHEN p > 0 THEN ARRAY[p - 1] ELSE '{}' END,
+        CASE WHEN p < $2 - 1 THEN ARRAY[p + 1] ELSE '{}' END, '{}', 0, 1, 1, 3, 60, at, at, at, at, at
+    FROM made, generate_series(0, $2 - 1) AS p RETURNING run_id),
+call AS (
+    INSERT INTO tool_calls (run_id, position, attempt, tool, status, args, result, started_at, finished_at)
+    SELECT id, p, 1, 'noop', 'SUCCEEDED', '{"n":1}', '{"ok":true}', at, at
+    FROM made, generate_series(0, $2 - 1) AS p RETURNING run_id)
+INSERT INTO timeline_events (run_id, seq, type, position, message, metadata, created_at)
+SELECT id, seq, CASE seq % 3 WHEN 0 THEN 'STEP_READY' WHEN 1 THEN 'STEP_RUNNING' ELSE 'STEP_SUCCEEDED' END,
+    least(seq / 3, $2 - 1), 's is somewhere', '{"attempt":1}', at
+FROM made, generate_series(1, 3 * $2 + 3) AS seq
+"""
+
+
+async def fill(dsn: str, *, runs: int, steps: int) -> None:
+    """Store so many finished runs, and leave the tables vacuumed and analysed, as autovacuum would in time."""
+    connection: Any = await asyncpg.connect(dsn)
+    try:
+        async with connection.transaction():
+            await users.ensure_admin(connection, "lifeos_token-of-the-past")
+        user = await connection.fetchval("SELECT id FROM users WHERE name = $1", users.ADMIN_NAME)
+        for start in range(0, runs, _RUNS_A_STATEMENT):
+            await connection.execute(_FILL, min(_RUNS_A_STATEMENT, runs - start), steps, user)
+        await connection.execute("VACUUM (ANALYZE)")
+    finally:
+        await connection.close()
+
+
+@dataclass(slots=True)
+class ClaimPlan:
+    """How a claim of 100 steps found its rows: `reads` are each table's scans with the rows that they looked at."""
+
+    facts: dict[str, Any] = field(default_factory=dict[str, Any])
+    reads_live_rows_alone: bool = False
+
+
+class _Undone(Exception):
+    pass
+
+
+async def claim_plan(it: Outside) -> ClaimPlan:
+    """The plan of the product's own claim, executed with 100 due steps, and undone."""
+    runs = await it.submit(plans.side_by_side(10, tool="noop"), 10)
+    worker = UUID(int=1)
+    dsn = it.dsn
+    connection: Any = await asyncpg.connect(dsn, server_settings=session_settings(DatabaseSettings(dsn=dsn)))
+    try:
+        with suppress(_Undone):
+            async with connection.transaction():
+                await connection.execute(
+                    "INSERT INTO workers (id, host, pid, lease_until) VALUES ($1, 'here', 1, now() + interval '1 min')",
+                    worker,
+                )
+                await connection.execute(f"PREPARE claim (uuid, int) AS {_CLAIM}")
+                text = await connection.fetchval(
+                    f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE claim ('{worker}', 100)"
+                )
+                raise _Undone
+    finally:
+        await connection.close()
+    plan = orjson.loads(text)[0]
+    scans = list(_scans(plan["Plan"]))
+    due = [each for each in scans if each.get("Index Name") == "steps_due"]
+    sequential = [each for each in scans if each["Node Type"] == "Seq Scan"]
+    # Of the tables with history no more rows are fetched than are claimed; everything else goes by primary key.
+    most = max(
+        (each["Actual Rows"] * each["Actual Loops"] for each in scans if each.get("Relation Name") == "steps"),
+        default=0,
+    )
+    return ClaimPlan(
+        facts={
+            "milliseconds": plan["Execution Time"],
+            "buffers_hit_or_read": plan["Plan"]["Shared Hit Blocks"] + plan["Plan"]["Shared Read Blocks"],
+            "indexes": sorted(
+                {
+                    f"{each['Relation Name']}.{each['Index Name']}"
+                    for each in scans
+                    if "Index Name" in each and "Relation Name" in each
+                }
+            ),
+            "sequential_scans": sorted({each["Relation Name"] for each in sequential}),
+            "due_steps": len(runs) * 10,
+            "most_rows_of_a_scan_of_steps": most,
+        },
+        reads_live_rows_alone=bool(due) and not sequential and most <= 1000,
+    )
+
+
+def _scans(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    if "Index Name" in node or "Relation Name" in node:
+        yield node
+    for each in node.get("Plans", ()):
+        yield from _scans(each)

@@ -1,0 +1,1 @@
+"""The rows of the table of targets, a module for each kind."""
