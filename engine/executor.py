@@ -45,6 +45,9 @@ _OUTCOMES_A_GROUP = 500
 _AGAIN_SECONDS = 0.002
 """When to look again for steps of runs that were busy a moment ago."""
 
+_PATIENCE_SECONDS = 0.02
+"""How long a few free slots wait for more of them, while steps wait in numbers."""
+
 
 class Executor(LocalWorker):
     """Runs the steps that this process owns, at most `concurrency` at once."""
@@ -66,6 +69,8 @@ class Executor(LocalWorker):
         self._reserved = 0
         self._claiming = False
         self._more = False
+        self._hurries = False
+        self._patience: asyncio.TimerHandle | None = None
         self._stray = False
         self._claimer_task: asyncio.Task[None] | None = None
         # Two at once: while the database writes one group, the next one is prepared, and both cores have work.
@@ -132,9 +137,9 @@ class Executor(LocalWorker):
         if self._worker is None or not self._claiming:
             yield NOBODY
             return
-        if self._more:
-            # Others wait: of the slots that end here, some go through the queue, where everybody has a turn.
-            own -= -(-own // 10)
+        if self._more and own > 0:
+            # Others wait: of the slots that end here, one goes through the queue, where everybody has a turn.
+            own -= 1
         # Steps whose runs were busy keep their slots a little longer, and those that follow may have them already.
         slots = max(0, self._settings.concurrency - len(self._running) - self._reserved + own)
         more = max(0, slots - own)
@@ -179,7 +184,12 @@ class Executor(LocalWorker):
                 self.wake()
 
     async def _claim_all(self) -> None:
-        self._more = False
+        if self._more and not self._hurries and not self._has_room():
+            # With a backlog, slots are filled by the dozen: a claim for each one would cost a commit each.
+            if self._patience is None:
+                self._patience = asyncio.get_running_loop().call_later(_PATIENCE_SECONDS, self._hurry)
+            return
+        self._more = self._hurries = False
         while True:
             with self.reserve() as claimer:
                 if claimer.slots == 0:
@@ -193,6 +203,14 @@ class Executor(LocalWorker):
                 if done.busy:
                     self._later(_AGAIN_SECONDS)
                 return
+
+    def _has_room(self) -> bool:
+        return len(self._running) <= self._settings.concurrency * 3 // 4
+
+    def _hurry(self) -> None:
+        self._patience = None
+        self._hurries = True
+        self.wake()
 
     def _later(self, seconds: float) -> None:
         asyncio.get_running_loop().call_later(seconds, self.wake)
@@ -275,8 +293,7 @@ class Executor(LocalWorker):
             del self._running[place]
         if not self._running:
             self._idle.set()
-        # With a backlog, slots are filled by the dozen: a claim for each one would cost a commit each.
-        if self._more and len(self._running) <= self._settings.concurrency * 3 // 4:
+        if self._more:
             self._due.set()
 
     async def _give_up(self, attempt: Attempt) -> None:

@@ -65,6 +65,7 @@ def session_settings(settings: DatabaseSettings) -> dict[str, str]:
         "plan_cache_mode": "force_generic_plan",
         # A plan made while the tables are still small must serve when they are large: every access has its index.
         "enable_seqscan": "off",
+        "enable_mergejoin": "off",
         "random_page_cost": "1.1",
         "jit": "off",
     }
