@@ -61,6 +61,7 @@ class Program:
     """A program that runs on until it is stopped."""
 
     process: subprocess.Popen[str]
+    data_dir: str
     errors: IO[str]
     said: str = ""
 
@@ -114,7 +115,7 @@ def started(
             [*map(str, command)], env=env, cwd=cwd, stdout=subprocess.PIPE, stderr=errors, text=True
         ) as process,
     ):
-        program = Program(process, errors)
+        program = Program(process, env["LIFEOS_DATA_DIR"], errors)
         try:
             if ready:
                 program.wait_until_ready()

@@ -9,12 +9,12 @@ import socket
 from collections.abc import Generator
 from contextlib import closing
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
-import asyncpg
 import httpx
 import pytest
 
+import server
 from tests.databases import cluster_dsn, fresh_database
 from tests.packaging.processes import PROGRAMS, environment, run, started
 
@@ -47,27 +47,16 @@ def refused(command: list[str | Path], env: dict[str, str], cwd: Path) -> str:
     return lines[0]
 
 
-def test_one_data_folder_serves_one_server_and_names_it_to_the_next(env: dict[str, str], tmp_path: Path) -> None:
+def test_one_data_folder_serves_one_server_until_that_is_interrupted(env: dict[str, str], tmp_path: Path) -> None:
     with started(SERVE, env=env, cwd=tmp_path) as first:
+        postgres = postgres_of(tmp_path / "data")
+
         second = refused(SERVE, env, tmp_path)
 
         assert f"process {first.process.pid}" in second
         assert first.url in second
-        assert refused([LIFEOS, "migrate"], env, tmp_path) == second
-        assert first.stop() == 0
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_a_server_with_status_0_and_its_postgres_too(
-    number: int, env: dict[str, str], tmp_path: Path
-) -> None:
-    with started(SERVE, env=env, cwd=tmp_path) as server:
-        postgres = postgres_of(tmp_path / "data")
-
-        status = server.stop(number)
-
-    assert status == 0
-    assert not is_alive(postgres)
+        assert first.stop(signal.SIGINT) == 0
+        assert not is_alive(postgres)
 
 
 def test_a_server_killed_outright_starts_again_with_what_it_had(env: dict[str, str], tmp_path: Path) -> None:
@@ -75,10 +64,14 @@ def test_a_server_killed_outright_starts_again_with_what_it_had(env: dict[str, s
         made = run([LIFEOS, "submit", "Plan groceries"], env={**env, "LIFEOS_URL": server.url}, cwd=tmp_path)
         assert server.stop(signal.SIGKILL) == -signal.SIGKILL
     with started(SERVE, env=env, cwd=tmp_path) as again:
+        postgres = postgres_of(tmp_path / "data")
+
         watched = run([LIFEOS, "watch", made.output.strip()], env={**env, "LIFEOS_URL": again.url}, cwd=tmp_path)
 
         assert again.token == server.token
         assert (watched.status, "WORKFLOW_COMPLETE" in watched.output) == (0, True), watched.errors
+        assert again.stop(signal.SIGTERM) == 0
+        assert not is_alive(postgres)
 
 
 def test_a_port_in_use_is_one_clear_line(env: dict[str, str], tmp_path: Path, dsn: str) -> None:
@@ -91,26 +84,34 @@ def test_a_port_in_use_is_one_clear_line(env: dict[str, str], tmp_path: Path, ds
     assert "in use" in said
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("CONCURRENCY", "many"),
-        ("LEASE_SECONDS", "-1"),
-        ("APPROVE_FROM", "L9"),
-        ("DATABASE_URL", "mysql://127.0.0.1/lifeos"),
-        ("TIME_ZONE", "Mars/Olympus"),
-        ("ADMIN_TOKEN", "short"),
-        ("METRICS_PUBLIC", "perhaps"),
-    ],
-)
-@pytest.mark.parametrize("command", ["serve", "worker"])
-def test_a_bad_setting_is_one_clear_line_before_anything_else(
-    command: str, name: str, value: str, env: dict[str, str], tmp_path: Path
-) -> None:
-    said = refused([LIFEOS, command], {**env, f"LIFEOS_{name}": value}, tmp_path)
+BAD = {
+    "DATABASE_URL": "mysql://127.0.0.1/lifeos",
+    "ADMIN_TOKEN": "short",
+    "APPROVE_FROM": "L9",
+    "CONCURRENCY": "many",
+    "LEASE_SECONDS": "-1",
+    "SWEEP_SECONDS": "nan",
+    "RETRY_CAP_SECONDS": "inf",
+    "METRICS_PUBLIC": "perhaps",
+    "TIME_ZONE": "Mars/Olympus",
+}
 
-    assert f"LIFEOS_{name}" in said
+
+def test_bad_settings_are_one_line_that_names_each_before_anything_else(env: dict[str, str], tmp_path: Path) -> None:
+    said = refused([LIFEOS, "serve"], {**env, **{f"LIFEOS_{name}": value for name, value in BAD.items()}}, tmp_path)
+
+    assert [name for name in BAD if f"LIFEOS_{name} " not in said] == []
     assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize(("name", "value"), BAD.items())
+def test_a_bad_setting_is_named_and_its_value_is_not(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"LIFEOS_{name}", value)
+
+    with pytest.raises(server.StartError, match=f"LIFEOS_{name} ") as caught:
+        server.read_settings()
+
+    assert value not in str(caught.value)
 
 
 def test_a_tool_module_that_is_not_there_is_one_clear_line(env: dict[str, str], tmp_path: Path) -> None:
@@ -133,12 +134,13 @@ def test_a_database_that_does_not_exist_is_one_clear_line(env: dict[str, str], t
     assert "LIFEOS_DATABASE_URL" in said
 
 
-@pytest.mark.slow
-def test_a_database_that_stays_away_is_waited_for_and_then_named(env: dict[str, str], tmp_path: Path) -> None:
-    said = refused(SERVE, {**env, "LIFEOS_DATABASE_URL": AWAY}, tmp_path)
+async def test_a_database_that_stays_away_is_named_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "_WAIT_FOR_DATABASE_SECONDS", 0.6)
+    monkeypatch.setenv("LIFEOS_DATABASE_URL", AWAY)
 
-    assert "the database can't be used" in said
-    assert "LIFEOS_DATABASE_URL" in said
+    with pytest.raises(server.StartError, match="LIFEOS_DATABASE_URL"):
+        async with server.running_parts(server.read_settings(), executes=True):
+            pytest.fail("there is nothing to run on")
 
 
 @pytest.mark.parametrize("command", [SERVE, [LIFEOS, "worker"]], ids=["serve", "worker"])
@@ -151,75 +153,23 @@ def test_who_still_waits_for_a_database_can_be_stopped(
         assert waiting.stop() == 0
 
 
-def test_a_database_that_comes_late_is_waited_for(env: dict[str, str], tmp_path: Path) -> None:
-    place = tmp_path / "database"
-    late = {**env, "LIFEOS_DATA_DIR": str(place)}
-    with started(SERVE, env=late, cwd=tmp_path) as first:
-        address = dsn_of(place)
-        assert first.stop() == 0
+def test_a_database_that_comes_late_is_waited_for(env: dict[str, str], tmp_path: Path, dsn: str) -> None:
+    (sockets,) = parse_qs(urlsplit(dsn).query)["host"]
+    late = tmp_path / "sockets"
+    address = dsn.replace(quote(sockets), quote(str(late)))
 
     with started(SERVE, env={**env, "LIFEOS_DATABASE_URL": address}, cwd=tmp_path, ready=False) as waiting:
         waiting.wait_until_it_logs("waiting_for_the_database")
-        with started(SERVE, env=late, cwd=tmp_path):
-            waiting.wait_until_ready()
+        late.symlink_to(sockets)
+        waiting.wait_until_ready()
 
-            assert httpx.get(f"{waiting.url}/readyz").json()["status"] == "ready"
-            assert waiting.stop() == 0
-
-
-def test_a_worker_runs_what_a_server_without_an_engine_takes(env: dict[str, str], tmp_path: Path, dsn: str) -> None:
-    shared = {**env, "LIFEOS_DATABASE_URL": dsn}
-    with (
-        started([*SERVE, "--no-engine"], env=shared, cwd=tmp_path) as server,
-        started([LIFEOS, "worker"], env=shared, cwd=tmp_path) as worker,
-    ):
-        done = run(
-            [LIFEOS, "submit", "Plan groceries", "--watch"], env={**shared, "LIFEOS_URL": server.url}, cwd=tmp_path
-        )
-
-        assert (done.status, "WORKFLOW_COMPLETE" in done.output) == (0, True), done.errors
-        assert worker.stop(signal.SIGINT) == 0
-        assert server.stop(signal.SIGINT) == 0
-
-
-def test_uvicorn_serves_the_same_application(env: dict[str, str], tmp_path: Path, dsn: str) -> None:
-    token = "a-token-of-sixteen-or-more"
-    settings = {**env, "LIFEOS_DATABASE_URL": dsn, "LIFEOS_ADMIN_TOKEN": token}
-    command = [PROGRAMS / "uvicorn", "server:app", "--port", "0", "--app-dir", str(Path(__file__).parents[2])]
-    with started(command, env=settings, cwd=tmp_path, ready=False) as program:
-        program.wait_until_it_logs("running on http://")
-        url = program.log().split("running on ")[1].split()[0]
-
-        assert httpx.get(f"{url}/readyz").json()["status"] == "ready"
-        answer = httpx.post(
-            f"{url}/graphql", json={"query": "{ viewer { roles } }"}, headers={"Authorization": f"Bearer {token}"}
-        )
-        assert answer.json() == {"data": {"viewer": {"roles": ["ADMIN"]}}}
-
-
-async def test_migrating_tells_the_revision_and_may_be_repeated(env: dict[str, str], tmp_path: Path) -> None:
-    async with fresh_database() as address:
-        settings = {**env, "LIFEOS_DATABASE_URL": address}
-
-        first, again = [await asyncio.to_thread(run, [LIFEOS, "migrate"], env=settings, cwd=tmp_path) for _ in range(2)]
-
-        connection = await asyncpg.connect(address)
-        revision = await connection.fetchval("SELECT version_num FROM alembic_version")
-        await connection.close()
-    assert first.output == again.output
-    assert (first.status, again.status) == (0, 0)
-    assert revision in first.output
+        assert httpx.get(f"{waiting.url}/readyz").json()["status"] == "ready"
+        assert waiting.stop() == 0
 
 
 def postgres_of(data_dir: Path) -> int:
     """The process id of the embedded server."""
     return int((data_dir / "postgres" / "postmaster.pid").read_text().splitlines()[0])
-
-
-def dsn_of(data_dir: Path) -> str:
-    """The address of the embedded server; its socket's folder is named after the data folder."""
-    sockets = (data_dir / "postgres" / "postmaster.pid").read_text().splitlines()[4]
-    return f"postgresql://lifeos@/lifeos?host={sockets}"
 
 
 def is_alive(pid: int) -> bool:

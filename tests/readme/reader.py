@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
@@ -71,8 +71,7 @@ class Reader:
                 command = self._filled(block.text)
                 self._did(lambda: self.shell.run(command), again=True)
             case ("sh", "serve"):
-                for line in self._filled(block.text).splitlines():
-                    self._serve(line)
+                self._serve(self._filled(block.text).splitlines())
             case ("graphql",):
                 self._ask(self._filled(block.text))
             case ("python",):
@@ -133,19 +132,24 @@ class Reader:
         assert "errors" not in answer.json(), answer.text
         return answer.text
 
-    def _serve(self, line: str) -> None:
-        """Start what runs on; its settings stand before it, and those that the shell exported hold too."""
-        command = line.partition("#")[0].strip()
+    def _serve(self, lines: Sequence[str]) -> None:
+        """Start what runs on, one program a line, all at once; with what the shell exported."""
+        env = self.shell.environment()
+        for program in [self._program(line.partition("#")[0].strip(), env) for line in lines]:
+            program.wait_until_ready()
+            if "?token=" in program.said:
+                self._meet(program)
+
+    def _program(self, command: str, env: Mapping[str, str]) -> Program:
         port = " --port 0" if "lifeos serve" in command else ""
-        program = self._programs.enter_context(
-            started(["bash", "-c", f"{_with_exec(command)}{port}"], env=self.shell.environment(), cwd=self._home)
-        )
-        if port:
-            self._meet(program)
+        starting = started(["bash", "-c", f"{_with_exec(command)}{port}"], env=env, cwd=self._home, ready=False)
+        program = self._programs.enter_context(starting)
+        self._programs.callback(_end_well, program)
+        return program
 
     def _meet(self, server: Program) -> None:
         self._server = server
-        self._env["LIFEOS_URL"] = server.url
+        self._env |= {"LIFEOS_URL": server.url, "LIFEOS_DATA_DIR": server.data_dir}
         self._ids["lifeos"] = [server.token]
         if self._shell is not None:
             self._shell.run(f"export LIFEOS_URL={server.url}")
@@ -300,6 +304,10 @@ class Shell:
         for line in self._process.stdout:
             self._lines.put(line)
         self._lines.put(None)
+
+
+def _end_well(program: Program) -> None:
+    assert program.stop() == 0, program.log()
 
 
 def _documents(text: str) -> Iterator[Any]:

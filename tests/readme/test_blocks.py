@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-import shutil
-import sys
-from collections.abc import Generator, Iterator
-from contextlib import AsyncExitStack
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from persistence.embedded.binaries import MAJOR_VERSION, package_folder
-from tests.databases import fresh_database
-from tests.packaging.processes import PROGRAMS, Program, environment, run, started
+from tests.packaging.processes import PROGRAMS, environment, run
 from tests.readme.markdown import ROOT, Block, blocks_of
 from tests.readme.reader import Reader
 from tests.readme.shapes import fits_text
@@ -73,59 +67,13 @@ def test_make_demo_shows_what_the_readme_shows(tmp_path: Path) -> None:
     assert fits_text(shown.text, ended.output), ended.output
 
 
-class Databases:
-    """Databases by the names that a section gives them."""
-
-    def __init__(self, runner: asyncio.Runner, stack: AsyncExitStack) -> None:
-        self._runner = runner
-        self._stack = stack
-        self._addresses: dict[str, str] = {}
-
-    def __call__(self, name: str) -> str:
-        if name not in self._addresses:
-            self._addresses[name] = self._runner.run(self._stack.enter_async_context(fresh_database()))
-        return self._addresses[name]
-
-
-@pytest.fixture
-def databases() -> Iterator[Databases]:
-    with asyncio.Runner() as runner:
-        stack = AsyncExitStack()
-        yield Databases(runner, stack)
-        runner.run(stack.aclose())
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    """A checkout as the README's reader has it: the examples, and `.venv` with everything installed."""
-    shutil.copytree(ROOT / "examples", tmp_path / "examples", ignore=shutil.ignore_patterns("__pycache__"))
-    (tmp_path / ".venv").symlink_to(sys.prefix)
-    return tmp_path
-
-
-@pytest.fixture
-def env(home: Path, databases: Databases) -> dict[str, str]:
-    """Of somebody who has set nothing; a throw-away database stands for the embedded one, to save its start."""
-    found = environment(home, LIFEOS_DATABASE_URL=databases("embedded"))
-    programs = package_folder() / f"pginstall{MAJOR_VERSION}" / "bin"  # pg_dump, which may not be older than the server
-    return found | {"PATH": f"{programs}:{found['PATH']}"}
-
-
-@pytest.fixture
-def server(env: dict[str, str], home: Path) -> Generator[Program]:
-    """What `make serve` starts."""
-    with started([PROGRAMS / "lifeos", "serve", "--port", "0"], env=env, cwd=home) as program:
-        yield program
-        assert program.stop() == 0
-
-
 @pytest.mark.parametrize("section", SECTIONS)
 def test_a_section_can_be_followed_to_the_letter(
-    section: str, env: dict[str, str], home: Path, databases: Databases, request: pytest.FixtureRequest
+    section: str, env: dict[str, str], home: Path, databases: Callable[[str], str], request: pytest.FixtureRequest
 ) -> None:
     blocks = [block for block in BLOCKS if block.section == section and block.kind in DONE]
     starts_its_own = any(block.kind == "sh serve" for block in blocks)
-    server = None if starts_its_own else request.getfixturevalue("server")
+    server = None if starts_its_own else request.getfixturevalue("serving")
 
     with Reader(home=home, env=env, database=databases, server=server) as reader:
         for block in blocks:

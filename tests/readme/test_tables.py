@@ -7,7 +7,6 @@ import tomllib
 from collections.abc import Mapping
 from enum import StrEnum
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -17,8 +16,7 @@ from pydantic_core import PydanticUndefined
 from engine.risk import TABLE, is_gated
 from persistence.states import RUN_MOVES, STEP_MOVES, Risk
 from server import Settings
-from tests.databases import fresh_database
-from tests.packaging.processes import PROGRAMS, environment, started
+from tests.packaging.processes import Program
 from tests.readme.markdown import ROOT, blocks_of, links_of, table_after
 
 README = (ROOT / "README.md").read_text()
@@ -94,14 +92,10 @@ def _default(value: Any) -> str:
     return f"{value:.0f}" if isinstance(value, float) and value.is_integer() else str(value)
 
 
-async def test_the_paths_answer_a_stranger_as_the_table_says(tmp_path: Path) -> None:
-    async with fresh_database() as dsn:
-        env = environment(tmp_path, LIFEOS_DATABASE_URL=dsn)
-        with started([PROGRAMS / "lifeos", "serve", "--port", "0"], env=env, cwd=tmp_path) as server:
-            rows = table_after(README, "HTTP")
+def test_the_paths_answer_a_stranger_as_the_table_says(serving: Program) -> None:
+    rows = table_after(README, "HTTP")
 
-            async with httpx.AsyncClient(base_url=server.url) as stranger:
-                answers = [[row[0], str((await stranger.get(row[0].replace("…", "x"))).status_code)] for row in rows]
+    answers = [[row[0], str(httpx.get(serving.url + row[0].replace("…", "x")).status_code)] for row in rows]
 
     assert answers == [[row[0], row[2]] for row in rows]
 
