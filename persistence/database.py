@@ -80,6 +80,8 @@ _AWAY: Final = (
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,
     asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.TransactionTimeoutError,
+    asyncpg.StatementCompletionUnknownError,
     asyncpg.PostgresSystemError,
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.InvalidCatalogNameError,
@@ -103,7 +105,8 @@ async def translated() -> AsyncGenerator[None]:
 
 def _is_about_the_connection(error: asyncpg.InterfaceError) -> bool:
     # asyncpg raises one class for a closed connection and for wrong use; only the former is the database's doing.
-    return not isinstance(error, asyncpg.exceptions.DataError) and any(
+    # An address or a value that is none is a ValueError too, and no time will mend it.
+    return not isinstance(error, ValueError) and any(
         word in str(error) for word in ("clos", "connect", "pool", "released", "terminat")
     )
 
@@ -154,7 +157,9 @@ class Database:
     @asynccontextmanager
     async def connection(self) -> AsyncGenerator[Connection]:
         """A connection without a transaction: each statement commits by itself."""
-        assert self._pool is not None, "open the database first"
+        if self._pool is None:
+            # While a process stops, some of it still asks.
+            raise Unavailable("the database is not open")
         async with translated(), self._pool.acquire(timeout=self.settings.acquire_seconds) as connection:
             yield connection
 
