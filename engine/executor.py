@@ -45,6 +45,9 @@ _OUTCOMES_A_GROUP = 500
 _AGAIN_SECONDS = 0.002
 """When to look again for steps of runs that were busy a moment ago."""
 
+_LOOK_AGAIN_SECONDS = 0.1
+"""When to look again at steps that seem to be ours without our knowing."""
+
 _PATIENCE_SECONDS = 0.02
 """How long a few free slots wait for more of them, while steps wait in numbers."""
 
@@ -67,6 +70,8 @@ class Executor(LocalWorker):
         self._idle = asyncio.Event()
         self._idle.set()
         self._reserved = 0
+        self._claims: set[object] = set()
+        self._strays: dict[tuple[UUID, int, int], set[object]] = {}
         self._claiming = False
         self._more = False
         self._hurries = False
@@ -144,9 +149,12 @@ class Executor(LocalWorker):
         slots = max(0, self._settings.concurrency - len(self._running) - self._reserved + own)
         more = max(0, slots - own)
         self._reserved += more
+        claim = object()
+        self._claims.add(claim)
         try:
             yield Claimer(self._worker.id, slots)
         finally:
+            self._claims.discard(claim)
             self._reserved -= more
 
     def take(self, claimer: Claimer, done: Advance) -> None:
@@ -227,7 +235,7 @@ class Executor(LocalWorker):
         worker = self._worker
         if worker is None:
             return
-        before = dict(self._running)
+        before, claims = dict(self._running), set(self._claims)
         rows = await owned_steps(self._database, worker.id)
         owned = {(each.step.run, each.step.position): each.step for each in rows}
         entered = {(each.step.run, each.step.position) for each in rows if each.entered}
@@ -238,10 +246,22 @@ class Executor(LocalWorker):
             is_ours = mine and step is not None and step.attempt == attempt.step.attempt
             if not is_ours and attempt.is_calling and self._running.get(place) is attempt:
                 attempt.stop(Stop.CANCELLED if mine else Stop.LOST)
+        # A claim that is still under way may bring what looks like a stray, and what ends while we read looks like one
+        # too: only what was one before, and no claim from then can still bring, is taken.
+        strays: dict[tuple[UUID, int, int], set[object]] = {}
         for place, step in owned.items():
-            if place not in self._running and place not in before and self._worker is worker:
+            if place in self._running or place in before or self._worker is not worker:
+                continue
+            seen = (*place, step.attempt)
+            if seen in self._strays and not self._strays[seen] & claims:
                 log.info("stray_step", run_id=ids.run_id(step.run), position=step.position, attempt=step.attempt)
                 self._start(step, worker, may_call=place not in entered)
+            else:
+                strays[seen] = self._strays.get(seen, claims | self._claims)
+        self._strays = strays
+        if strays:
+            self._stray = True
+            self._later(_LOOK_AGAIN_SECONDS)
 
     # Calling
 

@@ -6,6 +6,7 @@ import asyncio
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from uuid import UUID
 
 import structlog
 
@@ -66,7 +67,7 @@ class Planning:
         self._worker: Worker | None = None
         self._look = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self._plans: set[asyncio.Task[None]] = set()
+        self._plans: dict[asyncio.Task[None], UUID] = {}
         wakeups.listen(on_work=self.wake, on_missed=self.wake)
 
     def open(self) -> None:
@@ -118,16 +119,16 @@ class Planning:
         if worker is None or free <= 0:
             return  # who ends next looks again
         async with self._database.connection() as connection:
-            claimed = await begin.claim_planning(connection, worker.id, at_most=free)
+            claimed = await begin.claim_planning(connection, worker.id, at_most=free, known=tuple(self._plans.values()))
         for run in claimed:
             task = asyncio.create_task(self._plan(run, worker), name="plan")
-            self._plans.add(task)
+            self._plans[task] = run.id
             task.add_done_callback(self._planned_one)
 
     def _planned_one(self, task: asyncio.Task[None]) -> None:
         if len(self._plans) >= _AT_ONCE:
             self.wake()
-        self._plans.discard(task)
+        self._plans.pop(task, None)
 
     async def _plan(self, run: begin.ClaimedRun, worker: Worker) -> None:
         found = await self._answer(run)

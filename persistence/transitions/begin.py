@@ -284,16 +284,26 @@ class ClaimedRun:
 
 
 _CLAIM_PLANNING = f"""
+WITH queued AS MATERIALIZED (
+    SELECT id FROM runs WHERE state = 'QUEUED' ORDER BY created_at LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED),
+-- Claimed by an earlier statement whose answer never came.
+unknown AS MATERIALIZED (
+    SELECT id FROM runs WHERE planner = $1 AND state = 'PLANNING' AND id <> ALL($3::uuid[])
+    LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED)
 UPDATE runs SET state = 'PLANNING', planner = $1, planning_attempt = planning_attempt + 1
-WHERE id IN (SELECT id FROM runs WHERE state = 'QUEUED' ORDER BY created_at LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED)
-    AND {ALIVE.format(worker="$1::uuid")}
+WHERE id IN (SELECT id FROM queued UNION ALL SELECT id FROM unknown) AND {ALIVE.format(worker="$1::uuid")}
 RETURNING id, intent, approve_from, submitted_by, planning_attempt
 """
 
 
-async def claim_planning(tx: Connection, worker: UUID, *, at_most: int) -> list[ClaimedRun]:
-    """Take up to `at_most` QUEUED runs to plan, oldest first, under the worker's lease."""
-    rows = await tx.fetch(_CLAIM_PLANNING, worker, at_most)
+async def claim_planning(
+    tx: Connection, worker: UUID, *, at_most: int, known: Sequence[UUID] | None = None
+) -> list[ClaimedRun]:
+    """Take up to `at_most` QUEUED runs to plan, oldest first, under the worker's lease.
+
+    With `known`, the runs that the worker knows to be its own, come those that are and that it does not know of.
+    """
+    rows = await tx.fetch(_CLAIM_PLANNING, worker, at_most, known)
     return [ClaimedRun(*row) for row in rows]
 
 
@@ -329,9 +339,11 @@ async def fail_planning(tx: Connection, run: ClaimedRun, worker: UUID, *, code: 
 
 
 async def release_planning(tx: Connection, workers: Sequence[UUID]) -> list[UUID]:
-    """Send the runs that these workers were planning back to the queue."""
+    """Send the runs that these workers were planning back to the queue; the busy ones wait for the next time."""
     rows = await tx.fetch(
-        f"UPDATE runs SET state = '{RunState.QUEUED}', planner = null WHERE planner = ANY($1::uuid[]) RETURNING id",
+        f"""UPDATE runs SET state = '{RunState.QUEUED}', planner = null
+        WHERE id IN (SELECT id FROM runs WHERE planner = ANY($1::uuid[]) FOR NO KEY UPDATE SKIP LOCKED)
+        RETURNING id""",
         list(workers),
     )
     return [row["id"] for row in rows]
