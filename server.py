@@ -38,6 +38,7 @@ from console.errors import ConsoleError
 from console.settings import Address
 from engine.engine import Engine
 from engine.identity import Identity
+from engine.oidc import Issuer, OidcSettings, fault_of_issuer
 from engine.planner import RulePlanner
 from engine.secrets import Redaction
 from engine.settings import EngineSettings
@@ -104,6 +105,9 @@ class Settings(BaseSettings):
     request_timeout_seconds: float = Field(10, gt=0, le=3600)
     rate_points_per_minute: int = Field(0, ge=0)
     metrics_public: bool = False
+    oidc_issuer: str | None = None
+    oidc_audience: str | None = None
+    oidc_role_claim: str = "roles"
     time_zone: str | None = None
 
     @field_validator("database_url", "broadcast_url")
@@ -136,6 +140,22 @@ class Settings(BaseSettings):
             except KeyError:  # which pydantic does not take for a bad value
                 raise ValueError("should be a time zone like Europe/Berlin") from None
         return value
+
+    @field_validator("oidc_issuer")
+    @classmethod
+    def _is_issuer(cls, value: str | None) -> str | None:
+        if value is not None and (fault := fault_of_issuer(value)):
+            raise ValueError(fault)
+        return value
+
+    def oidc(self) -> OidcSettings | None:
+        """Whose tokens count beside our own; a StartError for an issuer without an audience."""
+        if self.oidc_issuer is None:
+            return None
+        if self.oidc_audience is None:
+            # Any application's tokens of that issuer would open this one.
+            raise StartError("bad settings: LIFEOS_OIDC_ISSUER needs LIFEOS_OIDC_AUDIENCE, the audience of our tokens")
+        return OidcSettings(self.oidc_issuer, self.oidc_audience, self.oidc_role_claim)
 
     @property
     def tool_modules(self) -> list[str]:
@@ -258,6 +278,7 @@ class Parts:
 @asynccontextmanager
 async def running_parts(settings: Settings, *, executes: bool) -> AsyncGenerator[Parts]:
     """Start the database if it is ours, migrate it, and open everything on it; close it in turn."""
+    oidc = settings.oidc()
     try:
         registry = load_registry(settings.tool_modules)
     except ToolDeclarationError as error:
@@ -277,7 +298,10 @@ async def running_parts(settings: Settings, *, executes: bool) -> AsyncGenerator
         feed = ApprovalsFeed(database, wakeups)
         await wakeups.open()
         stack.push_async_callback(wakeups.close)
-        identity = Identity(database)
+        issuer = None if oidc is None else Issuer(oidc)
+        if issuer is not None:
+            stack.push_async_callback(issuer.close)
+        identity = Identity(database, issuer)
         engine = Engine(
             database=database,
             work=work,

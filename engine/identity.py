@@ -7,9 +7,11 @@ from typing import Final
 from uuid import UUID
 
 from engine.access import Viewer
+from engine.oidc import Issuer, is_jwt
 from persistence.database import Database
+from persistence.reads.rows import UserRow
 from persistence.states import Role
-from persistence.users import token_hash, user_of_token
+from persistence.users import KnownElsewhere, token_hash, user_of_identity, user_of_token
 
 _FRESH_SECONDS: Final = 1.0
 """How long an answer is believed: so long may a revoked token still be good elsewhere."""
@@ -24,8 +26,9 @@ FINGERPRINT: Final = 16
 class Identity:
     """Knows the people behind tokens; only hashes are kept in memory too."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, issuer: Issuer | None = None) -> None:
         self._database = database
+        self._issuer = issuer
         self._known: dict[bytes, tuple[float, Viewer | None]] = {}
         self._latest: dict[str, Viewer | None] = {}
 
@@ -36,7 +39,7 @@ class Identity:
         known = self._known.get(key)
         if known is not None and now - known[0] < _FRESH_SECONDS:
             return known[1]
-        user = await user_of_token(self._database, token)
+        user = await self._user_of(token)
         viewer = None if user is None else Viewer(user.id, user.name, frozenset(map(Role, user.roles)))
         if len(self._known) >= _MOST_KNOWN:
             self._known.clear()
@@ -44,6 +47,15 @@ class Identity:
         self._known[key] = (now, viewer)
         self._latest[key.hex()[:FINGERPRINT]] = viewer
         return viewer
+
+    async def _user_of(self, token: str) -> UserRow | None:
+        if self._issuer is None or not is_jwt(token):
+            return await user_of_token(self._database, token)
+        claims = await self._issuer.claims_of(token)
+        if claims is None:
+            return None
+        known = KnownElsewhere(claims.issuer, claims.subject, claims.name, claims.roles, claims.issued_at)
+        return await user_of_identity(self._database, known)
 
     def holds(self, viewer: Viewer) -> bool:
         """Whether the token that this person came with still lets them do the same, as far as is known here.

@@ -229,6 +229,19 @@ timeline_events = Table(
     Column("created_at", DateTime(timezone=True), nullable=False),
 )
 
+identities = Table(
+    "identities",
+    metadata,
+    Column("issuer", Text, primary_key=True),
+    Column("subject", Text, primary_key=True),
+    Column("user_id", Uuid, ForeignKey("users.id"), nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=text("clock_timestamp()")),
+    Column("last_used_at", DateTime(timezone=True)),
+    Column("valid_from", DateTime(timezone=True), nullable=False, server_default=text("'-infinity'")),
+    Column("roles_at", DateTime(timezone=True), nullable=False),
+    Index("identities_user", "user_id"),
+)
+
 audit_lines = Table(
     "audit_lines",
     metadata,

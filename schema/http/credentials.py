@@ -8,7 +8,8 @@ from strawberry.http.websocket_origin import is_same_origin
 
 __all__ = ["bearer", "is_from_here", "sign_in_response", "token_of"]
 
-_LONGEST: Final = 512
+_LONGEST: Final = 8192
+"""An issuer's tokens have many claims; no header is much longer."""
 
 
 def token_of(connection: HTTPConnection, cookie_name: str) -> str | None:
