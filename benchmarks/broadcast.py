@@ -1,6 +1,7 @@
 """The limit of a fan-out: a Starlette application that sends the same text to every socket.
 
-`python -m benchmarks.broadcast`. It runs as `lifeos serve` does: uvicorn, uvloop, the same WebSocket implementation, no compression.
+`python -m benchmarks.broadcast`. It runs as `lifeos serve` does: uvicorn, uvloop, the same WebSocket implementation,
+no compression.
 """
 
 from __future__ import annotations

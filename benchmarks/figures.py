@@ -62,7 +62,7 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What happened on the machine while something was measured, in cores: our own processes, others, the hypervisor."""
+    """What the machine did while something was measured, in cores: our own processes, others, the hypervisor."""
 
     seconds: float
     own_cores: float
@@ -174,8 +174,6 @@ def percentile(samples: Sequence[float], percent: float) -> float:
 
 def _short(value: float) -> float:
     """Four digits are more than any of this is good for."""
-    return (
-        value
-        if value == 0 or not math.isfinite(value)
-        else round(value, max(0, 3 - math.floor(math.log10(abs(value)))))
-    )
+    if value == 0 or not math.isfinite(value):
+        return value
+    return round(value, max(0, 3 - math.floor(math.log10(abs(value)))))

@@ -117,10 +117,10 @@ def _machine(results: Results) -> Sequence[str]:
     durable = ", ".join(f"{name}={facts['settings'][name]}" for name in names)
     return (
         f"{facts['at']}, commit {facts['commit'] or 'unknown'}{quick}",
-        f"{facts['cores']} cores of {facts['cpu']}, {facts['memory_gib']} GiB, Linux {facts['kernel']}, "
+        f"{facts['cores']} cores of {facts['cpu']}, {facts['memory_gib']} GiB, Linux {facts['kernel']}",
         f"Python {facts['python']}, PostgreSQL {facts['postgresql']} with {durable}",
-        f"a write and fdatasync took {facts['fdatasync_microseconds']} µs on {facts['file_system']} before it all; "
-        f"load: {facts['load_1_5_15'][0]}; {results['repeats']} repetitions",
+        f"a write and fdatasync took {facts['fdatasync_microseconds']} µs on {facts['file_system']} before it all",
+        f"load before: {facts['load_1_5_15'][0]}; {results['repeats']} repetitions",
     )
 
 

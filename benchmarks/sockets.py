@@ -11,6 +11,7 @@ from typing import Any, Final, cast
 
 import orjson
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.typing import Subprotocol
 
 from benchmarks.processes import TOKEN
 
@@ -26,9 +27,8 @@ def subscribe_message(query: str, variables: dict[str, Any]) -> bytes:
 @asynccontextmanager
 async def subscribed(host: str, port: int, query: str, variables: dict[str, Any]) -> AsyncGenerator[ClientConnection]:
     """A socket on which a subscription runs; its messages are the reader's."""
-    async with connect(
-        f"ws://{host}:{port}/graphql", subprotocols=["graphql-transport-ws"], compression=None
-    ) as socket:  # pyright: ignore[reportArgumentType] - a plain word will do
+    protocol = Subprotocol("graphql-transport-ws")
+    async with connect(f"ws://{host}:{port}/graphql", subprotocols=[protocol], compression=None) as socket:
         await socket.send(INIT.decode())
         answer = await socket.recv()
         if b"connection_ack" not in _bytes(answer):

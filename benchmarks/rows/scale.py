@@ -29,7 +29,7 @@ async def one_large_run(bench: Bench) -> list[Row]:
             cpu = CpuWatch(lifeos.pid, bench.cluster.pid)
             with Meter() as meter:
                 answer = await lifeos.ask(how, plan=plan, times=runs)
-            milliseconds = sum(answer) if isinstance(answer, list) else answer
+            milliseconds: float = answer if how == "together" else sum(answer)
             return milliseconds / large * 1000, sum(cpu.seconds()) / large * 1e6, meter
 
         for shape, (one, twenty, how) in shapes.items():

@@ -203,9 +203,14 @@ async def full_tables(bench: Bench) -> list[Row]:
             for figure, dsn in ((empty_http, None), (full_http, big)):
                 sent = await over_http(bench, runs, dsn=dsn)
                 figure.add(sent.steps_per_second, sent.meter.load)
-        async with outside(big) as it:
-            plan = await filled.claim_plan(it)
-    row.facts = {"finished_steps": finished * STEPS, "runs": runs, "claim": plan.facts}
+        async with outside(big) as it, bench.cluster.fresh() as small, outside(small) as other:
+            plan, plan_of_empty = await filled.claim_plan(it), await filled.claim_plan(other)
+    row.facts = {
+        "finished_steps": finished * STEPS,
+        "runs": runs,
+        "claim": plan.facts,
+        "claim_of_empty": plan_of_empty.facts,
+    }
     one = row.ratio("already submitted, full / empty", full, empty)
     two = row.ratio("over HTTP, full / empty", full_http, empty_http)
     row.targets = [
