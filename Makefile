@@ -1,5 +1,7 @@
-# Everything runs in .venv, which is made on first use: python3 (3.11 or newer) and make are all it takes.
-PYTHON ?= python3
+# Everything runs in .venv, which is made on first use: Python 3.11 or newer and make are all it takes.
+NEW_ENOUGH := -c 'import sys; sys.exit(sys.version_info < (3, 11))'
+PYTHON ?= $(shell for each in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$each $(NEW_ENOUGH) 2>/dev/null && echo $$each && break; done)
 BIN := .venv/bin
 STAMP := .venv/.installed
 
@@ -8,15 +10,16 @@ STAMP := .venv/.installed
 install: $(STAMP)
 
 $(STAMP): pyproject.toml constraints.txt console/hatch_build.py
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	@$(or $(PYTHON),false) $(NEW_ENOUGH) || \
 		{ echo "Life OS needs Python 3.11 or newer: make PYTHON=/path/to/python3.11" >&2; exit 1; }
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "Installing into .venv, which takes a minute or two ..."
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable . --group dev
 	@touch $(STAMP)
 
 serve: $(STAMP)
-	@$(BIN)/lifeos serve
+	@$(BIN)/lifeos serve $(ARGS)
 
 # -n: as many workers as cores; a single test runs with `make test ARGS=tests/unit/test_x.py`.
 test: $(STAMP)

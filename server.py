@@ -646,7 +646,8 @@ async def serving(
             task.cancel()
             raise typer.Exit
         await task
-        raise StartError(application.failure or f"can't listen on {host}:{port}: it is in use, or not ours")
+        taken = f"can't listen on {host}:{port}: it is in use, or not ours; choose another --port or --host"
+        raise StartError(application.failure or taken)
     bound = server.servers[0].sockets[0].getsockname()[1]
     url = f"http://{f'[{host}]' if ':' in host else host}:{bound}"
     assert application.parts is not None

@@ -48,23 +48,24 @@ def test_the_two_commands_are_targets_that_run_lifeos() -> None:
     (block,) = (block for block in BLOCKS if block.kind == "sh make")
     commands = [line.split("#")[0].split() for line in block.text.splitlines()]
 
-    recipes = [
-        run([*command, "--dry-run"], env=environment(ROOT), cwd=ROOT).output.splitlines()[-1] for command in commands
-    ]
-
     assert commands == [["make", "demo"], ["make", "serve"]]
-    assert recipes == [".venv/bin/lifeos demo ", ".venv/bin/lifeos serve"]
+    assert [recipe(command) for command in commands] == [[".venv/bin/lifeos", "demo"], [".venv/bin/lifeos", "serve"]]
+    assert recipe(["make", "serve", "ARGS=--port 8001"]) == [".venv/bin/lifeos", "serve", "--port", "8001"]
 
 
 def test_make_demo_shows_what_the_readme_shows(tmp_path: Path) -> None:
     (shown,) = (block for block in BLOCKS if block.section == TWO_COMMANDS and block.kind == "text answer")
-    recipe = run(["make", "demo", "YES=1", "--dry-run"], env=environment(ROOT), cwd=ROOT).output.splitlines()[-1]
-    command = recipe.split()
+    program, *args = recipe(["make", "demo", "YES=1"])
 
-    ended = run([PROGRAMS / Path(command[0]).name, *command[1:]], env=environment(tmp_path), cwd=tmp_path)
+    ended = run([PROGRAMS / Path(program).name, *args], env=environment(tmp_path), cwd=tmp_path)
 
     assert (ended.status, ended.errors) == (0, "")
     assert fits_text(shown.text, ended.output), ended.output
+
+
+def recipe(command: list[str]) -> list[str]:
+    """What make would run, once everything is installed."""
+    return run([*command, "--dry-run"], env=environment(ROOT), cwd=ROOT).output.splitlines()[-1].split()
 
 
 @pytest.mark.parametrize("section", SECTIONS)
