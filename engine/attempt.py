@@ -90,11 +90,6 @@ class Attempt:
         if not self._is_thread:
             call.cancel()
 
-    @property
-    def is_calling(self) -> bool:
-        """Whether there is still something to stop."""
-        return not self._done
-
     def stop(self, why: Stop) -> None:
         """Ask the call to stop. The first reason counts, but a lost lease outranks any other."""
         if self._done or (self._stopped is not None and why is not Stop.LOST):

@@ -21,7 +21,7 @@ from engine.runs import LocalWorker, gate_policy
 from engine.settings import EngineSettings
 from engine.tools import Registry
 from persistence import ids
-from persistence.claims import owned_steps
+from persistence.claims import cancelled_runs, owned_steps
 from persistence.database import Connection, Database, Unavailable
 from persistence.states import RunState, StepState
 from persistence.transitions.advance import (
@@ -240,12 +240,18 @@ class Executor(LocalWorker):
         owned = {(each.step.run, each.step.position): each.step for each in rows}
         entered = {(each.step.run, each.step.position) for each in rows if each.entered}
         self._stray = False
-        for place, attempt in before.items():
-            step = owned.get(place)
-            mine = attempt.worker.id == worker.id
-            is_ours = mine and step is not None and step.attempt == attempt.step.attempt
-            if not is_ours and attempt.is_calling and self._running.get(place) is attempt:
-                attempt.stop(Stop.CANCELLED if mine else Stop.LOST)
+        gone = [
+            attempt
+            for place, attempt in before.items()
+            if attempt.worker.id != worker.id
+            or (step := owned.get(place)) is None
+            or step.attempt != attempt.step.attempt
+        ]
+        if gone:
+            cancelled = await cancelled_runs(self._database, [attempt.step.run for attempt in gone])
+            for attempt in gone:
+                # What is neither ours nor cancelled was taken from us, and we have not heard of it yet.
+                attempt.stop(Stop.CANCELLED if attempt.step.run in cancelled else Stop.LOST)
         # A claim that is still under way may bring what looks like a stray, and what ends while we read looks like one
         # too: only what was one before, and no claim from then can still bring, is taken.
         strays: dict[tuple[UUID, int, int], set[object]] = {}

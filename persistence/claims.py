@@ -32,6 +32,12 @@ async def owned_steps(database: Database, worker: UUID) -> list[OwnedStep]:
     return [OwnedStep(ClaimedStep(*row[:-1]), row[-1]) for row in await database.fetch(_OWNED, worker)]
 
 
+async def cancelled_runs(database: Database, runs: Sequence[UUID]) -> set[UUID]:
+    """Which of these runs are cancelled."""
+    rows = await database.fetch("SELECT id FROM runs WHERE id = ANY($1::uuid[]) AND state = 'CANCELLED'", list(runs))
+    return {row["id"] for row in rows}
+
+
 @dataclass(frozen=True, slots=True)
 class LostStep:
     """A RUNNING step whose worker is dead. `entered`: its call was about to be made, for calls that note it."""
