@@ -16,6 +16,9 @@ from persistence.workers import Worker
 
 log = structlog.get_logger()
 
+_LONGEST_PAUSE = 0.25
+"""Between tries to connect: well below the time for which others bear with a missing sign."""
+
 
 class LifeSign:
     """Registers this process as a worker, and keeps it one until it is closed.
@@ -100,11 +103,11 @@ class LifeSign:
                 if self._worker is not None and time.monotonic() + pause >= deadline:
                     self._lose("could not renew the lease in time")
                 await self._rest(pause)
-                pause = min(pause * 2, 1.0)
+                pause = min(pause * 2, _LONGEST_PAUSE)
         await self._leave(connection)
 
     async def _connect(self) -> asyncpg.Connection[asyncpg.Record]:
-        return await asyncpg.connect(
+        connection = await asyncpg.connect(
             self._settings.dsn,
             timeout=min(self._period, self._settings.connect_seconds),
             command_timeout=self._period,
@@ -115,6 +118,13 @@ class LifeSign:
                 "lock_timeout": f"{round(self._period * 1000)}",
             },
         )
+        # The sign went with the session: it is taken again at once, not when the lease is next renewed.
+        connection.add_termination_listener(self._cut_off)
+        return connection
+
+    def _cut_off(self, _connection: object) -> None:
+        assert self._wake is not None
+        self._wake.set()
 
     async def _leave(self, connection: asyncpg.Connection[asyncpg.Record] | None) -> None:
         if connection is None:
@@ -133,6 +143,7 @@ class LifeSign:
                 await self._wake.wait()
         except TimeoutError:
             pass
+        self._wake.clear()
 
     def _lose(self, why: str) -> None:
         assert self._worker is not None
