@@ -35,9 +35,12 @@ async def watch(lifeos: LifeOS, approve: set[str], reject: set[str]) -> None:
 
 async def answer(approval: Approval, approve: set[str], reject: set[str]) -> ApprovalDecision:
     """What is to become of it."""
-    print(f"\n{approval.step.name}: {approval.step.tool} ({approval.risk_level})")
+    print(f"\n{shown(approval.step.name)}: {approval.step.tool} ({approval.risk_level})")
     print(f"{approval.reason}. What would be sent:")
-    print(json.dumps(approval.proposed_args, indent=2, ensure_ascii=False), flush=True)
+    # As ASCII: nothing in it can hide, reorder itself or move the cursor.
+    print(json.dumps(approval.proposed_args, indent=2))
+    for warning in approval.warnings:
+        print(f"careful: {warning}")
     if approval.step.tool in approve:
         return ApprovalDecision.APPROVE
     if approval.step.tool in reject:
@@ -50,6 +53,11 @@ async def answer(approval: Approval, approve: set[str], reject: set[str]) -> App
                 return ApprovalDecision.REJECT
             case _:
                 print("y or n, please")
+
+
+def shown(text: str) -> str:
+    """The text with nothing in it that a terminal obeys."""
+    return text if text.isprintable() else ascii(text)
 
 
 async def decide(lifeos: LifeOS, approval: Approval, decision: ApprovalDecision) -> None:

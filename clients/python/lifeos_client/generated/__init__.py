@@ -8,6 +8,12 @@ from .approvals import (
     ApprovalsApprovalsPageInfo,
 )
 from .async_base_client import AsyncBaseClient
+from .audit_log import (
+    AuditLog,
+    AuditLogAuditLog,
+    AuditLogAuditLogNodes,
+    AuditLogAuditLogPageInfo,
+)
 from .base_model import BaseModel, Upload
 from .cancel_run import (
     CancelRun,
@@ -92,6 +98,7 @@ from .input_types import (
 from .operations import (
     APPROVAL_GQL,
     APPROVALS_GQL,
+    AUDIT_LOG_GQL,
     CANCEL_RUN_GQL,
     CREATE_USER_GQL,
     DEAD_LETTERS_GQL,
@@ -157,6 +164,7 @@ from .watch_approvals import WatchApprovals, WatchApprovalsApprovals
 __all__ = [
     "APPROVALS_GQL",
     "APPROVAL_GQL",
+    "AUDIT_LOG_GQL",
     "Approval",
     "ApprovalApproval",
     "ApprovalDecision",
@@ -174,6 +182,10 @@ __all__ = [
     "AsyncBaseClient",
     "AuditAction",
     "AuditFilter",
+    "AuditLog",
+    "AuditLogAuditLog",
+    "AuditLogAuditLogNodes",
+    "AuditLogAuditLogPageInfo",
     "BaseModel",
     "CANCEL_RUN_GQL",
     "CREATE_USER_GQL",

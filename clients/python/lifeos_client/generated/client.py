@@ -7,6 +7,7 @@ from typing import Any, Optional, Union
 from .approval import Approval, ApprovalApproval
 from .approvals import Approvals, ApprovalsApprovals
 from .async_base_client import AsyncBaseClient
+from .audit_log import AuditLog, AuditLogAuditLog
 from .base_model import UNSET, UnsetType
 from .cancel_run import CancelRun, CancelRunCancelRun
 from .create_user import CreateUser, CreateUserCreateUser
@@ -14,6 +15,7 @@ from .dead_letters import DeadLetters, DeadLettersDeadLetters
 from .decide_approval import DecideApproval, DecideApprovalDecideApproval
 from .input_types import (
     ApprovalFilter,
+    AuditFilter,
     CancelRunInput,
     CreateUserInput,
     DecideApprovalInput,
@@ -27,6 +29,7 @@ from .input_types import (
 from .operations import (
     APPROVAL_GQL,
     APPROVALS_GQL,
+    AUDIT_LOG_GQL,
     CANCEL_RUN_GQL,
     CREATE_USER_GQL,
     DEAD_LETTERS_GQL,
@@ -285,3 +288,24 @@ class GeneratedClient(AsyncBaseClient):
         )
         data = self.get_data(response)
         return RevokeTokens.model_validate(data).revoke_tokens
+
+    async def audit_log(
+        self,
+        filter: Union[Optional[AuditFilter], UnsetType] = UNSET,
+        first: Union[Optional[int], UnsetType] = UNSET,
+        after: Union[Optional[str], UnsetType] = UNSET,
+        **kwargs: Any,
+    ) -> Optional[AuditLogAuditLog]:
+        variables: dict[str, object] = {
+            "filter": filter,
+            "first": first,
+            "after": after,
+        }
+        response = await self.execute(
+            query=AUDIT_LOG_GQL,
+            operation_name="AuditLog",
+            variables=variables,
+            **kwargs,
+        )
+        data = self.get_data(response)
+        return AuditLog.model_validate(data).audit_log

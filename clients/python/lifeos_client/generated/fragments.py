@@ -35,6 +35,7 @@ class ApprovalFields(BaseModel):
     reason: str
     proposed_args: Any = Field(alias="proposedArgs")
     args_digest: str = Field(alias="argsDigest")
+    warnings: list[str]
     created_at: datetime = Field(alias="createdAt")
     expires_at: Optional[datetime] = Field(alias="expiresAt")
     decided_by: Optional["ApprovalFieldsDecidedBy"] = Field(alias="decidedBy")

@@ -4,6 +4,7 @@
 __all__ = [
     "APPROVALS_GQL",
     "APPROVAL_GQL",
+    "AUDIT_LOG_GQL",
     "CANCEL_RUN_GQL",
     "CREATE_USER_GQL",
     "DEAD_LETTERS_GQL",
@@ -37,6 +38,7 @@ fragment ApprovalFields on Approval {
   reason
   proposedArgs
   argsDigest
+  warnings
   createdAt
   expiresAt
   decidedBy {
@@ -85,6 +87,7 @@ fragment ApprovalFields on Approval {
   reason
   proposedArgs
   argsDigest
+  warnings
   createdAt
   expiresAt
   decidedBy {
@@ -137,6 +140,7 @@ fragment ApprovalFields on Approval {
   reason
   proposedArgs
   argsDigest
+  warnings
   createdAt
   expiresAt
   decidedBy {
@@ -190,6 +194,7 @@ fragment ApprovalFields on Approval {
   reason
   proposedArgs
   argsDigest
+  warnings
   createdAt
   expiresAt
   decidedBy {
@@ -238,6 +243,7 @@ fragment ApprovalFields on Approval {
   reason
   proposedArgs
   argsDigest
+  warnings
   createdAt
   expiresAt
   decidedBy {
@@ -785,5 +791,35 @@ fragment UserFields on User {
   id
   name
   roles
+}
+"""
+
+AUDIT_LOG_GQL = """
+query AuditLog($filter: AuditFilter, $first: Int = 20, $after: String) {
+  auditLog(filter: $filter, first: $first, after: $after) {
+    nodes {
+      id
+      at
+      action
+      accepted
+      outcome
+      userId
+      userName
+      subject
+      detail
+      address
+      token
+      request
+      times
+    }
+    pageInfo {
+      ...PageFields
+    }
+  }
+}
+
+fragment PageFields on PageInfo {
+  hasNextPage
+  endCursor
 }
 """
