@@ -37,11 +37,14 @@ class _Connection(asyncio.Protocol):
         self._head = 0
         self._answer: asyncio.Future[Answer] | None = None
         self._sent = 0.0
+        self.is_open = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is none by its class
+        self.is_open = True
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self.is_open = False
         if self._answer is not None and not self._answer.done():
             self._answer.set_exception(exc or ConnectionError("the server closed the connection"))
 
@@ -84,10 +87,8 @@ class Wire:
 
     async def open(self, connections: int = 1) -> None:
         """Connect."""
-        loop = asyncio.get_running_loop()
         for _ in range(connections):
-            _, connection = await loop.create_connection(_Connection, self._host, self._port)
-            self._connections.append(connection)
+            self._connections.append(await self._connected())
 
     def close(self) -> None:
         """Disconnect."""
@@ -96,6 +97,7 @@ class Wire:
 
     async def ask(self, body: bytes) -> Answer:
         """One operation; raises what the server did not answer with 200."""
+        await self._reopen()
         answer = await self._connections[0].ask(self.request(body))
         if answer.status != 200:
             raise RuntimeError(f"HTTP {answer.status}: {answer.body[:500]!r}")
@@ -103,6 +105,7 @@ class Wire:
 
     async def flood(self, requests: Sequence[bytes]) -> list[Answer]:
         """All of these requests, each sent as soon as a connection is free; in the order in which they were begun."""
+        await self._reopen()
         answers: list[Answer] = []
         waiting = iter(requests)
 
@@ -115,6 +118,16 @@ class Wire:
         if bad is not None:
             raise RuntimeError(f"HTTP {bad.status}: {bad.body[:500]!r}")
         return answers
+
+    async def _connected(self) -> _Connection:
+        _, connection = await asyncio.get_running_loop().create_connection(_Connection, self._host, self._port)
+        return connection
+
+    async def _reopen(self) -> None:
+        """The server closes what has been silent for some seconds."""
+        for place, connection in enumerate(self._connections):
+            if not connection.is_open:
+                self._connections[place] = await self._connected()
 
     def request(self, body: bytes) -> bytes:
         """The whole of a request."""
