@@ -126,9 +126,8 @@ async def test_what_is_not_retryable_is_tried_once(dsn: str) -> None:
         assert (failed["error_code"], failed["error_message"]) == ("TOOL_ERROR", "no such card")
 
 
-@pytest.mark.parametrize(
-    ("risk", "declared", "planned", "calls"),
-    [
+async def test_a_step_is_tried_as_often_as_its_level_lets_it(dsn: str) -> None:
+    table = [
         ("L0", None, None, 3),
         ("L1", None, None, 3),
         ("L2", None, None, 3),
@@ -141,22 +140,22 @@ async def test_what_is_not_retryable_is_tried_once(dsn: str) -> None:
         ("L3", None, 0, 3),
         ("L3", 0, None, 3),
         ("L3", None, 1, 1),
-    ],
-)
-async def test_a_step_is_tried_as_often_as_its_level_lets_it(
-    dsn: str, risk: str, declared: int | None, planned: int | None, calls: int
-) -> None:
-    act = Act("broken", OSError("down"), risk=risk, max_attempts=declared, idempotent=True)
-    async with running(dsn, acting(act)) as it:
-        run = await it.submit(step("a", "broken", max_attempts=planned))
-        if risk == "L3":
-            await it.decide(await it.asked(run), APPROVE)
+    ]
+    acts = [
+        Act(f"broken{number}", OSError("down"), risk=risk, max_attempts=declared, idempotent=True)
+        for number, (risk, declared, _, _) in enumerate(table)
+    ]
+    async with running(dsn, acting(*acts)) as it:
+        for act, (risk, declared, planned, calls) in zip(acts, table, strict=True):
+            run = await it.submit(step("a", act.tool.__name__, max_attempts=planned))
+            if risk == "L3":
+                await it.decide(await it.asked(run), APPROVE)
 
-        await it.finished(run)
+            await it.finished(run)
 
-        assert act.calls == calls
-        assert len(await it.happened(run, "STEP_RETRYING")) == calls - 1
-        assert (await it.story(run))[-3:] == ["STEP_FAILED a", "STEP_DEAD_LETTERED a", "WORKFLOW_FAILED"]
+            assert act.calls == calls, (risk, declared, planned)
+            assert len(await it.happened(run, "STEP_RETRYING")) == calls - 1
+            assert (await it.story(run))[-3:] == ["STEP_FAILED a", "STEP_DEAD_LETTERED a", "WORKFLOW_FAILED"]
 
 
 async def test_a_plan_that_raises_the_level_lowers_the_attempts(dsn: str) -> None:
