@@ -76,6 +76,27 @@ REFUSED = [
     Refused("tokens_pkey", "INSERT INTO tokens (hash, user_id) SELECT hash, user_id FROM tokens"),
     Refused("tokens_user_id_fkey", f"UPDATE tokens SET user_id = {OTHER}"),
     Refused("tokens_hash_is_sha256", "UPDATE tokens SET hash = substr(hash, 2)"),
+    Refused(
+        "identities_pkey",
+        "INSERT INTO identities (issuer, subject, user_id, roles_at)"
+        " SELECT 'issuer', 'subject', id, now() FROM users, generate_series(1, 2)",
+    ),
+    Refused(
+        "identities_user_id_fkey",
+        f"INSERT INTO identities (issuer, subject, user_id, roles_at) VALUES ('issuer', 'subject', {OTHER}, now())",
+    ),
+    # The audit log
+    Refused(
+        "audit_lines_pkey",
+        "INSERT INTO audit_lines (id, action, outcome) OVERRIDING SYSTEM VALUE"
+        " SELECT 1, 'SIGN_IN', 'ACCEPTED' FROM generate_series(1, 2)",
+    ),
+    Refused(
+        "audit_lines_happened", "INSERT INTO audit_lines (action, outcome, times) VALUES ('SIGN_IN', 'ACCEPTED', 0)"
+    ),
+    Refused("audit_is_immutable", "UPDATE audit_lines SET outcome = 'ACCEPTED'"),
+    Refused("audit_is_immutable", "DELETE FROM audit_lines"),
+    Refused("audit_is_immutable", "TRUNCATE audit_lines"),
     # Processes
     Refused(
         "workers_pkey", "INSERT INTO workers (id, host, pid, lease_until) SELECT id, host, pid, now() FROM workers"
@@ -308,11 +329,12 @@ def broken_rule(error: asyncpg.PostgresError) -> str | None:
     if error.constraint_name is not None:
         return error.constraint_name
     spoken = re.search(r"PL/pgSQL function (\w+)\(", error.context or "")
+    if spoken and spoken[1] == "refuse_change":
+        return "audit_is_immutable" if "audit_lines" in str(error) else "timeline_is_immutable"
     return TRIGGERS.get(spoken[1]) if spoken else None
 
 
 TRIGGERS = {
-    "refuse_change": "timeline_is_immutable",
     "require_approval": "tool_calls_are_approved",
     "refuse_other_call": "tool_calls_keep_their_arguments",
 }
