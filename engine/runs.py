@@ -30,7 +30,7 @@ from engine.references import Unresolvable, resolve
 from engine.settings import EngineSettings
 from engine.tools import ArgsUnfit, Fault, Registry
 from engine.validation import SoundPlan, check_plan
-from engine.values import check_json, fault_of, text_fault
+from engine.values import UnfitValue, check_json, fault_of, text_fault
 from persistence.audit import Action, write_lines
 from persistence.database import Connection, Database
 from persistence.ids import new_id, run_id, step_id, user_id
@@ -297,12 +297,12 @@ class Runs:
             raise InvalidState(f"this server has no tool {row['tool']}", StepState.FAILED)
         try:
             args = tool.fit(resolve(orjson.loads(row["args"]), known))
-        except (Unresolvable, ArgsUnfit) as error:
+            text = check_json(args, max_bytes=self._settings.max_json_bytes, what="the resolved arguments")
+        except (Unresolvable, ArgsUnfit, UnfitValue) as error:
             raise InvalidState(
                 f"its arguments still can't be resolved, and will not be: {error}; submit a corrected plan",
                 StepState.FAILED,
             ) from error
-        text = check_json(args, max_bytes=self._settings.max_json_bytes, what="the resolved arguments")
         return text.decode(), args_digest(tool.name, args)
 
 

@@ -198,16 +198,22 @@ async def test_arguments_that_turn_out_unfit_fail_the_step_before_any_call(dsn: 
 
 
 async def test_a_dead_letter_that_never_had_arguments_is_not_sent_back_in_vain(dsn: str) -> None:
-    async with running(dsn, TOOLS) as it:
-        run = await it.submit(
-            step("a", "echo", args={"value": {}}), step("b", "greet", args={"name": mark("a.name")}, after=["a"])
-        )
-        await it.finished(run)
+    async with running(dsn, TOOLS, max_json_bytes=1000) as it:
+        for result, expression in (
+            ({}, "a.name"),
+            ({"name": 7}, "length(a.name)"),
+            ({"name": "x" * 700}, "join('', [a.name, a.name])"),
+        ):
+            run = await it.submit(
+                step("a", "echo", args={"value": result}),
+                step("b", "greet", args={"name": mark(expression)}, after=["a"]),
+            )
+            await it.finished(run)
 
-        with pytest.raises(InvalidState):
-            await it.retry(run, "b")
+            with pytest.raises(InvalidState, match="can't be done in the state"):
+                await it.retry(run, "b")
 
-        assert await it.states(run) == {"a": "SUCCEEDED", "b": "FAILED"}
+            assert await it.states(run) == {"a": "SUCCEEDED", "b": "FAILED"}
 
 
 async def test_a_person_is_asked_about_the_resolved_arguments_with_their_defaults(dsn: str) -> None:
