@@ -56,12 +56,14 @@ SCALARS: Final[dict[object, ScalarDefinition]] = {
     datetime: strawberry.scalar(
         name="DateTime",
         description="A moment in RFC 3339, in UTC.",
+        specified_by_url="https://www.rfc-editor.org/rfc/rfc3339",
         serialize=write_time,
         parse_value=read_time,
     ),
     JSON: strawberry.scalar(
         name="JSON",
         description="Any JSON value.",
+        specified_by_url="https://www.rfc-editor.org/rfc/rfc8259",
         serialize=lambda value: value,
         parse_value=read_json,
     ),

@@ -84,7 +84,6 @@ def test_the_gate_against_breaking_changes_closes(right: str, wrong: str, kind: 
     assert kind in {change.type for change in changes}
 
 
-@pytest.mark.xfail(strict=True, reason="the scalars are about to name their specifications")
 def test_every_scalar_of_our_own_says_where_it_is_specified():
     own = [
         type_
