@@ -75,6 +75,8 @@ class Scheduler:
             try:
                 await self.sweep()
             except Unavailable as error:
+                # Others had no chance to show that they live, and may need a moment when we don't.
+                self._signless.clear()
                 log.warning("sweep_waits_for_the_database", error=str(error))
             except Exception:
                 log.exception("sweep_failed")

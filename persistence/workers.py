@@ -43,7 +43,18 @@ async def register(tx: Connection, *, lease_seconds: float) -> Worker:
 
 
 async def take_sign(tx: Connection, worker: Worker) -> None:
-    """Take the worker's life sign on this connection, in place of one that was lost with another."""
+    """Take the worker's life sign on this connection, in place of one that was lost with another.
+
+    The other's session may still hold it: the server learns late, or never, that a link went silent.
+    """
+    await tx.execute(
+        """SELECT pg_terminate_backend(pid) FROM pg_locks
+        WHERE locktype = 'advisory' AND granted AND classid = $1::int::oid AND objid = $2::int::oid AND objsubid = 2
+            AND pid <> pg_backend_pid()
+            AND database = (SELECT oid FROM pg_database WHERE datname = current_database())""",
+        SIGN_SPACE,
+        worker.sign,
+    )
     await tx.execute("SELECT pg_advisory_lock($1, $2)", SIGN_SPACE, worker.sign)
 
 

@@ -7,8 +7,8 @@ statements prepared by name, and the answer that ends each request (ReadyForQuer
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
@@ -67,6 +67,11 @@ class Proxy:
         """Pass on what has waited, and all that comes."""
         self._flows.set()
 
+    def silence(self) -> None:
+        """Pass nothing on over the links that are open now, for ever, and tell nobody; new ones work."""
+        for link in self._links:
+            link.is_silent = True
+
     def cut(self) -> None:
         """Close every link that is open now."""
         for link in tuple(self._links):
@@ -98,9 +103,12 @@ class _Link:
         self._prepared: dict[str, str] = {}
         self._before: list[str] = []
         self._fate: str | None = None
+        self.is_silent = False
+        self._is_cut = asyncio.Event()
         self.over = asyncio.Event()
 
     def cut(self) -> None:
+        self._is_cut.set()
         for writer in (self._client[1], self._server_writer):
             if writer is not None and writer.transport is not None:
                 writer.transport.abort()
@@ -114,6 +122,7 @@ class _Link:
             ways = [
                 asyncio.create_task(self._forth(self._client[0], self._server_writer)),
                 asyncio.create_task(self._back(reader, self._client[1])),
+                asyncio.create_task(self._is_cut.wait()),
             ]
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
             for way in ways:
@@ -133,7 +142,7 @@ class _Link:
     async def _forth(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(*_AWAY):
             async for kind, message in _messages(reader):
-                await self._proxy.flow()
+                await self._flow()
                 if (statement := self._statement(kind, message[5:])) is not None:
                     self._judge(statement)
                 writer.write(message)
@@ -143,7 +152,7 @@ class _Link:
         held = b""
         with suppress(*_AWAY):
             async for kind, message in _messages(reader):
-                await self._proxy.flow()
+                await self._flow()
                 if kind == b"A" and self._proxy.is_deaf:
                     continue
                 if self._fate is None:
@@ -158,6 +167,11 @@ class _Link:
                     await self._proxy.delivered.wait()
                     writer.write(held)
                     self._fate, held = None, b""
+
+    async def _flow(self) -> None:
+        await self._proxy.flow()
+        if self.is_silent:
+            await asyncio.Event().wait()
 
     def _statement(self, kind: bytes, body: bytes) -> str | None:
         if kind == b"P":
@@ -194,6 +208,17 @@ async def _connect(dsn: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter
     if host.startswith("/"):
         return await asyncio.open_unix_connection(f"{host}/.s.PGSQL.{port}")
     return await asyncio.open_connection(host, port)
+
+
+@asynccontextmanager
+async def link_to(dsn: str) -> AsyncGenerator[Proxy]:
+    """A link for the length of the block."""
+    proxy = Proxy(dsn)
+    await proxy.open()
+    try:
+        yield proxy
+    finally:
+        await proxy.close()
 
 
 def commits(text: str) -> Wanted:

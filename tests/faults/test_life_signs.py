@@ -1,0 +1,138 @@
+"""A process that lives is not taken for dead: not when its sign is cut, its links go silent, or PostgreSQL restarts."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from persistence import workers
+from persistence.migrate import migrate
+from tests.databases import THROW_AWAY, _place
+from tests.engine.harness import PATIENCE_SECONDS, Act, Gate, Running, acting, running, step
+from tests.faults.keeper import kept_postgres
+from tests.faults.proxy import link_to
+
+BROOM = {"sweep_seconds": 0.1, "concurrency": 0}
+"""Settings of a process that looks after others, and takes nothing itself."""
+_HOLDERS = """
+SELECT w.id, w.ended_at IS NOT NULL AS is_dead, l.pid
+FROM workers w LEFT JOIN pg_locks l ON l.locktype = 'advisory' AND l.classid = $1::int::oid AND l.objid = w.sign::oid
+    AND l.granted
+WHERE w.id = $2
+"""
+
+
+async def sign(observer: Running, worker: Any) -> tuple[bool, int | None]:
+    """Whether the worker was declared dead, and the session that holds its sign."""
+    row = await observer.database.fetchrow(_HOLDERS, workers.SIGN_SPACE, worker)
+    assert row is not None
+    return row["is_dead"], row["pid"]
+
+
+async def worker_of(engine: Running) -> Any:
+    """Who the process is."""
+    executor = engine.engine._executor
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while executor._worker is None:  # noqa: ASYNC110 - the thread tells only the executor
+            await asyncio.sleep(0.01)
+    return executor._worker.id
+
+
+async def sweeps(observer: Running, monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    """Let the observer sweep for so long."""
+    scheduler = observer.engine._scheduler
+    original = scheduler.sweep
+    swept = asyncio.Event()
+    end = asyncio.get_running_loop().time() + seconds
+
+    async def sweep() -> None:
+        await original()
+        if asyncio.get_running_loop().time() > end:
+            swept.set()
+
+    monkeypatch.setattr(scheduler, "sweep", sweep)
+    async with asyncio.timeout(seconds + PATIENCE_SECONDS):
+        await swept.wait()
+
+
+@asynccontextmanager
+async def a_call(engine: Running, act: Act, gate: Gate) -> AsyncGenerator[None]:
+    """A call under way for the length of the block, which then ends well, at its first attempt."""
+    run = await engine.submit(step("one", act.tool.__name__))
+    await act.called()
+    yield
+    gate.open()
+    row = await engine.finished(run)
+    assert row["outcome"] == "CLEAN"
+    assert "STEP_RETRYING one" not in await engine.story(run)
+    assert act.calls == 1
+
+
+async def test_a_process_whose_life_sign_is_cut_takes_it_again_before_it_is_missed(
+    dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = Gate()
+    act = Act("noop", gate, idempotent=False, risk="L1")
+    async with running(dsn, acting(act), sweep_seconds=60) as engine, running(dsn, acting(), **BROOM) as observer:
+        worker = await worker_of(engine)
+        async with a_call(engine, act, gate):
+            _, before = await sign(observer, worker)
+            await observer.database.execute("SELECT pg_terminate_backend($1)", before)
+            await sweeps(observer, monkeypatch, 2)
+
+            is_dead, now = await sign(observer, worker)
+            assert not is_dead
+            assert now not in {None, before}
+
+
+async def test_a_process_whose_links_went_silent_keeps_its_lease_over_new_ones(
+    dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lease = 4.5
+    gate = Gate()
+    act = Act("noop", gate, idempotent=False, risk="L1")
+    async with (
+        link_to(dsn) as proxy,
+        running(dsn, acting(), **BROOM) as observer,
+        running(proxy.dsn, acting(act), sweep_seconds=0.5, lease_seconds=lease) as engine,
+    ):
+        worker = await worker_of(engine)
+        async with a_call(engine, act, gate):
+            _, before = await sign(observer, worker)
+            proxy.silence()
+            await sweeps(observer, monkeypatch, 1.5 * lease)
+
+            is_dead, now = await sign(observer, worker)
+            assert not is_dead
+            assert now not in {None, before}
+            # What was silent would keep the engine's own statements waiting for their time-outs.
+            proxy.cut()
+
+
+@pytest.mark.parametrize("how", ["fast", "immediate"])
+async def test_a_restart_of_postgresql_costs_no_process_its_steps(how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    gate = Gate()
+    act = Act("noop", gate, idempotent=False, risk="L1")
+    with tempfile.TemporaryDirectory(dir=_place()) as folder:
+        async with kept_postgres(Path(folder), {**THROW_AWAY, "synchronous_commit": "on"}) as keeper:
+            await migrate(keeper.dsn)
+            async with (
+                running(keeper.dsn, acting(), **BROOM) as observer,
+                running(keeper.dsn, acting(act), sweep_seconds=0.1) as engine,
+            ):
+                worker = await worker_of(engine)
+                async with a_call(engine, act, gate):
+                    await keeper.stop(how)
+                    await asyncio.sleep(1.2)  # how long it is away
+                    await keeper.start()
+                    await sweeps(observer, monkeypatch, 2.5)
+
+                    is_dead, now = await sign(observer, worker)
+                    assert not is_dead
+                    assert now is not None
