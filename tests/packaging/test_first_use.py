@@ -18,6 +18,8 @@ import server
 from tests.databases import cluster_dsn, fresh_database
 from tests.packaging.processes import PROGRAMS, environment, run, started
 
+pytestmark = pytest.mark.timeout(300)  # several real processes, one after another
+
 LIFEOS = PROGRAMS / "lifeos"
 SERVE = [LIFEOS, "serve", "--port", "0"]
 AWAY = "postgresql://127.0.0.1:1/lifeos"

@@ -27,7 +27,7 @@ from tests.packaging.processes import Program, run, started
 from tests.readme.markdown import Block
 from tests.readme.shapes import ANY, fits_json, fits_text
 
-PATIENCE_SECONDS = 30
+PATIENCE_SECONDS = 90
 DEFAULT_ADDRESS = "127.0.0.1:8000"
 _ID = re.compile(r"\b(run|appr|step|lifeos)_([\w-]{16,})")
 _PLACE = re.compile(rf"\b(run|appr|step|lifeos)_{ANY}")

@@ -12,6 +12,8 @@ from tests.readme.markdown import ROOT, Block, blocks_of
 from tests.readme.reader import Reader
 from tests.readme.shapes import fits_text
 
+pytestmark = pytest.mark.timeout(300)  # several real processes, one after another
+
 README = (ROOT / "README.md").read_text()
 BLOCKS = list(blocks_of(README))
 

@@ -15,6 +15,8 @@ from tests.readme.markdown import ROOT, blocks_of
 from tests.readme.reader import Reader
 from tests.readme.test_blocks import DONE
 
+pytestmark = pytest.mark.timeout(300)  # several real processes, one after another
+
 TEXT = (ROOT / "examples" / "README.md").read_text()
 
 
