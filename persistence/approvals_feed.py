@@ -34,14 +34,16 @@ class ApprovalChange:
     status: str
 
 
-_MOVED = """
-SELECT a.id, a.run_id, r.submitted_by, a.status, a.moved_at
-FROM approvals a JOIN runs r ON r.id = a.run_id
-WHERE a.moved_at > $1 ORDER BY a.moved_at, a.id
+# Looked up for each approval: a join would read the whole history of runs for a handful of approvals.
+_SUBMITTER = "(SELECT submitted_by FROM runs r WHERE r.id = a.run_id)"
+
+_MOVED = f"""
+SELECT a.id, a.run_id, {_SUBMITTER}, a.status, a.moved_at
+FROM approvals a WHERE a.moved_at > $1 ORDER BY a.moved_at, a.id
 """
-_OPEN = """
-SELECT a.id, a.run_id, r.submitted_by, a.status
-FROM approvals a JOIN runs r ON r.id = a.run_id WHERE a.status = 'REQUIRED' ORDER BY a.created_at, a.id
+_OPEN = f"""
+SELECT a.id, a.run_id, {_SUBMITTER}, a.status
+FROM approvals a WHERE a.status = 'REQUIRED' ORDER BY a.created_at, a.id
 """
 
 
@@ -115,7 +117,8 @@ class ApprovalsFeed:
         while True:
             await self._look.wait()
             self._look.clear()
-            if not self._followers or self._since is None:
+            since = self._since
+            if not self._followers or since is None:
                 continue
             try:
                 rows = await self._database.fetch(_MOVED, self._floor())
@@ -124,11 +127,13 @@ class ApprovalsFeed:
                 continue
             for approval, run, submitted_by, status, moved_at in rows:
                 # Never back: what lies further behind was told, or stood there before anybody looked.
-                self._since = max(self._since, moved_at)
+                since = max(since, moved_at)
                 if (approval, status) in self._seen:
                     continue
                 self._seen[approval, status] = moved_at
                 self._tell(ApprovalChange(approval, run, submitted_by, status))
+            if self._since is not None:
+                self._since = max(self._since, since)
             floor = self._floor()
             self._seen = {key: moved_at for key, moved_at in self._seen.items() if moved_at > floor}
 

@@ -83,8 +83,9 @@ async def end_expired(tx: Connection) -> list[UUID]:
         "UPDATE workers SET ended_at = clock_timestamp() WHERE ended_at IS NULL AND lease_until < clock_timestamp()"
     )
     rows = await tx.fetch(
-        """SELECT id FROM workers w WHERE ended_at IS NOT NULL AND (
-            EXISTS (SELECT FROM steps s WHERE s.owner = w.id) OR EXISTS (SELECT FROM runs r WHERE r.planner = w.id))"""
+        """SELECT id FROM workers WHERE ended_at IS NOT NULL AND id = ANY(ARRAY(
+            SELECT owner FROM steps WHERE owner IS NOT NULL
+            UNION SELECT planner FROM runs WHERE planner IS NOT NULL))"""
     )
     return [row["id"] for row in rows]
 

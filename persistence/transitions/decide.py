@@ -61,7 +61,7 @@ async def overdue_runs(tx: Connection, *, at_most: int) -> list[UUID]:
     """The runs with approvals that nobody decided in time, the longest overdue `at_most` approvals counted."""
     rows = await tx.fetch(
         """SELECT DISTINCT run_id FROM (
-            SELECT run_id FROM approvals WHERE status = 'REQUIRED' AND expires_at <= clock_timestamp()
+            SELECT run_id FROM approvals WHERE status = 'REQUIRED' AND expires_at <= (SELECT clock_timestamp())
             ORDER BY expires_at LIMIT $1) AS overdue""",
         at_most,
     )

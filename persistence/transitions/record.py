@@ -52,21 +52,33 @@ def record(*, ends_as: RunState | None = None) -> str:
     state = f"'{ends_as}'" if ends_as else DERIVED
     return f"""
 tally AS (
+    -- Everything about a run in one row: two sets of runs, of which the planner expects one row each, would be joined
+    -- by comparing each with each.
     SELECT run_id,
-        {_TALLY}
-    FROM moved GROUP BY run_id),
+        {_TALLY},
+        count(type)::int AS told, coalesce(bool_or(type = 'APPROVAL_REQUIRED'), false) AS asks,
+        bool_or(approval_id IS NOT NULL AND type <> 'STEP_RUNNING') AS judged
+    FROM (
+        SELECT run_id, leaves, enters, null AS type, null::uuid AS approval_id FROM moved
+        UNION ALL
+        SELECT run_id, null, null, type, approval_id FROM told) AS each
+    GROUP BY run_id),
 counted AS (
-    SELECT r.id, r.state AS was, r.last_seq, greatest(clock.at, r.moved_at) AS at, {_ADDED}
+    SELECT r.id, r.state AS was, r.last_seq, greatest(clock.at, r.moved_at) AS at, t.told, t.asks, t.judged, {_ADDED}
     FROM tally t JOIN runs r ON r.id = t.run_id, clock),
-verdict AS (SELECT *, {state} AS state FROM counted),
+ruled AS (SELECT *, {state} AS state FROM counted),
+verdict AS (
+    SELECT *, was = 'FAILED' OR (was = 'WAITING_APPROVAL' AND state = 'EXECUTING') AS resumes,
+        state = 'WAITING_APPROVAL' AND was <> 'WAITING_APPROVAL' AS waits, state IN ('COMPLETED', 'FAILED') AS ends
+    FROM ruled),
 line AS (
     SELECT run_id, rank, major, minor, type, position, approval_id, message, metadata FROM told
     UNION ALL
     SELECT id, {Rank.RUN}, 0, 0, 'WORKFLOW_RESUMED', null, null, 'Going on', '{{}}'
-    FROM verdict WHERE was = 'FAILED' OR (was = 'WAITING_APPROVAL' AND state = 'EXECUTING')
+    FROM verdict WHERE resumes
     UNION ALL
     SELECT id, {Rank.RUN}, 1, 0, 'WORKFLOW_WAITING_APPROVAL', null, null, 'Waiting for a person', '{{}}'
-    FROM verdict WHERE state = 'WAITING_APPROVAL' AND was <> 'WAITING_APPROVAL'
+    FROM verdict WHERE waits
     UNION ALL
     SELECT id, {Rank.RUN}, 2, 0,
         CASE state WHEN 'COMPLETED' THEN 'WORKFLOW_COMPLETE' WHEN 'FAILED' THEN 'WORKFLOW_FAILED' END, null, null,
@@ -77,7 +89,7 @@ line AS (
             ELSE 'The workflow is complete' END,
         json_build_object('outcome',
             CASE WHEN failed > 0 THEN 'FAILED' WHEN skipped > 0 THEN 'PARTIAL' ELSE 'CLEAN' END)
-    FROM verdict WHERE state IN ('COMPLETED', 'FAILED')),
+    FROM verdict WHERE ends),
 numbered AS (
     SELECT l.run_id, l.type, l.position, l.approval_id, l.message, l.metadata, v.at,
         v.last_seq + row_number() OVER (PARTITION BY l.run_id ORDER BY rank, major, minor)::int AS seq
@@ -85,13 +97,10 @@ numbered AS (
 written AS (
     INSERT INTO timeline_events (run_id, seq, type, position, approval_id, message, metadata, created_at)
     SELECT run_id, seq, type, position, approval_id, message, metadata, at FROM numbered),
-grown AS (
-    SELECT run_id, max(seq) AS last_seq, bool_or(type = 'APPROVAL_REQUIRED') AS asked,
-        bool_or(approval_id IS NOT NULL AND type <> 'STEP_RUNNING') AS judged
-    FROM numbered GROUP BY run_id),
 recorded AS (
     UPDATE runs r SET state = v.state, {_KEPT},
-        last_seq = g.last_seq, asked = r.asked OR g.asked, moved_at = v.at, planner = null,
+        last_seq = v.last_seq + v.told + v.resumes::int + v.waits::int + v.ends::int,
+        asked = r.asked OR v.asks, moved_at = v.at, planner = null,
         started_at = CASE WHEN v.running > 0 THEN coalesce(r.started_at, v.at) ELSE r.started_at END,
         finished_at = CASE WHEN v.state IN ('COMPLETED', 'FAILED', 'CANCELLED') THEN v.at END,
         outcome = CASE v.state WHEN 'CANCELLED' THEN 'CANCELLED' WHEN 'FAILED' THEN 'FAILED'
@@ -100,6 +109,5 @@ recorded AS (
         error_message = CASE v.state WHEN 'FAILED' THEN v.failed || ' of ' ||
             v.pending + v.ready + v.running + v.blocked + v.succeeded + v.failed + v.skipped + v.cancelled ||
             ' steps failed' END
-    FROM verdict v JOIN grown g ON g.run_id = v.id
-    WHERE r.id = v.id
-    RETURNING r.id, v.was, r.state, r.last_seq, r.ready, g.judged)"""
+    FROM verdict v WHERE r.id = v.id
+    RETURNING r.id, v.was, r.state, r.last_seq, r.ready, v.judged)"""
