@@ -259,7 +259,8 @@ turned AS (
     FROM turn t, clock
     WHERE s.run_id = t.run_id AND s.position = t.position AND s.state = 'PENDING'
     RETURNING s.run_id, s.submitted_by, s.position, s.name, s.tool, s.risk, s.gated, s.gate_reason, s.idempotent,
-        s.feeds, s.state, s.attempt, s.calls, s.max_attempts, s.losses, s.execution, s.skip_reason, s.error_code, s.error_message,
+        s.feeds, s.state, s.attempt, s.calls, s.max_attempts, s.losses, s.execution, s.skip_reason,
+            s.error_code, s.error_message,
         coalesce(s.resolved_args, s.args) AS args, s.digest, s.timeout_seconds, t.enters),
 called AS (
     INSERT INTO tool_calls (run_id, position, attempt, tool, args, digest, started_at)

@@ -175,17 +175,20 @@ turn AS (
     FROM given),
 stored AS (
     INSERT INTO steps (run_id, submitted_by, position, key, name, tool, risk, gated, gate_reason, idempotent, dynamic,
-        feeds, args, resolved_args, digest, depends_on, dependents, needs, max_attempts, timeout_seconds, remaining, state,
+        feeds, args, resolved_args, digest, depends_on, dependents, needs, max_attempts, timeout_seconds,
+            remaining, state,
         attempt, calls, owner, due_at, created_at, resolved_at, ready_at, started_at)
     SELECT run_id, submitted_by, position, key, name, tool, risk, gated, gate_reason, idempotent, dynamic, feeds,
-        args::json, resolved_args::json, digest, depends_on, dependents, needs, max_attempts, timeout_seconds, remaining, state,
+        args::json, resolved_args::json, digest, depends_on, dependents, needs, max_attempts, timeout_seconds,
+            remaining, state,
         (state = 'RUNNING')::int, (state = 'RUNNING')::int,
         CASE WHEN state = 'RUNNING' THEN $20::uuid END, CASE WHEN state = 'READY' THEN at END,
         at, CASE WHEN state <> 'PENDING' THEN at END, CASE WHEN state IN ('READY', 'RUNNING') THEN at END,
         CASE WHEN state = 'RUNNING' THEN at END
     FROM turn, clock
     RETURNING run_id, submitted_by, position, name, tool, state, risk, gate_reason,
-        coalesce(resolved_args, args) AS args, digest, attempt, calls, max_attempts, losses, gated, idempotent, feeds, timeout_seconds),
+        coalesce(resolved_args, args) AS args, digest, attempt, calls, max_attempts, losses, gated, idempotent,
+            feeds, timeout_seconds),
 called AS (
     INSERT INTO tool_calls (run_id, position, attempt, tool, args, digest, started_at)
     SELECT run_id, position, attempt, tool, args, digest, at FROM stored, clock WHERE state = 'RUNNING'),

@@ -36,9 +36,11 @@ class Refused:
         return self.rule
 
 
-STEPS = """INSERT INTO steps (run_id, submitted_by, position, key, name, tool, risk, gated, idempotent, dynamic, feeds, state, args,
+STEPS = """INSERT INTO steps (run_id, submitted_by, position, key, name, tool, risk, gated, idempotent,
+    dynamic, feeds, state, args,
     depends_on, dependents, needs, remaining, timeout_seconds, created_at)
-    VALUES ({run}, gen_random_uuid(), 99, 'k', 'n', 't', 0, false, true, false, false, 'PENDING', '{{}}', '{{}}', '{{}}', '{{}}', 1, 1,
+    VALUES ({run}, gen_random_uuid(), 99, 'k', 'n', 't', 0, false, true, false, false, 'PENDING', '{{}}',
+        '{{}}', '{{}}', '{{}}', 1, 1,
     now())"""
 APPROVALS = """INSERT INTO approvals (id, run_id, position, execution, attempt, kind, status, risk, reason,
     proposed_args, digest, created_at, decided_by, decided_at, granted_digest)

@@ -19,8 +19,8 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from persistence.migrate import async_url, configuration, migrate
-from persistence.revisions import UnknownRevision, head
 from persistence.models import metadata
+from persistence.revisions import UnknownRevision, head
 from tests.databases import fresh_database
 
 

@@ -113,8 +113,7 @@ class Stories:
             )
         claimer = Claimer(self.worker, slots)
         async with self.database.connection() as connection:
-            done = await claim(connection, claimer)
-        return done
+            return await claim(connection, claimer)
 
     async def settle(
         self, run: UUID, position: int, enters: StepState = StepState.SUCCEEDED, *, result: Any = None, **outcome: Any
