@@ -68,7 +68,7 @@ class Planning:
         self._look = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._plans: dict[asyncio.Task[None], UUID] = {}
-        wakeups.listen(on_work=self.wake, on_missed=self.wake)
+        wakeups.listen(on_plans=self.wake, on_missed=self.wake)
 
     def open(self) -> None:
         """Begin to plan, as soon as this process is a worker."""
@@ -84,6 +84,7 @@ class Planning:
             with suppress(Unavailable):
                 async with self._database.connection() as connection:
                     await begin.release_planning(connection, [self._worker.id])
+                self._wakeups.announce(plans=True)
 
     def wake(self) -> None:
         """Look for QUEUED runs now."""

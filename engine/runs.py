@@ -192,7 +192,7 @@ class Runs:
             await self._database.transaction(lambda tx: write(tx, claimer))
             self._worker.take(claimer, done)
         planless = any(each.plan is None for each in group)
-        self._wakeups.announce(done.marks, work=planless or any(mark.ready for mark in done.marks))
+        self._wakeups.announce(done.marks, work=any(mark.ready for mark in done.marks), plans=planless)
         return [stored[each.run.id] for each in group]
 
     async def cancel(self, viewer: Viewer, run: UUID, *, reason: str | None) -> None:

@@ -98,6 +98,7 @@ class Scheduler:
                 released = await begin.release_planning(connection, dead)
                 if released:
                     log.warning("planning_rescued", runs=len(released))
+                    self._wakeups.announce(plans=True)
             await close_orphaned_calls(connection)
         while dead:
             done, found = await self._rescue_some(dead)

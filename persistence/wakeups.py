@@ -32,8 +32,8 @@ Listener = Callable[[Sequence[RunMark]], None]
 class Wakeups:
     """Tells listeners in this process at once, and those in others through the broadcaster, of what was committed.
 
-    Listeners are plain functions that must not block: `on_runs` gets what moved, `on_work` that steps or runs wait for
-    a worker, `on_missed` that anything may have been missed.
+    Listeners are plain functions that must not block: `on_runs` gets what moved, `on_work` that steps wait for a
+    worker, `on_plans` that intents do, `on_missed` that anything may have been missed.
     """
 
     def __init__(self, broadcast: Broadcast, backend: PostgresBackend | None) -> None:
@@ -41,11 +41,12 @@ class Wakeups:
         self._backend = backend
         self._origin = uuid4().hex[:12]
         self._marks: dict[UUID, RunMark] = {}
-        self._work = False
+        self._work = self._plans = False
         self._something = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._on_runs: list[Listener] = []
         self._on_work: list[Callable[[], None]] = []
+        self._on_plans: list[Callable[[], None]] = []
         self._on_missed: list[Callable[[], None]] = []
         self.published = 0
         self.failed = 0
@@ -55,6 +56,7 @@ class Wakeups:
         *,
         on_runs: Listener | None = None,
         on_work: Callable[[], None] | None = None,
+        on_plans: Callable[[], None] | None = None,
         on_missed: Callable[[], None] | None = None,
     ) -> None:
         """Add listeners; they stay as long as this does."""
@@ -62,6 +64,8 @@ class Wakeups:
             self._on_runs.append(on_runs)
         if on_work is not None:
             self._on_work.append(on_work)
+        if on_plans is not None:
+            self._on_plans.append(on_plans)
         if on_missed is not None:
             self._on_missed.append(on_missed)
 
@@ -88,18 +92,26 @@ class Wakeups:
         with suppress(asyncio.CancelledError):
             await self._broadcast.disconnect()
 
-    def announce(self, marks: Iterable[RunMark] = (), *, work: bool = False) -> None:
-        """Say what was just committed. Returns at once; a lost message costs others at most a sweep's time."""
+    def announce(self, marks: Iterable[RunMark] = (), *, work: bool = False, plans: bool = False) -> None:
+        """Say what was just committed: what moved, that steps wait (`work`), that intents do (`plans`).
+
+        Returns at once; a lost message costs others at most a sweep's time.
+        """
         marks = list(marks)
         if marks:
             for mark in marks:
                 self._marks[mark.run] = _together(mark, self._marks.get(mark.run))
             self._tell_runs(marks)
-        if work:
-            self._work = True
-            for listener in self._on_work:
-                listener()
+        self._work |= work
+        self._plans |= plans
+        self._tell_workers(work=work, plans=plans)
         self._something.set()
+
+    def _tell_workers(self, *, work: bool, plans: bool) -> None:
+        for listener in self._on_work if work else ():
+            listener()
+        for listener in self._on_plans if plans else ():
+            listener()
 
     def _tell_runs(self, marks: Sequence[RunMark]) -> None:
         for listener in self._on_runs:
@@ -111,10 +123,11 @@ class Wakeups:
             self._something.clear()
             marks, self._marks = list(self._marks.values()), {}
             work, self._work = self._work, False
-            while marks or work:
+            plans, self._plans = self._plans, False
+            while marks or work or plans:
                 part, marks = marks[:_MARKS_A_MESSAGE], marks[_MARKS_A_MESSAGE:]
-                message = _written(self._origin, part, work=work)
-                work = False
+                message = _written(self._origin, part, work=work, plans=plans)
+                work = plans = False
                 try:
                     await self._broadcast.publish(_CHANNEL, message)
                     self.published += 1
@@ -130,22 +143,21 @@ class Wakeups:
 
     def _hear(self, message: str) -> None:
         if message == MISSED:
-            for listener in (*self._on_missed, *self._on_work):
+            for listener in self._on_missed:
                 listener()
+            self._tell_workers(work=True, plans=True)
             return
         origin, _, rest = message.partition(" ")
         if origin == self._origin:
             return
         try:
-            marks, work = _read(rest)
+            marks, work, plans = _read(rest)
         except (ValueError, KeyError):
             log.warning("wakeup_not_understood", message=message[:100])
             return
         if marks:
             self._tell_runs(marks)
-        if work:
-            for listener in self._on_work:
-                listener()
+        self._tell_workers(work=work, plans=plans)
 
 
 def _together(mark: RunMark, earlier: RunMark | None) -> RunMark:
@@ -160,15 +172,15 @@ _STATES: Final = {state.value[:4]: state for state in RunState}
 """A run's state in four letters: a message has room for 8,000."""
 
 
-def _written(origin: str, marks: list[RunMark], *, work: bool) -> str:
+def _written(origin: str, marks: list[RunMark], *, work: bool, plans: bool) -> str:
     lines = ";".join(f"{mark.run.hex}:{mark.seq}:{mark.state[:4]}:{mark.ready}:{mark.judged:d}" for mark in marks)
-    return f"{origin} {'w' if work else '-'} {lines}"
+    return f"{origin} {'w' if work else '-'}{'p' if plans else '-'} {lines}"
 
 
-def _read(message: str) -> tuple[list[RunMark], bool]:
-    work, _, lines = message.partition(" ")
+def _read(message: str) -> tuple[list[RunMark], bool, bool]:
+    waiting, _, lines = message.partition(" ")
     marks: list[RunMark] = []
     for line in filter(None, lines.split(";")):
         run, seq, state, ready, judged = line.split(":")
         marks.append(RunMark(UUID(hex=run), int(seq), _STATES[state], int(ready), judged == "1"))
-    return marks, work == "w"
+    return marks, "w" in waiting, "p" in waiting
