@@ -22,7 +22,7 @@ from persistence.states import (
     ToolCallStatus,
 )
 from persistence.transitions.advance import Claimer
-from tests.persistence.stage import Draft, Stage, digest, failed, outcome
+from tests.persistence.stage import Draft, Stage, failed, outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +36,12 @@ class Refused:
         return self.rule
 
 
-STEPS = """INSERT INTO steps (run_id, submitted_by, position, key, name, tool, risk, gated, idempotent, dynamic, feeds,
-    state, args, depends_on, dependents, needs, remaining, timeout_seconds, created_at)
-    VALUES ({run}, gen_random_uuid(), 99, 'k', 'n', 't', 0, false, true, false, false,
-    'PENDING', '{{}}', '{{}}', '{{}}', '{{}}', 1, 1, now())"""
+STEPS = """INSERT INTO steps (run_id, submitted_by, position, key, name, tool, risk, gated, idempotent,
+    dynamic, feeds, state, args,
+    depends_on, dependents, needs, remaining, timeout_seconds, created_at)
+    VALUES ({run}, gen_random_uuid(), 99, 'k', 'n', 't', 0, false, true, false, false, 'PENDING', '{{}}',
+        '{{}}', '{{}}', '{{}}', 1, 1,
+    now())"""
 APPROVALS = """INSERT INTO approvals (id, run_id, position, execution, attempt, kind, status, risk, reason,
     proposed_args, digest, created_at, decided_by, decided_at, granted_digest)
     VALUES (gen_random_uuid(), {run}, %s, 1, 0, 'EXECUTE', %s, 3, 'r', '{{}}', 'd', now(), %s)"""
@@ -458,11 +460,11 @@ async def test_a_gated_call_is_refused_with(gated: Populated, miss: str) -> None
 async def test_a_gated_call_is_refused_after_it_got(gated: Populated, miss: str) -> None:
     stage = gated.stage
     facts = {name: f"'{value}'::uuid" for name, value in gated.facts.items()}
-    granted = await stage.database.fetchval("SELECT granted_digest FROM approvals WHERE id = $1", gated.facts["grant"])
+    digest = await stage.database.fetchval("SELECT granted_digest FROM approvals WHERE id = $1", gated.facts["grant"])
     assert await stage.database.execute(MISGRANTED[miss].format(**facts)) != "UPDATE 0"
 
     with pytest.raises(asyncpg.CheckViolationError, match="may not be called") as refused:
-        await gated.attempt(recorded(digest=f"'{granted}'"))
+        await gated.attempt(recorded(digest=f"'{digest}'"))
 
     assert broken_rule(refused.value) == "tool_calls_are_approved"
 
@@ -478,7 +480,7 @@ async def test_one_unapproved_call_among_many_is_refused_with_all_of_them(gated:
         await gated.attempt(statement)
 
 
-async def test_a_step_whose_arguments_were_changed_behind_its_approval_comes_with_what_was_approved(
+async def test_a_step_that_was_changed_behind_its_approval_is_claimed_under_the_digest_that_was_approved(
     stage: Stage,
 ) -> None:
     worker = await stage.worker()
@@ -487,11 +489,10 @@ async def test_a_step_whose_arguments_were_changed_behind_its_approval_comes_wit
     await stage.decide(approval["id"], ApprovalStatus.APPROVED)
     await stage.database.execute("UPDATE steps SET resolved_args = '{\"step\": 7}', digest = 'other'")
 
-    (step,) = await stage.claim(worker)
+    (claimed,) = await stage.claim(worker)
 
-    # Whoever claims compares before the call: the digest is the approval's, and the arguments are not.
-    assert step.digest == approval["digest"] != digest(step.args)
-    assert [call["digest"] for call in await stage.calls(run)] == [approval["digest"]]
+    # Its executor compares them and calls nothing; a refusal here would have kept every other step waiting too.
+    assert (claimed.args, claimed.digest) == ('{"step": 7}', approval["digest"])
 
 
 async def test_a_gated_step_without_a_grant_is_never_claimed(stage: Stage) -> None:
