@@ -30,6 +30,10 @@ class Ledger:
         self._back = asyncio.Event()
         self._back.set()
 
+    def close(self) -> None:
+        """Put the book away."""
+        self._book.close()
+
     async def answer(self, asked: dict[str, Any]) -> dict[str, Any]:
         """What a request gets."""
         match asked["op"]:
@@ -40,6 +44,8 @@ class Ledger:
             case "outage":
                 self._outage = asked["how"]
                 (self._back.set if not self._outage else self._back.clear)()
+            case other:
+                raise ValueError(other)
         return {}
 
     async def _call(self, asked: dict[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import asyncio
 import random
 import signal
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -365,7 +365,7 @@ async def _outage(world: World, how: str, seconds: float) -> None:
 
 
 @asynccontextmanager
-async def _session(world: World) -> AsyncIterator[Any]:
+async def _session(world: World) -> AsyncGenerator[Any]:
     """A session of our own, past the links that break."""
     session = await asyncpg.connect(world.keeper.dsn, timeout=2, command_timeout=5)
     try:

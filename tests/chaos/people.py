@@ -101,7 +101,7 @@ def _judged(answer: httpx.Response, what: str) -> Line:
     except (orjson.JSONDecodeError, AttributeError):
         return {"outcome": "unknown", "code": f"HTTP {answer.status_code}", "body": answer.text[:2000]}
     if errors:
-        code = errors[0].get("extensions", {}).get("code")
+        code = errors[0]["extensions"]["code"]
         outcome = "unknown" if code in {"UNAVAILABLE", "INTERNAL"} else "refused"
         return {"outcome": outcome, "code": code, "body": answer.text[:2000]}
     payload = data[what]
@@ -176,13 +176,14 @@ class Crowd:
     def steps(self) -> list[dict[str, Any]]:
         """A plan of a common shape: a chain, a fan, a diamond, with and without people asked."""
         shape = self._dice.choice(["chain", "chain", "fan", "diamond", "single", "gated", "gated"])
-        edges: list[Sequence[int]] = {
+        shapes: dict[str, list[list[int]]] = {
             "single": [[]],
             "chain": [[], [0], [1], [2]],
             "fan": [[], [0], [0], [0], [0], [1, 2, 3, 4]],
             "diamond": [[], [0], [0], [1, 2]],
             "gated": [[], [0], [1]],
-        }[shape]
+        }
+        edges = shapes[shape]
         steps: list[dict[str, Any]] = []
         for place, after in enumerate(edges):
             tool = self._dice.choice(["keyed", "keyed", "plain"])

@@ -10,13 +10,14 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
 from engine import approvals, executor, planning, runs
-from engine.planner import RulePlanner
+from engine.planner import PlanningContext
+from engine.phrases import SpeakableTool
 from engine.plans import Plan
 from engine.tools import Registry, ToolContext, tool
 from persistence import broadcast
@@ -55,14 +56,13 @@ def tools(effects: Path, dies: Callable[[str], None] = lambda _: None) -> Regist
     return Registry.of(keyed, plain, gated)
 
 
-class Planner(RulePlanner):
+class Planner:
     """Plans one step for any sentence."""
 
     def __init__(self, dies: Callable[[str], None] = lambda _: None) -> None:
-        super().__init__()
         self._dies = dies
 
-    async def plan(self, *_given: Any) -> Plan:
+    async def plan(self, intent: str, tools: Iterable[SpeakableTool], context: PlanningContext) -> Plan:
         self._dies("in the middle of planning")
         return Plan((step("one", "keyed"),))
 

@@ -78,7 +78,7 @@ def main(folder: Path, settings: Mapping[str, str]) -> None:
             if word == "start":
                 first, again = server.dsn, server.start()
                 assert first == again, "the server moved"
-            elif (process := server._process) is not None:
+            elif (process := server._process) is not None:  # pyright: ignore[reportPrivateUsage] - to end it in ways it does not offer
                 process.send_signal(_SIGNALS[word])
                 process.wait()
             print(word, flush=True)  # noqa: T201

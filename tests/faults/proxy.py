@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
-from typing import Final
+from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
 Wanted = Callable[[str, Sequence[str]], bool]
@@ -110,7 +110,7 @@ class _Link:
     def cut(self) -> None:
         self._is_cut.set()
         for writer in (self._client[1], self._server_writer):
-            if writer is not None and writer.transport is not None:
+            if writer is not None:
                 writer.transport.abort()
 
     async def live(self, upstream: str) -> None:
@@ -119,7 +119,7 @@ class _Link:
             first = await self._startup()
             reader, self._server_writer = await _connect(upstream)
             self._server_writer.write(first)
-            ways = [
+            ways: list[asyncio.Task[Any]] = [
                 asyncio.create_task(self._forth(self._client[0], self._server_writer)),
                 asyncio.create_task(self._back(reader, self._client[1])),
                 asyncio.create_task(self._is_cut.wait()),
