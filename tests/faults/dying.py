@@ -16,8 +16,8 @@ from types import ModuleType
 from typing import Any, Final
 
 from engine import approvals, executor, planning, runs
-from engine.planner import PlanningContext
 from engine.phrases import SpeakableTool
+from engine.planner import PlanningContext
 from engine.plans import Plan
 from engine.tools import Registry, ToolContext, tool
 from persistence import broadcast
