@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import secrets
@@ -17,7 +18,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, TypeVar
 from urllib.parse import unquote, urlsplit
 from zoneinfo import ZoneInfo
 
@@ -56,16 +57,18 @@ from persistence.states import Risk
 from persistence.timeline import Timeline
 from persistence.wakeups import Wakeups
 from schema.context import Services
-from schema.http import HttpSettings
+from schema.http import BoundedHttp, HttpSettings
 from schema.limits import Limits
 from schema.schema import default_limits, sdl
 from schema.site import Site, SiteSettings, build_site, not_running
 
 log = structlog.get_logger()
+T = TypeVar("T")
 
 CONSOLE: Final = Path(__file__).parent / "console" / "static"
 _WAIT_FOR_DATABASE_SECONDS: Final = 30.0
 _RECHECK_SECONDS: Final = 2.0
+_SWITCH_SECONDS: Final = 0.001
 
 
 # ── settings ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -289,9 +292,9 @@ async def running_parts(settings: Settings, *, executes: bool) -> AsyncGenerator
         database = Database(settings.database(dsn, connections=10))
         work = Database(settings.database(dsn, connections=6))
         for each in (database, work):
-            await each.open()
+            await _patiently(each.open)
             stack.push_async_callback(each.close)
-        admin_token = await _admin_token(settings, database)
+        admin_token = await _patiently(lambda: _admin_token(settings, database))
         broadcast, backend = broadcast_over(work.settings, settings.broadcast_url)
         wakeups = Wakeups(broadcast, backend)
         timeline = Timeline(database, wakeups)
@@ -367,12 +370,31 @@ async def _migrated(dsn: str) -> None:
             return
 
 
+async def _patiently(work: Callable[[], Awaitable[T]]) -> T:
+    """What `work` gives, begun anew for a while when the database goes away in the middle of it."""
+    deadline = asyncio.get_running_loop().time() + _WAIT_FOR_DATABASE_SECONDS
+    while True:
+        try:
+            return await work()
+        except Unavailable:
+            if asyncio.get_running_loop().time() > deadline:
+                raise
+            await asyncio.sleep(0.5)
+
+
 def _is_away(error: BaseException | None) -> bool:
     """Whether waiting may help: nothing answers, or it is just starting. SQLAlchemy wraps what the driver raises."""
     import asyncpg  # noqa: PLC0415 - the only look at the driver up here
 
     while error is not None:
-        if isinstance(error, OSError | TimeoutError | asyncpg.CannotConnectNowError | asyncpg.TooManyConnectionsError):
+        if isinstance(
+            error,
+            OSError
+            | TimeoutError
+            | asyncpg.PostgresConnectionError
+            | asyncpg.OperatorInterventionError  # shutting down, or just starting
+            | asyncpg.TooManyConnectionsError,
+        ):
             return True
         error = error.__cause__ or getattr(error, "orig", None)
     return False
@@ -435,9 +457,14 @@ class Application:
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
+        # A thread at work (a long document, somebody's tool) gives way to the loop five times sooner than it would.
+        sys.setswitchinterval(_SWITCH_SECONDS)
         async with AsyncExitStack() as stack:
             try:
                 settings = self._settings or read_settings()
+                if self._settings is None and not structlog.is_configured():
+                    # A process manager started us: what structlog does by itself is slow, and shows people's arguments.
+                    configure_logs(redact=settings.redaction().of_text)
                 self.parts = await stack.enter_async_context(running_parts(settings, executes=self._executes))
                 self._site = self._built(self.parts)
                 rechecking = asyncio.create_task(self._recheck())
@@ -448,8 +475,12 @@ class Application:
                 self.failure = str(error) or type(error).__name__
                 await send({"type": "lifespan.startup.failed", "message": self.failure})
                 return
+            # What is here now stays: looking through it for garbage again and again would hold everybody up.
+            gc.collect()
+            gc.freeze()
             await send({"type": "lifespan.startup.complete"})
             await receive()
+            gc.unfreeze()
             self.stop()
         await send({"type": "lifespan.shutdown.complete"})
 
@@ -611,6 +642,7 @@ def _server(application: Application, settings: Settings, *, host: str, port: in
         log_config=None,
         access_log=False,
         server_header=False,
+        http=BoundedHttp,
         ws="websockets-sansio",
         ws_max_size=settings.http().max_message_bytes,
         # Compressing each event for each socket costs more than it saves.
@@ -655,7 +687,8 @@ async def serving(
     try:
         yield Served(url, application.parts.admin_token, server)
     finally:
-        server.end()
+        if not server.should_exit:  # a second end is for the impatient: nothing would be waited for or handed back
+            server.end()
         await task
 
 

@@ -33,7 +33,7 @@ from schema.limits import Limits, OperationShape, find_operation, over, shape_of
 
 __all__ = ["Document", "Documents", "Operation"]
 
-_KEPT_TOKENS: Final = 200_000
+_KEPT_TOKENS: Final = 60_000
 """How much is kept, in tokens of all the kept documents: about 1 KB of memory each."""
 
 _MANY: Final = 32
@@ -102,15 +102,28 @@ class Documents:
 
     def read(self, text: str) -> Document:
         """The document that `text` is; a `GraphQLError` with a code if it is none, or too large."""
+        document = self.known(text)
+        if document is None:
+            document = self.parse(text)
+            self.keep(text, document)
+        return document
+
+    def known(self, text: str) -> Document | None:
+        """The document that was kept for `text`, if there is one."""
         document = self._kept.get(text)
         if document is not None:
             self._kept.move_to_end(text)
-            return document
-        node = self._parse(text)
-        document = Document(without_repeats(node), node.token_count or 0, self.limits, self.schema)
-        if len(text) <= _LONGEST_KEPT:
-            self._keep(text, document)
         return document
+
+    def parse(self, text: str) -> Document:
+        """The document that `text` is, made anew; any thread may ask."""
+        node = self._parse(text)
+        return Document(without_repeats(node), node.token_count or 0, self.limits, self.schema)
+
+    def keep(self, text: str, document: Document) -> None:
+        """Have it ready for whoever sends the same text."""
+        if len(text) <= _LONGEST_KEPT and text not in self._kept:
+            self._keep(text, document)
 
     def _parse(self, text: str) -> DocumentNode:
         limits = self.limits

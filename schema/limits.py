@@ -72,7 +72,7 @@ class Limits:
     @property
     def comparisons(self) -> int:
         """The budget of the one validation rule whose cost grows with the square of the text."""
-        return 16 * self.tokens
+        return 4 * self.tokens
 
     def check(self, analysis: "Analysis") -> None:
         """Refuse what is over a limit with `LIMIT_EXCEEDED`, naming the limit, its value and what was asked."""

@@ -8,11 +8,13 @@ starts, everything has a deadline and every error a code.
 # graphql-core's executor is generic in what only @defer needs, and never named with it.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 
-from asyncio import sleep, timeout
+from asyncio import get_running_loop, sleep, timeout
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
-from contextlib import aclosing
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from functools import partial
+from typing import Any, Final, TypeVar, cast
 
 import strawberry
 from graphql import ExecutionResult as CoreResult
@@ -31,6 +33,8 @@ from schema.limits import Analysis, Limits
 from schema.scalars import SCALARS
 
 __all__ = ["OperationNotAllowed", "Schema", "StreamEnded"]
+
+T = TypeVar("T")
 
 Admit = Callable[[Any, Analysis], None]
 """Told of each operation before it runs, with its context; raises `RequestError` to refuse it."""
@@ -100,6 +104,7 @@ class Schema(strawberry.Schema):
         self._request_timeout_seconds = request_timeout_seconds
         self._unavailable = unavailable
         self._admit = admit
+        self._reader = ThreadPoolExecutor(1, "documents")
 
     async def execute(  # noqa: PLR0917 - Strawberry's signature
         self,
@@ -114,7 +119,7 @@ class Schema(strawberry.Schema):
         """The answer to a query or mutation; a `PreExecutionError` if it could not begin."""
         del operation_extensions
         allowed = _ANSWERED_ONCE if allowed_operation_types is None else allowed_operation_types
-        ready = self._ready(query, variable_values, context_value, operation_name, allowed)
+        ready = await self._ready(query, variable_values, context_value, operation_name, allowed)
         if isinstance(ready, list):
             return PreExecutionError(None, ready)
         return await self._run(ready, context_value, root_value)
@@ -136,24 +141,25 @@ class Schema(strawberry.Schema):
         """
         del operation_extensions
         allowed = tuple(AllowedOperation) if allowed_operation_types is None else allowed_operation_types
-        ready = self._ready(query, variable_values, context_value, operation_name, allowed)
+        ready = await self._ready(query, variable_values, context_value, operation_name, allowed)
         if isinstance(ready, list):
             cause = ready[0].original_error
             if isinstance(cause, RequestError) and cause.retry_after_seconds is not None:
                 raise cause
         return self._answers(ready, context_value, root_value)
 
-    def operation_kind(self, query: str | None, operation_name: str | None) -> OperationType | None:
+    async def operation_kind(self, query: str, operation_name: str | None) -> OperationType | None:
         """What kind of operation would run; None if that can't be said."""
         try:
-            return self._read(query).operation(operation_name).node.operation
-        except (GraphQLError, RequestError):
+            document = self.documents.known(query) or await self._aside(query, partial(self.documents.parse, query))
+            return document.operation(operation_name).node.operation
+        except (GraphQLError, RequestError, TimeoutError):
             return None
 
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
         """Log nothing here: what deserves the log gets there when it is presented, with its id."""
 
-    def _ready(
+    async def _ready(
         self,
         query: str | None,
         variables: dict[str, Any] | None,
@@ -162,25 +168,64 @@ class Schema(strawberry.Schema):
         allowed: Iterable[AllowedOperation],
     ) -> "_Ready | list[GraphQLError]":
         try:
-            document = self._read(query)
-            operation = document.operation(operation_name)
-            self._check_kind(operation.node.operation, allowed)
-            analysis = operation.shape.with_variables(variables)
-            self.limits.check(analysis)
+            if not query:
+                raise RequestError("The request holds no query.", BAD_USER_INPUT)  # noqa: TRY301 - told like any other
+            document = self.documents.known(query)
+            if document is None:
+                document = await self._aside(
+                    query, partial(self._first_read, query, variables, operation_name, allowed)
+                )
+            operation, analysis = self._measured(document, variables, operation_name, allowed)
             if errors := document.errors():
                 return errors
+            # What may not run is not worth its memory.
+            self.documents.keep(query, document)
             if self._admit is not None:
                 self._admit(context, analysis)
         except GraphQLError as error:
             return [error]
         except RequestError as error:
             return [refusal(error)]
+        except TimeoutError:
+            return [refusal(unavailable())]
         return _Ready(document, operation, variables, operation_name)
 
-    def _read(self, query: str | None) -> Document:
-        if not query:
-            raise RequestError("The request holds no query.", BAD_USER_INPUT)
-        return self.documents.read(query)
+    def _first_read(
+        self,
+        query: str,
+        variables: dict[str, Any] | None,
+        operation_name: str | None,
+        allowed: Iterable[AllowedOperation],
+    ) -> Document:
+        """The document, with all that takes long in it done, as far as its operation may be run at all."""
+        document = self.documents.parse(query)
+        with suppress(GraphQLError, RequestError):
+            self._measured(document, variables, operation_name, allowed)
+            document.errors()
+        return document
+
+    def _measured(
+        self,
+        document: Document,
+        variables: dict[str, Any] | None,
+        operation_name: str | None,
+        allowed: Iterable[AllowedOperation],
+    ) -> tuple[Operation, Analysis]:
+        operation = document.operation(operation_name)
+        self._check_kind(operation.node.operation, allowed)
+        analysis = operation.shape.with_variables(variables)
+        self.limits.check(analysis)
+        return operation, analysis
+
+    async def _aside(self, query: str, work: Callable[[], T]) -> T:
+        """What comes of `work`, done in another thread if the text is long: others are answered meanwhile.
+
+        There is one such thread, so that many long texts take no more from the others than one does.
+        """
+        if len(query) < _LONG_TEXT:
+            return work()
+        async with timeout(self._request_timeout_seconds):
+            return await get_running_loop().run_in_executor(self._reader, work)
 
     def _check_kind(self, kind: OperationType, allowed: Iterable[AllowedOperation]) -> None:
         if all(kind.value != each.value for each in allowed):
@@ -283,3 +328,5 @@ class Schema(strawberry.Schema):
 
 _ANSWERED_ONCE: Final = (AllowedOperation.QUERY, AllowedOperation.MUTATION)
 _EVENTS_IN_A_ROW: Final = 32
+_LONG_TEXT: Final = 400
+"""Characters; reading a shorter text takes less than changing threads may."""

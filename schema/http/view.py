@@ -190,7 +190,7 @@ class GraphQLView(GraphQL[Any, None], Generic[V]):
         token, viewer = await self._sign_in(request)
         asked = await read_operation(request, self.settings, deadline)
         types = accepted(request.headers.get("accept"))
-        if self._is_streamed(asked, types):
+        if await self._is_streamed(asked, types):
             return await self._stream(request, asked, viewer, token)
         media_type = next((each for each in types if each != EVENT_STREAM), JSON_TYPE)
         try:
@@ -220,15 +220,15 @@ class GraphQLView(GraphQL[Any, None], Generic[V]):
         page = self._render_page(request)
         return await page if isawaitable(page) else page
 
-    def _is_streamed(self, asked: Asked, types: Sequence[str]) -> bool:
+    async def _is_streamed(self, asked: Asked, types: Sequence[str]) -> bool:
         if types[0] == EVENT_STREAM:
             return True
         # Some clients name the event stream last for every operation and mean it for subscriptions alone.
-        kind = self.schema.operation_kind(asked.query, asked.operation_name) if EVENT_STREAM in types else None
+        kind = await self.schema.operation_kind(asked.query, asked.operation_name) if EVENT_STREAM in types else None
         return kind is OperationType.SUBSCRIPTION
 
     async def _stream(self, request: Request, asked: Asked, viewer: V, token: str) -> Response:
-        kind = self.schema.operation_kind(asked.query, asked.operation_name)
+        kind = await self.schema.operation_kind(asked.query, asked.operation_name)
         if request.method == "GET" and kind is OperationType.MUTATION:
             raise _not_by_get(OperationNotAllowed(kind))
         try:

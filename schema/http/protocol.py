@@ -1,0 +1,86 @@
+"""HTTP/1.1 below the application: uvicorn's, with a limit to the head of a request and to the time it may take.
+
+Who opens connections and says nothing, or a byte now and then, would hold them for ever; who sends headers without end
+would fill the memory before there is a request to refuse.
+"""
+
+# uvicorn's protocol leaves most of its callbacks without types.
+# pyright: reportUnknownMemberType=false
+
+import asyncio
+from typing import ClassVar, Final
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+__all__ = ["BoundedHttp"]
+
+_TOO_LARGE: Final = (
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
+    b"content-type: text/plain; charset=utf-8\r\ncontent-length: 36\r\nconnection: close\r\n\r\n"
+    b"The head of the request is too long."
+)
+
+
+class BoundedHttp(HttpToolsProtocol):
+    """One connection: each request's head has to be here in time, and no longer than allowed."""
+
+    head_seconds: ClassVar[float] = 10.0
+    max_head_bytes: ClassVar[int] = 64 * 1024
+
+    _timer: asyncio.TimerHandle | None = None
+    _awaits_head = True
+    _head_bytes = 0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride] - as the base has it
+        """Somebody connected: they have a request to make."""
+        super().connection_made(transport)
+        self._start()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """They are gone."""
+        self._stop()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Some bytes of a request."""
+        if self._awaits_head:
+            self._head_bytes += len(data)
+        super().data_received(data)
+        if not self._awaits_head or self.transport.is_closing():
+            return
+        if self._timer is None:
+            self._start()
+        if self._head_bytes > self.max_head_bytes:
+            self.transport.write(_TOO_LARGE)
+            self.transport.close()
+
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        self._awaits_head = True
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """Its head is here; the application has a deadline of its own for the rest."""
+        self._awaits_head = False
+        self._head_bytes = 0
+        self._stop()
+        super().on_headers_complete()
+
+    def on_response_complete(self) -> None:
+        """It is answered, and the next one may come."""
+        # The head of one that was sent ahead is here already.
+        self._awaits_head = not self.pipeline
+        super().on_response_complete()
+
+    def _start(self) -> None:
+        self._timer = self.loop.call_later(self.head_seconds, self._too_slow)
+
+    def _stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _too_slow(self) -> None:
+        self._timer = None
+        if not self.transport.is_closing():
+            self.transport.close()
