@@ -100,6 +100,7 @@ class Whole:
         gated = {step["position"]: step["gated"] for step in self.steps}
         asked: dict[str, str] = {}
         running: Counter[int] = Counter()
+        lost: Counter[int] = Counter()
         for event in self.events:
             kind, place = EventType(event["type"]), event["position"]
             if kind is EventType.APPROVAL_REQUIRED:
@@ -112,6 +113,13 @@ class Whole:
             if kind is EventType.STEP_REDRIVEN:
                 back = StepState.BLOCKED if gated[place] else StepState.READY
                 enters = back if told[place] is StepState.FAILED else StepState.PENDING
+            if kind is EventType.STEP_REDRIVEN:
+                lost[place] = 0
+            elif "LOST" in (
+                event["metadata"].get("reason"),
+                (event["metadata"].get("code") or "").removeprefix("WORKER_"),
+            ):
+                lost[place] += 1
             if enters is None:
                 continue
             assert enters in STEP_MOVES[told[place]], f"{event['seq']}: {told[place]} → {enters}"
@@ -122,6 +130,7 @@ class Whole:
         assert told == {step["position"]: step["state"] for step in self.steps}
         assert asked == {approval["id"]: approval["status"] for approval in self.approvals}
         assert all(step["attempt"] == running[step["position"]] for step in self.steps)
+        assert all(step["losses"] == lost[step["position"]] for step in self.steps)
 
     def _steps(self) -> None:
         states = [step["state"] for step in self.steps]

@@ -12,6 +12,7 @@ import pytest
 from persistence.states import (
     RUN_MOVES,
     STEP_MOVES,
+    ApprovalKind,
     ApprovalStatus,
     EventType,
     InDoubtResolution,
@@ -21,10 +22,12 @@ from persistence.states import (
     ToolCallStatus,
 )
 from persistence.transitions import begin
-from persistence.transitions.advance import NO_EXPIRY, Claimer, Outcome
+from persistence.transitions.advance import NO_EXPIRY, Claimer, Note, Outcome
+from persistence.transitions.decide import decide
+from persistence.transitions.locks import lock_runs
 from persistence.transitions.redrive import redrive
 from tests.faults.invariants import STARTS, check_runs
-from tests.persistence.stage import UNFIT, Draft, Stage, failed, outcome, planned, succeeded
+from tests.persistence.stage import UNFIT, Draft, Stage, failed, outcome, planned, settle, succeeded
 
 PENDING, READY, RUNNING, BLOCKED = StepState.PENDING, StepState.READY, StepState.RUNNING, StepState.BLOCKED
 SUCCEEDED, FAILED, SKIPPED, CANCELLED = StepState.SUCCEEDED, StepState.FAILED, StepState.SKIPPED, StepState.CANCELLED
@@ -357,6 +360,31 @@ async def test_a_decision_has_one_time(scene: Scene) -> None:
 
     (decided,) = await scene.stage.approvals(scene.run)
     assert decided["decided_at"] == decided["moved_at"] < decided["expires_at"]
+
+
+async def test_after_a_failure_and_a_skip_at_once_the_failure_is_the_reason(stage: Stage) -> None:
+    worker = await stage.worker()
+    run = await stage.begun(Draft(), Draft(gated=True), Draft(after=(0, 1)), Draft(after=(1,)), Draft(after=(2, 3)))
+    (step,) = await stage.claim(worker)
+    (approval,) = await stage.approvals(run)
+    rejected = Outcome(run, 1, 0, BLOCKED, SKIPPED, reason=SkipReason.REJECTED)
+
+    async def write(tx: Any) -> None:
+        await lock_runs(tx, [run])
+        await decide(tx, approval["id"], kind=ApprovalKind.EXECUTE, status=ApprovalStatus.REJECTED, by=stage.user)
+        kind = EventType.APPROVAL_REJECTED
+        await settle(tx, [failed(step, worker), rejected], notes=[Note(run, kind, 1, approval["id"], "no", "{}")])
+
+    await stage.database.transaction(write)
+
+    assert [each["skip_reason"] for each in await stage.steps(run)] == [
+        None,
+        "REJECTED",
+        "DEPENDENCY_FAILED",
+        "DEPENDENCY_SKIPPED",
+        "DEPENDENCY_FAILED",
+    ]
+    await check_runs(stage.database, run)
 
 
 async def test_an_outcome_that_is_told_twice_at_once_settles_once(scene: Scene) -> None:
