@@ -194,7 +194,7 @@ async def test_a_failed_run_ends_watching_with_status_3_and_why(lifeos: LifeOS, 
     line = the_line(await lifeos("watch", run_id), status=3)
 
     step_id = json.loads(await lifeos.done("show", run_id, "--json"))["steps"][0]["id"]
-    assert re.fullmatch(rf"{run_id} is FAILED: s0 \({step_id}\) failed with \w+: .*it \\x1b\[31mbroke.*", line)
+    assert re.fullmatch(rf"{run_id} is FAILED: s0 \({step_id}\) failed with \w+: .*it ⟦U\+001B⟧\[31mbroke", line)
 
 
 async def test_a_failed_step_is_brought_back(lifeos: LifeOS, plan: Write) -> None:
