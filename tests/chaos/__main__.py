@@ -14,13 +14,12 @@ import argparse
 import asyncio
 import dataclasses
 import json
-import os
 import random
 import sys
 import tempfile
 import time
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +29,11 @@ from tests.chaos.checker import Violation, check
 from tests.chaos.fleet import fleet
 from tests.chaos.followers import Follower, follow
 from tests.chaos.history import collect
+from tests.chaos.ledger import ledger_at
 from tests.chaos.nemesis import FAULTS, World, heal, keep_alive, schedule, torment
 from tests.chaos.people import Api, Crowd
 from tests.chaos.recovery import recoveries, table
-from tests.faults.keeper import ROOT, kept_postgres
+from tests.faults.keeper import kept_postgres
 
 QUIET_SECONDS = 60.0
 """How long after the last fault everything may take to be done (I23)."""
@@ -66,7 +66,7 @@ async def trial(seed: int, seconds: float, kinds: Sequence[str], folder: Path, *
     settings = {"fsync": "on", "io_method": "sync", "max_connections": "120"}
     async with (
         kept_postgres(folder / "database", settings) as keeper,
-        _ledger(folder / "ledger.jsonl") as port,
+        ledger_at(folder / "ledger.jsonl") as port,
         fleet(folder, keeper.dsn, port, servers=2, workers=2) as members,
     ):
         api = Api(members.servers, dice)
@@ -131,19 +131,6 @@ async def _quiet(dsn: str, _following: asyncio.Task[None]) -> bool:
                 return True
         await asyncio.sleep(0.5)
     return False
-
-
-@asynccontextmanager
-async def _ledger(path: Path) -> AsyncGenerator[int]:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.chaos.ledger", str(path), cwd=ROOT, stdout=asyncio.subprocess.PIPE, env=os.environ
-    )
-    try:
-        assert process.stdout is not None
-        yield int(await process.stdout.readline())
-    finally:
-        process.kill()
-        await process.wait()
 
 
 def _report(

@@ -146,14 +146,15 @@ class Fleet:
         """Those without."""
         return [each for each in self.members if not each.serves]
 
-    async def add(self, name: str, *, serves: bool) -> Member:
-        """A new member, started."""
+    async def add(self, name: str, *, serves: bool, starts: bool = True) -> Member:
+        """A new member, started unless told otherwise."""
         proxy = Proxy(self._dsn)
         await proxy.open()
         log = (self._folder / f"{name}.log").open("ab")
         member = Member(name, serves, proxy, _free_port(), log, self._env, self.endings)
         self.members.append(member)
-        await member.start()
+        if starts:
+            await member.start()
         return member
 
     async def close(self) -> None:

@@ -11,10 +11,13 @@ import json
 import os
 import sys
 import time
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
 PORT_VARIABLE: Final = "CHAOS_LEDGER_PORT"
+_ROOT: Final = Path(__file__).parents[2]
 
 
 class Ledger:
@@ -90,6 +93,20 @@ async def ask(port: int, **asked: Any) -> dict[str, Any]:
     if not line:
         raise ConnectionError("the ledger hung up")
     return json.loads(line)
+
+
+@asynccontextmanager
+async def ledger_at(path: Path) -> AsyncGenerator[int]:
+    """A ledger in a process of its own; the port where it listens."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tests.chaos.ledger", str(path), cwd=_ROOT, stdout=asyncio.subprocess.PIPE
+    )
+    try:
+        assert process.stdout is not None
+        yield int(await process.stdout.readline())
+    finally:
+        process.kill()
+        await process.wait()
 
 
 async def serve(path: Path) -> None:
