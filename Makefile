@@ -5,7 +5,7 @@ PYTHON ?= $(shell for each in python3 python3.14 python3.13 python3.12 python3.1
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: install serve test demo bench chaos check schema clients clean
+.PHONY: install serve test demo bench chaos fuzz audit check schema clients clean
 
 install: $(STAMP)
 
@@ -34,6 +34,16 @@ bench: $(STAMP)
 # Real processes under load while faults strike them; SEED= repeats a schedule, MINUTES= says for how long.
 chaos: $(STAMP)
 	$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES)) $(ARGS)
+
+# Random requests at a server of its own, for SECONDS=; SEED= repeats them.
+fuzz: $(STAMP)
+	$(BIN)/python -m tests.security.fuzz --seconds $(or $(SECONDS),120) $(if $(SEED),--seed $(SEED)) $(ARGS)
+
+# What is known to be wrong with the versions in constraints.txt; needs the vulnerability database of osv.dev.
+audit:
+	@.venv/audit/bin/pip-audit --version >/dev/null 2>&1 || \
+		{ $(PYTHON) -m venv .venv/audit && .venv/audit/bin/pip install --quiet --disable-pip-version-check pip-audit; }
+	.venv/audit/bin/pip-audit --vulnerability-service osv --requirement constraints.txt --no-deps --disable-pip
 
 check: $(STAMP)
 	$(BIN)/ruff format --check .
