@@ -22,7 +22,7 @@ due AS MATERIALIZED (
     SELECT d.run_id, d.position, d.turn, d.due_at
     FROM people p, LATERAL (
         SELECT s.run_id, s.position, s.due_at, row_number() OVER (ORDER BY s.due_at) AS turn
-        FROM steps s WHERE s.submitted_by = p.id AND s.due_at <= (SELECT clock_timestamp())
+        FROM steps s WHERE s.submitted_by = p.id AND s.due_at <= statement_timestamp()
         ORDER BY s.due_at LIMIT $2) AS d
     ORDER BY d.turn, d.due_at LIMIT $2),
 {FREE.format(runs="ARRAY(SELECT DISTINCT run_id FROM due)")}{CLOCK},
