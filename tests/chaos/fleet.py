@@ -65,6 +65,7 @@ class Member:
     busy: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held by a fault that ends or stops this process."""
     _watch: asyncio.Task[None] | None = None
+    _said: int = 0
 
     @property
     def url(self) -> str:
@@ -80,6 +81,7 @@ class Member:
         """Start it; returns at once."""
         what = ["serve", "--port", str(self.port)] if self.serves else ["worker"]
         self.ended_by = ""
+        self._said = os.fstat(self.log.fileno()).st_size
         self.process = await asyncio.create_subprocess_exec(
             _PROGRAM, *what, cwd=ROOT, env={**self.env, "LIFEOS_DATABASE_URL": self.proxy.dsn}, stdout=self.log,
             stderr=self.log,
@@ -109,12 +111,17 @@ class Member:
             while True:
                 if self.pid == 0:
                     return
-                if not self.serves:
+                if not self.serves and await asyncio.to_thread(self._has_said, b"ready"):
                     return
                 with suppress(httpx.HTTPError):
-                    if (await http.get(f"{self.url}/healthz")).status_code == 200:
+                    if self.serves and (await http.get(f"{self.url}/healthz")).status_code == 200:
                         return
                 await asyncio.sleep(0.05)
+
+    def _has_said(self, word: bytes) -> bool:
+        with Path(self.log.name).open("rb") as log:
+            log.seek(self._said)
+            return word in log.read()
 
 
 class Fleet:

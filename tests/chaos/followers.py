@@ -97,6 +97,8 @@ async def _once(follower: Follower, server: Member, dice: random.Random) -> None
                 case "complete":
                     follower.is_over = True
                     return
+                case "next" | "error" if b"UNAVAILABLE" in orjson.dumps(message):
+                    return  # the database is away: again, from the cursor
                 case "next" | "error":
                     follower.refusals.append(orjson.dumps(message).decode()[:2000])
                     return

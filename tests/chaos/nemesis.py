@@ -127,6 +127,7 @@ async def rolling_restart(world: World, strike: Strike, line: dict[str, Any]) ->
     """SIGTERM to one after the other, each back before the next goes."""
     for member in world.fleet.members:
         async with member.busy:
+            await member.ready()
             line["affected"] += await _owned(world, [member])
             member.signal(signal.SIGTERM, by="SIGTERM")
             await member.ended()
@@ -344,7 +345,7 @@ async def _terminate(world: World, which: str, *, busy: bool = True) -> None:
 
 
 async def _owned(world: World, members: Sequence[Member]) -> list[list[Any]]:
-    """The steps that these processes run now: run, position, attempt."""
+    """The steps that these processes run now: run, position, attempt, and when now is."""
     with suppress(*_AWAY):
         async with _session(world) as session:
             rows = await session.fetch(
@@ -352,7 +353,7 @@ async def _owned(world: World, members: Sequence[Member]) -> list[list[Any]]:
                 WHERE w.pid = ANY($1::int[]) AND w.ended_at IS NULL""",
                 [member.pid for member in members],
             )
-        return [[str(row[0]), row[1], row[2]] for row in rows]
+        return [[str(row[0]), row[1], row[2], time.time()] for row in rows]
     return []
 
 

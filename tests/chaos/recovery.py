@@ -37,10 +37,10 @@ def recoveries(history: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     for fault in history["faults"]:
         counts[fault["kind"]] += 1
         if fault["affected"] and "began" in fault and fault["kind"] not in _BOUND_TO_THE_END:
-            for run, position, _attempt in fault["affected"]:
-                nexts = [at for at in moves[run, position] if at > fault["began"]]
+            for run, position, _attempt, struck in fault["affected"]:
+                nexts = [at for at in moves[run, position] if at > struck]
                 if nexts:
-                    found[fault["kind"]].append(min(nexts) - fault["began"])
+                    found[fault["kind"]].append(min(nexts) - struck)
         else:
             start = fault["ended"] if fault["kind"] in _BOUND_TO_THE_END else fault["began"]
             nexts = [at for at in everything if at > start]

@@ -144,7 +144,9 @@ def sound() -> History:
                 "refusals": [],
             }
         ],
-        "faults": [{"kind": "kill worker", "began": BEGIN + 1, "ended": BEGIN + 2, "affected": [[RUN, 0, 1]]}],
+        "faults": [
+            {"kind": "kill worker", "began": BEGIN + 1, "ended": BEGIN + 2, "affected": [[RUN, 0, 1, BEGIN + 1]]}
+        ],
         "endings": [{"name": "worker1", "pid": 7, "at": BEGIN + 1, "status": -9, "by": "SIGKILL"}],
         "logs": {"worker1": '{"event": "workers_lost", "level": "warning"}\n'},
     }
