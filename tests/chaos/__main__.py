@@ -30,7 +30,7 @@ from tests.chaos.fleet import fleet
 from tests.chaos.followers import Follower, follow
 from tests.chaos.history import collect
 from tests.chaos.ledger import ledger_at
-from tests.chaos.nemesis import FAULTS, World, heal, keep_alive, schedule, torment
+from tests.chaos.nemesis import FAULTS, GAP_SECONDS, Strike, World, heal, keep_alive, schedule, torment
 from tests.chaos.people import Api, Crowd
 from tests.chaos.recovery import recoveries, table
 from tests.faults.keeper import kept_postgres
@@ -46,6 +46,7 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=1.0, help="how long faults strike")
     parser.add_argument("--only", default="", help="kinds of fault, comma-separated; all if left out")
     parser.add_argument("--every", type=float, default=1.2, help="seconds between a submitter's submissions")
+    parser.add_argument("--gap", type=float, default=GAP_SECONDS, help="seconds between faults; 20: one at a time")
     parser.add_argument("--folder", type=Path, default=None, help="where the history is kept")
     chosen = parser.parse_args()
     seed = chosen.seed if chosen.seed is not None else random.SystemRandom().randrange(1_000_000)
@@ -56,10 +57,11 @@ def main() -> int:
     if unknown := set(kinds) - set(FAULTS):
         parser.error(f"no such fault: {', '.join(sorted(unknown))}; there are: {', '.join(sorted(FAULTS))}")
     print(f"seed {seed}, {chosen.minutes:g} minutes, {len(kinds)} kinds of fault; everything is kept in {folder}")
-    return asyncio.run(trial(seed, chosen.minutes * 60, kinds, folder, every_seconds=chosen.every))
+    strikes = schedule(seed, chosen.minutes * 60, kinds, gap_seconds=chosen.gap)
+    return asyncio.run(trial(seed, strikes, folder, every_seconds=chosen.every))
 
 
-async def trial(seed: int, seconds: float, kinds: Sequence[str], folder: Path, *, every_seconds: float) -> int:
+async def trial(seed: int, strikes: Sequence[Strike], folder: Path, *, every_seconds: float) -> int:
     """One trial; its exit status."""
     began = time.monotonic()
     dice = random.Random(seed)
@@ -79,7 +81,7 @@ async def trial(seed: int, seconds: float, kinds: Sequence[str], folder: Path, *
         load = [asyncio.create_task(crowd.submit_on(who, every_seconds=every_seconds)) for who in crowd.submitters]
         load += [asyncio.create_task(crowd.cancel_on()), asyncio.create_task(crowd.retry_on())]
         alive = asyncio.create_task(keep_alive(world))
-        await torment(world, schedule(seed, seconds, kinds))
+        await torment(world, strikes)
         await heal(world)
         crowd.submits = False
         await asyncio.gather(*load)

@@ -19,7 +19,9 @@ from tests.chaos.people import Crowd
 from tests.faults.keeper import Keeper
 from tests.faults.proxy import commits, says
 
-_GAP_SECONDS: Final = 4.0
+GAP_SECONDS: Final = 4.0
+"""Between two faults: many then strike while others are not mended yet."""
+
 _AWAY: Final = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError)
 
 
@@ -55,7 +57,7 @@ def fault(function: Fault) -> Fault:
     return function
 
 
-def schedule(seed: int, seconds: float, kinds: Sequence[str]) -> list[Strike]:
+def schedule(seed: int, seconds: float, kinds: Sequence[str], *, gap_seconds: float = GAP_SECONDS) -> list[Strike]:
     """What strikes when: every kind before any strikes again, in an order and at times of the seed's choosing."""
     dice = random.Random(seed)
     strikes: list[Strike] = []
@@ -67,7 +69,7 @@ def schedule(seed: int, seconds: float, kinds: Sequence[str]) -> list[Strike]:
             dice.shuffle(waiting)
         kind = waiting.pop()
         strikes.append(Strike(round(at, 2), kind, dice.randrange(1_000_000), round(dice.uniform(1.5, 4), 2)))
-        at += dice.uniform(0.7, 1.3) * _GAP_SECONDS
+        at += dice.uniform(0.7, 1.3) * gap_seconds
     return strikes
 
 
