@@ -6,7 +6,7 @@ import asyncio
 import signal
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from uuid import UUID
@@ -38,7 +38,7 @@ class After:
             assert await process.wait() == -signal.SIGKILL
 
     @asynccontextmanager
-    async def another(self) -> AsyncIterator[Running]:
+    async def another(self) -> AsyncGenerator[Running]:
         """Another process, which sweeps often."""
         async with running(
             self.dsn,

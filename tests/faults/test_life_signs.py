@@ -18,7 +18,7 @@ from tests.engine.harness import PATIENCE_SECONDS, Act, Gate, Running, acting, r
 from tests.faults.keeper import kept_postgres
 from tests.faults.proxy import link_to
 
-BROOM = {"sweep_seconds": 0.1, "concurrency": 0}
+BROOM: dict[str, Any] = {"sweep_seconds": 0.1, "concurrency": 0}
 """Settings of a process that looks after others, and takes nothing itself."""
 _HOLDERS = """
 SELECT w.id, w.ended_at IS NOT NULL AS is_dead, l.pid

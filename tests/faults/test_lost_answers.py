@@ -35,7 +35,7 @@ CLAIM = says("picked AS MATERIALIZED")
 SETTLE = says("outcome AS MATERIALIZED")
 NOTE = says("SET entered_at = clock_timestamp()")
 DECISION = commits("UPDATE approvals SET status = $2")
-OFTEN = {"sweep_seconds": 0.1}
+OFTEN: dict[str, Any] = {"sweep_seconds": 0.1}
 
 
 @asynccontextmanager
@@ -147,6 +147,7 @@ async def test_a_run_that_was_claimed_planned_or_refused_unheard_is_planned_once
             await they.api.finished(run)
 
         story = await they.api.story(run)
+        assert (await they.api.run(run))["error_code"] in {None, "UNPLANNABLE_INTENT"}
         assert story.count("WORKFLOW_PLANNED") == (sentence == "plan groceries")
         assert sum(line in {"WORKFLOW_COMPLETE", "WORKFLOW_FAILED"} for line in story) == 1
 
@@ -158,7 +159,7 @@ async def two_planning(dsn: str, proxy: Proxy) -> AsyncGenerator[Two]:
     class Either(Planner):
         async def plan(self, intent: str, tools: Any, context: Any) -> Any:
             if "no tool" in intent:
-                raise Unplannable(intent, ())
+                raise Unplannable(intent)
             return await super().plan(intent, tools, context)
 
     async with (
