@@ -209,9 +209,10 @@ def test_stopping_ends_the_server_and_removes_its_socket(folder: Path) -> None:
 
 async def test_a_server_that_died_may_be_started_again(folder: Path) -> None:
     with running(folder) as server:
-        assert server.pid is not None
-        os.kill(server.pid, signal.SIGKILL)
-        wait_for_the_end_of(server.pid)
+        pid = server.pid
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        wait_for_the_end_of(pid)
         assert not server.is_running()
 
         server.start()
