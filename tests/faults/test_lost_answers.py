@@ -159,7 +159,7 @@ async def two_planning(dsn: str, proxy: Proxy) -> AsyncGenerator[Two]:
     class Either(Planner):
         async def plan(self, intent: str, tools: Any, context: Any) -> Any:
             if "no tool" in intent:
-                raise Unplannable(intent)
+                raise Unplannable(((intent, "no tool can"),))
             return await super().plan(intent, tools, context)
 
     async with (
