@@ -43,10 +43,10 @@ log = structlog.get_logger()
 
 _OUTCOMES_A_GROUP = 500
 _AGAIN_SECONDS = 0.002
-"""When to look again for steps of runs that were busy a moment ago."""
+"""When to look again for steps of runs that were busy a moment ago; ever later while they stay so."""
 
-_LOOK_AGAIN_SECONDS = 0.1
-"""When to look again at steps that seem to be ours without our knowing."""
+_LOOK_AGAIN_SECONDS = 0.05
+"""When to look again at steps that seem to be ours without our knowing, or whose runs are held for long."""
 
 _PATIENCE_SECONDS = 0.02
 """How long a few free slots wait for more of them, while steps wait in numbers."""
@@ -77,6 +77,7 @@ class Executor(LocalWorker):
         self._hurries = False
         self._patience: asyncio.TimerHandle | None = None
         self._stray = False
+        self._again = _AGAIN_SECONDS
         self._claimer_task: asyncio.Task[None] | None = None
         # Two at once: while the database writes one group, the next one is prepared, and both cores have work.
         self._settling = Gather(self._settle, at_most=_OUTCOMES_A_GROUP, writers=2, name="settle")
@@ -208,8 +209,11 @@ class Executor(LocalWorker):
                 self.take(claimer, done)
             self._wakeups.announce(done.marks)
             if len(done.claimed) < claimer.slots:
+                self._again = (
+                    min(self._again * 2, _LOOK_AGAIN_SECONDS) if done.busy and not done.claimed else _AGAIN_SECONDS
+                )
                 if done.busy:
-                    self._later(_AGAIN_SECONDS)
+                    self._later(self._again)
                 return
 
     def _has_room(self) -> bool:
