@@ -195,9 +195,9 @@ async def test_a_tool_sets_the_least_time_until_its_next_attempt(dsn: str) -> No
 
 async def test_a_time_that_is_none_does_no_harm(dsn: str) -> None:
     odd: list[Any] = [float("inf"), 1e300, -5, float("nan"), "soon", 10**400]
-    act = Act("odd", *(ToolError("wait", retry_after=after) for after in odd), {"ok": True})
-    async with running(dsn, acting(act), concurrency=1) as it:
-        runs = [await it.submit(step("a", "odd")) for _ in odd]
+    acts = [Act(f"odd{n}", ToolError("wait", retry_after=after), {"ok": True}) for n, after in enumerate(odd)]
+    async with running(dsn, acting(*acts)) as it:
+        runs = [await it.submit(step("a", f"odd{n}")) for n in range(len(odd))]
 
         events = [await it.until(run, "STEP_RETRYING", "STEP_FAILED") for run in runs]
 
