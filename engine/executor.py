@@ -78,6 +78,7 @@ class Executor(LocalWorker):
         self._patience: asyncio.TimerHandle | None = None
         self._stray = False
         self._again = _AGAIN_SECONDS
+        self._asks_again: asyncio.TimerHandle | None = None
         self._claimer_task: asyncio.Task[None] | None = None
         # Two at once: while the database writes one group, the next one is prepared, and both cores have work.
         self._settling = Gather(self._settle, at_most=_OUTCOMES_A_GROUP, writers=2, name="settle")
@@ -212,8 +213,9 @@ class Executor(LocalWorker):
                 self._again = (
                     min(self._again * 2, _LOOK_AGAIN_SECONDS) if done.busy and not done.claimed else _AGAIN_SECONDS
                 )
-                if done.busy:
-                    self._later(self._again)
+                if done.busy and self._asks_again is None:
+                    # One timer, however often others wake us meanwhile: each would go on for ever beside the first.
+                    self._asks_again = asyncio.get_running_loop().call_later(self._again, self._ask_again)
                 return
 
     def _has_room(self) -> bool:
@@ -222,6 +224,10 @@ class Executor(LocalWorker):
     def _hurry(self) -> None:
         self._patience = None
         self._hurries = True
+        self.wake()
+
+    def _ask_again(self) -> None:
+        self._asks_again = None
         self.wake()
 
     def _later(self, seconds: float) -> None:
