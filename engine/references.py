@@ -13,7 +13,7 @@ from typing import Any, Final, cast
 
 from engine.expressions import Evaluation, ExpressionFault, compiled, roots
 from engine.tools.errors import ArgsUnfit, Fault
-from engine.values import fault_of
+from engine.values import dotted, fault_of
 
 JMESPATH: Final = "$jmespath"
 LITERAL: Final = "$literal"
@@ -76,8 +76,8 @@ def references(args: Mapping[str, Any]) -> References:
 def resolve(args: Mapping[str, Any], results: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments with every reference replaced by what it stands for; secrets stay references.
 
-    Raises Unresolvable at the first expression that has no value at all (a wrong type, an unknown function), or one
-    that can't be kept as JSON.
+    Raises Unresolvable at the first expression that has no value at all (a wrong type, an unknown function), one that
+    can't be kept as JSON, or one that holds a secret's reference: only those that the plan wrote are left in the end.
     """
     found = cast("dict[str, Any]", _resolved(dict(args), Evaluation(results), ()))
     fault = fault_of(found)
@@ -162,9 +162,15 @@ def _resolved(value: object, evaluation: Evaluation, path: Path) -> object:
 
 def _value_of(expression: object, evaluation: Evaluation, path: Path) -> object:
     try:
-        return evaluation.value_of(expression)
+        value = evaluation.value_of(expression)
     except ExpressionFault as error:
         raise Unresolvable(path, str(error)) from error
+    # A secret that a tool gave back stands in its result as a reference. Where the call is made nobody could tell it
+    # from one that the plan wrote, so a result could have it sent to where the plan never did.
+    for inner in secrets_in(value):
+        place = f" at {dotted(inner)}" if inner else ""
+        raise Unresolvable(path, f"its value holds a $secret{place}, which only a plan or an edit may write")
+    return value
 
 
 def _at(value: Any, path: Path) -> Any:

@@ -6,6 +6,7 @@ import base64
 import hashlib
 from typing import Any
 
+import pytest
 import rfc8785
 
 from engine.tools import Registry, ToolError, tool
@@ -136,6 +137,39 @@ async def test_a_result_that_holds_a_secrets_reference_fails_its_step(dsn: str) 
         failed = (await it.steps(run))["a"]
         assert (failed["state"], failed["error_code"]) == ("FAILED", "RESULT_UNFIT")
         assert "result.deep.0" in failed["error_message"]
+
+
+@pytest.mark.parametrize("expression", ["a", "a.x[0]", "a.x[:1]", "{deep: [a.x]}", "not_null(a.none, a.x[0])"])
+async def test_a_secret_that_came_back_in_a_result_goes_no_further(dsn: str, expression: str) -> None:
+    SEEN.clear()
+    async with running(dsn, TOOLS, secrets={"PIN": PIN}) as it:
+        run = await it.submit(
+            step("a", "leak", args={"how": "x", "pin": SECRET}),
+            step("b", "echo", args={"value": {"$jmespath": expression}}, after=["a"]),
+        )
+
+        await it.finished(run)
+
+        steps = await it.steps(run)
+        assert steps["a"]["result"]["x"][0] == SECRET
+        assert (steps["b"]["state"], steps["b"]["error_code"]) == ("FAILED", "ARGS_UNRESOLVED")
+        assert "$secret" in steps["b"]["error_message"]
+        assert SEEN == []
+
+
+async def test_what_stands_beside_a_secret_in_a_result_goes_on(dsn: str) -> None:
+    SEEN.clear()
+    async with running(dsn, TOOLS, secrets={"PIN": PIN}) as it:
+        run = await it.submit(
+            step("a", "leak", args={"how": "x", "pin": SECRET}),
+            step("b", "echo", args={"value": {"own": SECRET, "said": {"$jmespath": "a.x[1]"}}}, after=["a"]),
+        )
+
+        row = await it.finished(run)
+
+        assert row["state"] == "COMPLETED"
+        assert SEEN == [{"own": PIN, "said": "Bearer [secret PIN]"}]
+        assert PIN not in await everything(it)
 
 
 async def test_a_secret_that_does_not_fit_its_argument_is_not_told(dsn: str) -> None:
