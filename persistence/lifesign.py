@@ -42,6 +42,8 @@ class LifeSign:
         self._on_alive = on_alive
         self._on_lost = on_lost
         self._worker: Worker | None = None
+        self._connection: asyncpg.Connection[asyncpg.Record] | None = None
+        self._deadline = 0.0
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -70,41 +72,52 @@ class LifeSign:
         self._wake = asyncio.Event()
         # Others take over when the lease ends by the database's clock; we stop a margin before, by our own.
         margin = min(1.0, self._lease / 10)
-        deadline = 0.0
-        connection: asyncpg.Connection[asyncpg.Record] | None = None
         pause = 0.05
         while not self._stop.is_set():
             try:
-                if connection is None or connection.is_closed():
-                    connection = await self._connect()
-                    if self._worker is not None:
-                        async with asyncio.timeout(self._period):
-                            await workers.take_sign(connection, self._worker)
-                begun = time.monotonic()
-                if self._worker is None:
-                    async with asyncio.timeout(self._period):
-                        self._worker = await workers.register(connection, lease_seconds=self._lease)
-                    self._tell(self._on_alive, self._worker)
-                else:
-                    async with asyncio.timeout(max(0.05, min(self._period, deadline - begun))):
-                        renewed = await workers.extend(connection, self._worker.id, lease_seconds=self._lease)
-                    if not renewed:
-                        self._lose("declared dead")
-                        connection.terminate()
-                        continue
-                deadline = begun + self._lease - margin
+                # Nothing that is tried, a new connection neither, may outlast the lease that it is to renew.
+                async with asyncio.timeout(self._bound()):
+                    begun = await self._renew()
+                if begun is None:
+                    continue
+                self._deadline = begun + self._lease - margin
                 pause = 0.05
                 await self._rest(self._period)
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except Exception as error:  # noqa: BLE001 - the driver raises classes of its own when a link breaks midway
+                # This thread lives as long as its process: without it, the process would never own a step again.
                 log.warning("lifesign_failed", error=str(error) or type(error).__name__)
-                if connection is not None:
-                    connection.terminate()
-                    connection = None
-                if self._worker is not None and time.monotonic() + pause >= deadline:
+                self._hang_up()
+                if self._worker is not None and time.monotonic() + pause >= self._deadline:
                     self._lose("could not renew the lease in time")
                 await self._rest(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE)
-        await self._leave(connection)
+        await self._leave()
+
+    def _bound(self) -> float:
+        if self._worker is None:
+            return self._period
+        return max(0.05, min(self._period, self._deadline - time.monotonic()))
+
+    async def _renew(self) -> float | None:
+        """Renew the lease, or register; when that began, or None when the worker turned out to be dead."""
+        if self._connection is None or self._connection.is_closed():
+            self._connection = await self._connect()
+            if self._worker is not None:
+                await workers.take_sign(self._connection, self._worker)
+        begun = time.monotonic()
+        if self._worker is None:
+            self._worker = await workers.register(self._connection, lease_seconds=self._lease)
+            self._tell(self._on_alive, self._worker)
+        elif not await workers.extend(self._connection, self._worker.id, lease_seconds=self._lease):
+            self._lose("declared dead")
+            self._hang_up()
+            return None
+        return begun
+
+    def _hang_up(self) -> None:
+        if self._connection is not None:
+            self._connection.terminate()
+            self._connection = None
 
     async def _connect(self) -> asyncpg.Connection[asyncpg.Record]:
         connection = await asyncpg.connect(
@@ -126,15 +139,16 @@ class LifeSign:
         assert self._wake is not None
         self._wake.set()
 
-    async def _leave(self, connection: asyncpg.Connection[asyncpg.Record] | None) -> None:
-        if connection is None:
+    async def _leave(self) -> None:
+        if self._connection is None:
             return
         try:
             if self._worker is not None:
-                await workers.end(connection, [self._worker.id])
-            await connection.close(timeout=2)
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
-            connection.terminate()
+                await workers.end(self._connection, [self._worker.id])
+            await self._connection.close(timeout=2)
+        except Exception as error:  # noqa: BLE001 - as above; who looks finds a sign that nobody holds
+            log.warning("lifesign_failed", error=str(error) or type(error).__name__)
+            self._hang_up()
 
     async def _rest(self, seconds: float) -> None:
         assert self._wake is not None

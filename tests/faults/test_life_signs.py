@@ -6,15 +6,18 @@ import asyncio
 import tempfile
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 
+from engine.tools import ToolContext
 from persistence import workers
 from persistence.migrate import migrate
 from tests.databases import THROW_AWAY, _place
-from tests.engine.harness import PATIENCE_SECONDS, Act, Gate, Running, acting, running, step
+from tests.engine.harness import PATIENCE_SECONDS, Act, Gate, Running, acting, forever, running, step
 from tests.faults.keeper import kept_postgres
 from tests.faults.proxy import link_to
 
@@ -136,3 +139,78 @@ async def test_a_restart_of_postgresql_costs_no_process_its_steps(how: str, monk
                     is_dead, now = await sign(observer, worker)
                     assert not is_dead
                     assert now is not None
+
+
+# What the life sign's own thread meets
+
+
+class Odd:
+    """A verb of `persistence.workers` that goes wrong in an odd way, once for each error."""
+
+    def __init__(self, original: Any, *errors: Exception) -> None:
+        self._original = original
+        self._errors = list(errors)
+        self.met = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+
+    async def __call__(self, *given: Any, **more: Any) -> Any:
+        if self._errors:
+            raise self._errors.pop(0)
+        found = await self._original(*given, **more)
+        self._loop.call_soon_threadsafe(self.met.set)
+        return found
+
+
+@pytest.mark.parametrize("verb", ["register", "extend", "take_sign"])
+async def test_whatever_the_driver_raises_the_process_stays_a_worker(
+    verb: str, dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As asyncpg does when a session is terminated in the middle of a statement.
+    error = asyncpg.InternalClientError("cannot switch to state 11; another operation (2) is in progress")
+    odd = Odd(getattr(workers, verb), error, error)
+    act = Act("noop")
+    async with running(dsn, acting(act), executes=False) as observer:
+        monkeypatch.setattr(workers, verb, odd)
+        async with running(dsn, acting(act), sweep_seconds=0.1, lease_seconds=1.5) as engine:
+            if verb == "take_sign":
+                _, held = await sign(observer, await worker_of(engine))
+                await observer.database.execute("SELECT pg_terminate_backend($1)", held)
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                await odd.met.wait()
+
+            run = await observer.submit(step("one"))
+
+            assert (await observer.finished(run))["state"] == "COMPLETED"
+            assert act.calls == 1
+
+
+async def test_a_process_that_can_not_renew_stops_its_steps_before_its_lease_ends(dsn: str) -> None:
+    stopped: list[datetime] = []
+    is_stopped = asyncio.Event()
+
+    async def wait(ctx: ToolContext) -> None:
+        try:
+            await forever(ctx)
+        finally:
+            stopped.append(datetime.now(UTC))
+            is_stopped.set()
+
+    act = Act("noop", wait, idempotent=False, risk="L1")
+    async with link_to(dsn) as proxy, running(dsn, acting(act), executes=False) as observer:
+        async with running(proxy.dsn, acting(act), sweep_seconds=60, lease_seconds=3) as engine:
+            worker = await worker_of(engine)
+            run = await observer.submit(step("one"))
+            await act.called()
+            row = "SELECT lease_until FROM workers WHERE id = $1"
+            before = await observer.database.fetchval(row, worker)
+            # Just renewed: all of a period passes until it is tried again, and all that is tried after that hangs.
+            await observer.when(lambda: observer.database.fetchval(row, worker), lambda now: now > before)
+            proxy.freeze()
+
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                await is_stopped.wait()
+
+            assert stopped[0] < await observer.database.fetchval(row, worker)
+            proxy.thaw()
+            proxy.cut()
+        await observer.cancel(run)
