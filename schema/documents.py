@@ -2,14 +2,17 @@
 
 import re
 from collections import OrderedDict
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from graphql import (
     DocumentNode,
     FieldNode,
+    FragmentDefinitionNode,
     GraphQLError,
     GraphQLSchema,
+    InlineFragmentNode,
     OperationDefinitionNode,
     SelectionNode,
     SelectionSetNode,
@@ -27,7 +30,7 @@ from graphql.validation import (
 from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
-from schema.execution import Compiled, nodes_below
+from schema.execution import Compiled
 from schema.faults import BAD_USER_INPUT, GRAPHQL_VALIDATION_FAILED, RequestError, present, refusal
 from schema.limits import Limits, OperationShape, find_operation, over, shape_of
 
@@ -151,9 +154,26 @@ def without_repeats(document: DocumentNode) -> DocumentNode:
 
     It asks for the same; validation would compare each with each.
     """
-    if not any(_has_repeats(node) for node in nodes_below(document) if isinstance(node, SelectionSetNode)):
+    if not any(_has_repeats(selection_set) for selection_set in _selection_sets(document)):
         return document
     return visit(document, _OneOfEach())
+
+
+def _selection_sets(document: DocumentNode) -> Iterator[SelectionSetNode]:
+    """Every selection set: what stands in arguments has none, and is not walked."""
+    waiting = [
+        node.selection_set
+        for node in document.definitions
+        if isinstance(node, OperationDefinitionNode | FragmentDefinitionNode)
+    ]
+    while waiting:
+        selection_set = waiting.pop()
+        yield selection_set
+        waiting.extend(
+            node.selection_set
+            for node in selection_set.selections
+            if isinstance(node, FieldNode | InlineFragmentNode) and node.selection_set is not None
+        )
 
 
 def _has_repeats(selection_set: SelectionSetNode) -> bool:
