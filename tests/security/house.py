@@ -131,7 +131,7 @@ async def house(dsn: str, data_dir: Path, **changes: Any) -> AsyncGenerator[Hous
     settings = Settings(_env_file=None, database_url=dsn, data_dir=data_dir, **changes)  # pyright: ignore[reportCallIssue]
     async with (
         serving(settings, host="127.0.0.1", port=0) as served,
-        httpx.AsyncClient(base_url=served.url, timeout=30) as http,
+        httpx.AsyncClient(base_url=served.url, timeout=30, limits=_LIMITS) as http,
     ):
         yield House(served.url, http, served)
 
@@ -158,13 +158,16 @@ async def program(dsn: str, data_dir: Path, **environment: str) -> AsyncGenerato
             while (found := _ADDRESS.search(output.read_text())) is None:
                 assert process.returncode is None, output.read_text()
                 await asyncio.sleep(0.05)
-        async with httpx.AsyncClient(base_url=found[0], timeout=30) as http:
+        async with httpx.AsyncClient(base_url=found[0], timeout=30, limits=_LIMITS) as http:
             yield Program(found[0], http, output)
     finally:
         if process.returncode is None:
             process.terminate()
         await process.wait()
 
+
+_LIMITS = httpx.Limits(keepalive_expiry=2)
+"""A connection is left before the server, which waits 5 s, may close it at the very moment of its next use."""
 
 ROOT = Path(__file__).parents[2]
 _ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+(?=/graphql)")
