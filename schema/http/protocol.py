@@ -29,7 +29,9 @@ class BoundedHttp(HttpToolsProtocol):
 
     _timer: asyncio.TimerHandle | None = None
     _awaits_head = True
+    _is_in_head = True
     _head_bytes = 0
+    _trailer_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride] - as the base has it
         """Somebody connected: they have a request to make."""
@@ -56,12 +58,22 @@ class BoundedHttp(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """A request begins."""
-        self._awaits_head = True
+        self._awaits_head = self._is_in_head = True
+        self._trailer_bytes = 0
         super().on_message_begin()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """One of its headers; or of its trailers, which come after the body, and which nobody reads or keeps."""
+        if self._is_in_head:
+            super().on_header(name, value)
+            return
+        self._trailer_bytes += len(name) + len(value)
+        if self._trailer_bytes > self.max_head_bytes and not self.transport.is_closing():
+            self.transport.close()
 
     def on_headers_complete(self) -> None:
         """Its head is here; the application has a deadline of its own for the rest."""
-        self._awaits_head = False
+        self._awaits_head = self._is_in_head = False
         self._head_bytes = 0
         self._stop()
         super().on_headers_complete()

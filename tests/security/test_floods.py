@@ -168,6 +168,27 @@ async def test_chunks_without_end_are_cut_off_at_the_limit(home: House):
     assert (await home.post("{viewer {name}}")).status_code == 200
 
 
+async def test_trailers_without_end_are_cut_off_and_never_kept(home: House):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    trailers = b"X: y\r\n" * 10_000
+
+    said = await talk(home, f"{HEAD}Transfer-Encoding: chunked\r\n\r\n1\r\n{{\r\n0\r\n".encode(), *[trailers] * 200)
+
+    assert not said or b"431" in said.split(b"\r\n", 1)[0]
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50 * 1024
+    assert (await home.post("{viewer {name}}")).status_code == 200
+
+
+async def test_a_trailer_is_no_header(home: House):
+    body = b'{"query": "{viewer {name}}"}'
+    head = HEAD.replace(f"Authorization: Bearer {ADMIN}\r\n", "") + "Transfer-Encoding: chunked\r\n\r\n"
+    trailer = f"Authorization: Bearer {ADMIN}\r\nConnection: close\r\n\r\n"
+
+    said = await talk(home, head.encode(), b"%x\r\n%s\r\n0\r\n" % (len(body), body), trailer.encode())
+
+    assert b"401" in said.split(b"\r\n", 1)[0]
+
+
 @pytest.mark.parametrize(("over", "status"), [(0, 200), (1, 413)], ids=["at the limit", "one past it"])
 async def test_the_largest_body_is_just_as_large_as_it_says(home: House, over: int, status: int):
     body = json.dumps({"query": "{viewer {name}}"})
