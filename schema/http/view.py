@@ -118,6 +118,11 @@ class GraphQLView(GraphQL[Any, None], Generic[V]):
             response = self._refused(request, error.status, error, error.headers)
         except Exception as error:  # noqa: BLE001 - told to the client as an id, and to the log in full
             response = self._refused(request, 500, internal(error, transport="http"))
+        except asyncio.CancelledError:
+            if not self.is_stopping():
+                raise
+            # The grace time is over: nobody waits for it any more, and whether it happened is not known.
+            response = self._refused(request, 503, unavailable(), self._retry_after())
         await response(scope, receive, send)
 
     # ── signing in ──
