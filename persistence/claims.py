@@ -86,15 +86,17 @@ async def lost_steps(tx: Connection, workers: Sequence[UUID], runs: Sequence[UUI
 async def close_orphaned_calls(tx: Connection) -> int:
     """Close the calls of cancelled steps whose process died before it could say how they ended; how many.
 
-    One that may be repeated is lost, another in doubt; either stands on the call alone, the step stays cancelled.
+    One that may be repeated is lost, another in doubt; either stands on the call alone, the step stays cancelled. What
+    has said how it ended is looked for no more, whether its process lives or not.
     """
     status = await tx.execute(
         """WITH orphan AS (
             -- Whoever holds one is just writing what became of it: the next sweep looks at it again.
             SELECT s.run_id, s.position, s.attempt, s.idempotent
             FROM steps s
-            JOIN workers w ON w.id = s.left_by AND w.ended_at IS NOT NULL
+            JOIN workers w ON w.id = s.left_by
             JOIN tool_calls c ON c.run_id = s.run_id AND c.position = s.position AND c.attempt = s.attempt
+            WHERE s.left_by IS NOT NULL AND (w.ended_at IS NOT NULL OR c.status <> 'STARTED')
             FOR NO KEY UPDATE OF s, c SKIP LOCKED),
         freed AS (
             UPDATE steps s SET left_by = null FROM orphan o WHERE s.run_id = o.run_id AND s.position = o.position)

@@ -68,3 +68,19 @@ async def test_closing_waits_for_nobody_and_comes_back_for_what_was_busy(stage: 
     assert [call["status"] for call in await stage.calls(first)] == ["FAILED"]
     assert [call["status"] for call in await stage.calls(second)] == ["STARTED"]
     assert await close(stage) == 1
+
+
+async def test_once_a_left_call_has_said_how_it_ended_nothing_waits_for_its_process_any_more(stage: Stage) -> None:
+    worker = await stage.worker()
+    run = await stage.begun(Draft(), Draft())
+    said, silent = await stage.claim(worker)
+    await stage.cancel(run)
+    await stage.settle(succeeded(said, worker))
+
+    assert await close(stage) == 0
+
+    # The process lives, and may do so for months.
+    assert [step["left_by"] for step in await stage.steps(run)] == [None, worker]
+    calls = {call["position"]: call["status"] for call in await stage.calls(run)}
+    assert calls == {said.position: "SUCCEEDED", silent.position: "STARTED"}
+    await check_runs(stage.database, run)
