@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import UUID
@@ -264,15 +265,31 @@ async def test_of_two_sweepers_one_rescues_each_step(stage: Stage) -> None:
     await check_runs(stage.database, *runs)
 
 
-async def test_of_twenty_deciders_one_wins(stage: Stage) -> None:
-    for number in range(10):
-        run, approval = await asked(stage)
-        statuses = [APPROVED if (number + each) % 2 else REJECTED for each in range(20)]
+async def test_of_twenty_rivals_exactly_one_decides_each_of_500_approvals(stage: Stage) -> None:
+    runs = [await stage.begun(*[Draft(gated=True)] * 5) for _ in range(100)]
+    approvals = [each["id"] for run in runs for each in await stage.approvals(run)]
+    assert len(approvals) == 500
 
-        done = await asyncio.gather(*(stage.decide(approval, status) for status in statuses))
+    async def rival(number: int) -> list[tuple[UUID, ApprovalStatus]]:
+        """All of them; those of which it was told that its decision counts."""
+        dice = random.Random(number)
+        won: list[tuple[UUID, ApprovalStatus]] = []
+        for approval in approvals:
+            status = dice.choice([APPROVED, REJECTED])
+            if await stage.decide(approval, status) is not None:
+                won.append((approval, status))
+        return won
 
-        assert sum(each is not None for each in done) == 1
-        await check_runs(stage.database, run)
+    won = dict(each for found in await asyncio.gather(*(rival(number) for number in range(20))) for each in found)
+
+    written = {each["id"]: each["status"] for run in runs for each in await stage.approvals(run)}
+    assert won == written
+    told = [event for run in runs for event in await stage.events(run)]
+    events = Counter(
+        event["approval_id"] for event in told if event["type"] in {"APPROVAL_APPROVED", "APPROVAL_REJECTED"}
+    )
+    assert events == dict.fromkeys(approvals, 1)
+    await check_runs(stage.database, *runs)
 
 
 async def test_one_key_makes_one_run_however_many_submit_it_at_once(stage: Stage) -> None:
@@ -283,10 +300,23 @@ async def test_one_key_makes_one_run_however_many_submit_it_at_once(stage: Stage
         stored = await stage.database.transaction(lambda tx: begin.store_runs(tx, [run]))
         return stored[run.id].id
 
-    named = await asyncio.gather(*(submit() for _ in range(30)))
+    named = await asyncio.gather(*(submit() for _ in range(50)))
 
     assert len(set(named)) == 1
     assert await stage.database.fetchval("SELECT count(*) FROM runs") == 1
+
+
+async def test_of_twenty_redrives_of_one_dead_letter_one_brings_it_back(stage: Stage) -> None:
+    worker = await stage.worker()
+    run = await stage.begun(Draft(), Draft(after=(0,)))
+    (step,) = await stage.claim(worker)
+    await stage.settle(failed(step, worker))
+
+    done = await asyncio.gather(*(stage.redrive(run, 0) for _ in range(20)))
+
+    assert sum(each is not None for each in done) == 1
+    assert (await stage.types(run)).count("STEP_REDRIVEN") == 2
+    await check_runs(stage.database, run)
 
 
 async def test_two_planners_never_plan_one_run(stage: Stage) -> None:
