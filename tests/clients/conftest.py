@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.clients.programs import NODE, built_typescript, npm_folder, once, run
+from tests.clients.programs import NODE, built_typescript, relay_artifacts
 from tests.clients.server import Server
 
 
@@ -24,11 +24,5 @@ async def server(dsn: str, tmp_path: Path) -> AsyncIterator[Server]:
 def frontends() -> Path:
     """The folder of the frontends' programs, with all that they need."""
     built_typescript()
-    folder = npm_folder(NODE)
-    sources = [
-        folder / "relay.config.json",
-        folder / "relay" / "LifeOS.js",
-        folder.parents[2] / "schema/schema.graphql",
-    ]
-    once(folder / "relay" / "__generated__", sources, lambda: run(["npx", "relay-compiler"], folder))
-    return folder
+    relay_artifacts()
+    return NODE

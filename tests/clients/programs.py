@@ -56,6 +56,15 @@ def built_example() -> Path:
     return folder
 
 
+def relay_artifacts() -> Path:
+    """What Relay's compiler makes of the operations in `relay`."""
+    folder = npm_folder(NODE)
+    sources = [folder / "relay.config.json", folder / "relay" / "LifeOS.js", ROOT / "schema" / "schema.graphql"]
+    artifacts = folder / "relay" / "__generated__"
+    once(artifacts, sources, lambda: run(["npx", "relay-compiler"], folder))
+    return artifacts
+
+
 def generator_environment() -> Path:
     """The virtual environment in which the Python client is generated and built."""
     place = PYTHON / ".venv"

@@ -15,6 +15,7 @@ from persistence.embedded.binaries import MAJOR_VERSION, package_folder
 from tests.databases import fresh_database
 from tests.packaging.processes import PROGRAMS, Program, environment, started
 from tests.readme.markdown import ROOT
+from tests.readme.packages import clients_of_the_checkout, installing
 
 
 class Databases:
@@ -44,8 +45,9 @@ lasting_databases = pytest.fixture(_databases, scope="session")
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    """A checkout as the README's reader has it: the examples, and `.venv` with everything installed."""
+    """A checkout as the README's reader has it: examples, clients, and `.venv` with everything installed."""
     shutil.copytree(ROOT / "examples", tmp_path / "examples", ignore=shutil.ignore_patterns("__pycache__"))
+    clients_of_the_checkout(tmp_path)
     (tmp_path / ".venv").symlink_to(sys.prefix)
     return tmp_path
 
@@ -55,7 +57,7 @@ def env(home: Path, databases: Callable[[str], str]) -> dict[str, str]:
     """Of somebody who has set nothing; a throw-away database stands for the embedded one, to save its start."""
     found = environment(home, LIFEOS_DATABASE_URL=databases("embedded"))
     programs = package_folder() / f"pginstall{MAJOR_VERSION}" / "bin"  # pg_dump, which may not be older than the server
-    return found | {"PATH": f"{programs}:{found['PATH']}"}
+    return found | installing(home) | {"PATH": f"{home / 'bin'}:{programs}:{found['PATH']}"}
 
 
 @pytest.fixture(scope="session")

@@ -25,6 +25,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from tests.packaging.processes import Program, run, started
 from tests.readme.markdown import Block
+from tests.readme.packages import javascript, typescript
 from tests.readme.shapes import ANY, fits_json, fits_text
 
 PATIENCE_SECONDS = 90
@@ -74,8 +75,8 @@ class Reader:
                 self._serve(self._filled(block.text).splitlines())
             case ("graphql",):
                 self._ask(self._filled(block.text))
-            case ("python",):
-                self._did(lambda: self._python(self._filled(block.text)), again=False)
+            case ("python" | "ts" | "js", *_):
+                self._program_in(block)
             case (_, "answer", *name):
                 self._look(block, *name)
             case _:
@@ -109,10 +110,40 @@ class Reader:
         self._see(self._said)
         self._again = act if again else None
 
-    def _python(self, script: str) -> str:
-        ended = run([sys.executable, "-c", script], env=self._env, cwd=self._home)
-        assert ended.status == 0, ended.errors
-        return ended.output
+    def _program_in(self, block: Block) -> None:
+        """Run a program; `as=` a file that others import, to `serve` beside the rest, to show the `same` as before."""
+        before, text = self._said, self._filled(block.text)
+        match block.words:
+            case ("python", *_):
+                command = [sys.executable, "-c", text]
+            case ("ts",):
+                command = typescript(text, self._home, self.shell.environment())
+            case (_, name) if name.startswith("as="):
+                (self._home / name.removeprefix("as=")).write_text(text)
+                return
+            case _:
+                command = javascript(text, self._home)
+        if "serve" in block.words:
+            self._beside(command)
+        else:
+            self._script(command)
+            assert "same" not in block.words or self._said == before, f"{block}\nshows something else:\n{self._said}"
+
+    def _script(self, command: Sequence[str | Path]) -> None:
+        """Run a program with what the shell exported."""
+
+        def to_its_end() -> str:
+            ended = run(command, env=self.shell.environment(), cwd=self._home)
+            assert ended.status == 0, ended.errors
+            return ended.output
+
+        self._did(to_its_end, again=False)
+
+    def _beside(self, command: Sequence[str | Path]) -> None:
+        """Start a program that goes on while the section does, and must not end before it."""
+        starting = started(command, env=self.shell.environment(), cwd=self._home, ready=False)
+        program = self._programs.enter_context(starting)
+        self._programs.callback(_still_runs, program)
 
     def _ask(self, document: str) -> None:
         name = re.search(r"^subscription (\w+)", document, re.MULTILINE)
@@ -304,6 +335,10 @@ class Shell:
         for line in self._process.stdout:
             self._lines.put(line)
         self._lines.put(None)
+
+
+def _still_runs(program: Program) -> None:
+    assert program.process.poll() is None, program.log()
 
 
 def _end_well(program: Program) -> None:

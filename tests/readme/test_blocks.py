@@ -9,6 +9,7 @@ import pytest
 
 from tests.packaging.processes import PROGRAMS, environment, run
 from tests.readme.markdown import ROOT, Block, blocks_of
+from tests.readme.packages import provide
 from tests.readme.reader import Reader
 from tests.readme.shapes import fits_text
 
@@ -17,7 +18,8 @@ pytestmark = pytest.mark.timeout(300)  # several real processes, one after anoth
 README = (ROOT / "README.md").read_text()
 BLOCKS = list(blocks_of(README))
 
-DONE = {"sh", "sh again", "sh serve", "graphql", "python", "text answer", "json answer"}
+IN_NODE = {"ts", "js", "js as", "js same"}
+DONE = {"sh", "sh again", "sh serve", "graphql", "python", "python serve", "text answer", "json answer"} | IN_NODE
 """What a reader does or is shown, one section at a time."""
 
 COMPARED = {"python file", "json file", "mermaid steps", "mermaid runs", "mermaid layers"}
@@ -75,6 +77,7 @@ def test_a_section_can_be_followed_to_the_letter(
     section: str, env: dict[str, str], home: Path, databases: Callable[[str], str], request: pytest.FixtureRequest
 ) -> None:
     blocks = [block for block in BLOCKS if block.section == section and block.kind in DONE]
+    provide(blocks, home)
     starts_its_own = any(block.kind == "sh serve" for block in blocks)
     server = None if starts_its_own else request.getfixturevalue("serving")
 

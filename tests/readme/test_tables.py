@@ -103,10 +103,19 @@ def test_the_paths_answer_a_stranger_as_the_table_says(serving: Program) -> None
 def test_every_file_that_is_named_is_there() -> None:
     named = {*re.findall(r"`((?:tests|examples|benchmarks)/[\w./]+)`", README), *links_of(README)}
 
-    missing = [name for name in named if "://" not in name and not (ROOT / name).exists()]
+    missing = [name for name in named if "://" not in name and not name.startswith("#") and not (ROOT / name).exists()]
 
     assert named
     assert not missing
+
+
+def test_every_heading_that_is_linked_to_is_there() -> None:
+    headings = {f"#{line[3:].lower().replace(' ', '-')}" for line in README.splitlines() if line.startswith("## ")}
+
+    linked = {name for name in links_of(README) if name.startswith("#")}
+
+    assert len(linked) >= 6
+    assert linked <= headings
 
 
 def test_every_make_target_that_is_named_is_there() -> None:
