@@ -8,6 +8,7 @@ from strawberry.http.websocket_origin import is_same_origin
 
 __all__ = ["bearer", "is_from_here", "sign_in_response", "token_of"]
 
+_SECURE: Final = ("https", "wss")
 _LONGEST: Final = 8192
 """An issuer's tokens have many claims; no header is much longer."""
 
@@ -30,12 +31,19 @@ def bearer(authorization: Any) -> str | None:
 
 
 def is_from_here(connection: HTTPConnection) -> bool:
-    """Whether no page of another origin sends this; what is no browser says nothing, and has no cookies to abuse."""
+    """Whether no page of another origin sends this; what is no browser says nothing, and has no cookies to abuse.
+
+    Where there is TLS, a page of the same host that came without it is another origin: anybody on the way may have
+    written it. The other way round it is a proxy that has the TLS and does not say so.
+    """
     site = connection.headers.get("sec-fetch-site")
     if site is not None and site not in ("same-origin", "none"):
         return False
     origin = connection.headers.get("origin")
-    return origin is None or is_same_origin(origin, connection.headers.get("host"))
+    if origin is None:
+        return True
+    is_downgraded = connection.scope["scheme"] in _SECURE and not origin.lower().startswith("https:")
+    return not is_downgraded and is_same_origin(origin, connection.headers.get("host"))
 
 
 def sign_in_response(connection: HTTPConnection, token: str, cookie_name: str) -> Response:
@@ -48,7 +56,7 @@ def sign_in_response(connection: HTTPConnection, token: str, cookie_name: str) -
         cookie_name,
         token,
         path="/",
-        secure=connection.url.scheme in ("https", "wss"),
+        secure=connection.scope["scheme"] in _SECURE,
         httponly=True,
         samesite="strict",
     )

@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from typing import Final
 
 from starlette.datastructures import MutableHeaders
+from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.websockets import WebSocketClose
 
 __all__ = ["Guarded"]
 
@@ -13,7 +15,11 @@ _NOTHING: Final = "default-src 'none'; base-uri 'none'; form-action 'none'; fram
 
 
 class Guarded:
-    """The application, with these headers on each of its answers that has none of its own."""
+    """The application, with these headers on each of its answers that has none of its own.
+
+    What names no host, or several, never gets to it (RFC 9112, section 3.2): what a proxy makes of such a request need
+    not be what we would.
+    """
 
     def __init__(self, app: ASGIApp, headers: Mapping[str, str]) -> None:
         self._app = app
@@ -21,6 +27,9 @@ class Guarded:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
+        if scope["type"] == "websocket":
+            await (self._app if _names_one_host(scope) else WebSocketClose())(scope, receive, send)
+            return
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -32,4 +41,10 @@ class Guarded:
                     headers.setdefault(name, value)
             await send(message)
 
-        await self._app(scope, receive, send_guarded)
+        app = self._app if _names_one_host(scope) else PlainTextResponse("A request has to name one host.\n", 400)
+        await app(scope, receive, send_guarded)
+
+
+def _names_one_host(scope: Scope) -> bool:
+    hosts = sum(name == b"host" for name, _ in scope["headers"])
+    return hosts == 1 or (hosts == 0 and scope.get("http_version") == "1.0")

@@ -122,6 +122,37 @@ async def test_a_socket_of_another_origin_is_refused(home: House):
     assert refused.value.response.status_code == 403
 
 
+@pytest.mark.parametrize("origin", ["http://{}", "https://{}", "HTTPS://{}:443", "HTTP://{}:80"])
+async def test_where_there_is_tls_a_page_that_came_without_is_of_another_origin(home: House, origin: str):
+    headers = {
+        "Cookie": f"lifeos_session={ADMIN}",
+        "Host": "life.example",
+        "Origin": origin.format("life.example"),
+        "X-Forwarded-Proto": "https",
+    }
+
+    answer = await home.post("{viewer {name}}", None, headers=headers)
+
+    assert answer.status_code == (200 if origin.lower().startswith("https") else 401)
+
+
+@pytest.mark.parametrize("hosts", ["", "Host: a\r\nHost: b\r\n", "Host: a\r\nhost: a\r\n"])
+@pytest.mark.parametrize("upgrade", ["", "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"])
+async def test_a_request_names_one_host(home: House, hosts: str, upgrade: str):
+    host, port = home.url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n" if upgrade else "Connection: close\r\n"
+    writer.write(
+        f"GET /graphql?query={{__typename}} HTTP/1.1\r\n{hosts}{upgrade}{key}Authorization: Bearer {ADMIN}\r\n\r\n".encode()
+    )
+
+    async with asyncio.timeout(15):
+        status = (await reader.readline()).split()[1]
+    writer.close()
+
+    assert status in ((b"400", b"403") if upgrade else (b"400",))
+
+
 # ── tokens ──
 
 
