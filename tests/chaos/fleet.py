@@ -8,7 +8,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,10 +21,11 @@ from tests.faults.keeper import ROOT
 from tests.faults.proxy import Proxy
 
 LEASE_SECONDS: Final = 3.0
+SWEEP_SECONDS: Final = 0.5
 ADMIN_TOKEN: Final = "chaos-administrator-token"
 SETTINGS: Final = {
     "LIFEOS_LEASE_SECONDS": f"{LEASE_SECONDS:g}",
-    "LIFEOS_SWEEP_SECONDS": "0.5",
+    "LIFEOS_SWEEP_SECONDS": f"{SWEEP_SECONDS:g}",
     "LIFEOS_GRACE_SECONDS": "1",
     "LIFEOS_RETRY_BASE_SECONDS": "0.2",
     "LIFEOS_RETRY_CAP_SECONDS": "1",
@@ -35,7 +36,7 @@ SETTINGS: Final = {
     "LIFEOS_MAX_SOCKETS_PER_USER": "1000",
 }
 _READY_SECONDS: Final = 60
-_PROGRAM: Final = Path(sys.executable).with_name("lifeos")
+PROGRAM: Final = (str(Path(sys.executable).with_name("lifeos")),)
 
 
 @dataclass
@@ -60,8 +61,11 @@ class Member:
     log: IO[bytes]
     env: Mapping[str, str]
     endings: list[Ended]
+    program: Sequence[str] = PROGRAM
     process: asyncio.subprocess.Process | None = None
     ended_by: str = ""
+    retired: bool = False
+    """Nobody starts it again."""
     busy: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held by a fault that ends or stops this process."""
     _watch: asyncio.Task[None] | None = None
@@ -83,7 +87,7 @@ class Member:
         self.ended_by = ""
         self._said = os.fstat(self.log.fileno()).st_size
         self.process = await asyncio.create_subprocess_exec(
-            _PROGRAM, *what, cwd=ROOT, env={**self.env, "LIFEOS_DATABASE_URL": self.proxy.dsn}, stdout=self.log,
+            *self.program, *what, cwd=ROOT, env={**self.env, "LIFEOS_DATABASE_URL": self.proxy.dsn}, stdout=self.log,
             stderr=self.log,
         )  # fmt: skip
         self._watch = asyncio.create_task(self._watched(self.process))
@@ -124,10 +128,15 @@ class Member:
             return word in log.read()
 
 
+def with_an_api(members: Sequence[Member]) -> list[Member]:
+    """Those that people may ask at this moment."""
+    return [each for each in members if each.serves and not each.retired]
+
+
 class Fleet:
     """All members."""
 
-    def __init__(self, folder: Path, dsn: str, ledger_port: int) -> None:
+    def __init__(self, folder: Path, dsn: str, ledger_port: int, settings: Mapping[str, str] | None = None) -> None:
         self._folder = folder
         self._dsn = dsn
         self.endings: list[Ended] = []
@@ -136,6 +145,7 @@ class Fleet:
         self._env = {
             **kept,
             **SETTINGS,
+            **(settings or {}),
             "HOME": str(folder),
             "LIFEOS_DATA_DIR": str(folder / "data"),
             "PYTHONPATH": str(ROOT),
@@ -144,21 +154,26 @@ class Fleet:
         }
 
     @property
+    def lease_seconds(self) -> float:
+        """Of each of them."""
+        return float(self._env["LIFEOS_LEASE_SECONDS"])
+
+    @property
     def servers(self) -> list[Member]:
         """Those with an API."""
-        return [each for each in self.members if each.serves]
+        return with_an_api(self.members)
 
     @property
     def workers(self) -> list[Member]:
         """Those without."""
-        return [each for each in self.members if not each.serves]
+        return [each for each in self.members if not each.serves and not each.retired]
 
-    async def add(self, name: str, *, serves: bool, starts: bool = True) -> Member:
+    async def add(self, name: str, *, serves: bool, starts: bool = True, program: Sequence[str] = PROGRAM) -> Member:
         """A new member, started unless told otherwise."""
         proxy = Proxy(self._dsn)
         await proxy.open()
         log = (self._folder / f"{name}.log").open("ab")
-        member = Member(name, serves, proxy, _free_port(), log, self._env, self.endings)
+        member = Member(name, serves, proxy, _free_port(), log, self._env, self.endings, program)
         self.members.append(member)
         if starts:
             await member.start()
@@ -181,9 +196,17 @@ class Fleet:
 
 
 @asynccontextmanager
-async def fleet(folder: Path, dsn: str, ledger_port: int, *, servers: int, workers: int) -> AsyncGenerator[Fleet]:
+async def fleet(
+    folder: Path,
+    dsn: str,
+    ledger_port: int,
+    *,
+    servers: int,
+    workers: int,
+    settings: Mapping[str, str] | None = None,
+) -> AsyncGenerator[Fleet]:
     """So many servers and workers for the length of the block."""
-    found = Fleet(folder, dsn, ledger_port)
+    found = Fleet(folder, dsn, ledger_port, settings)
     try:
         # The first one migrates alone: a migration is no fault.
         for number in range(servers):

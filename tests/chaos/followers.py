@@ -16,7 +16,7 @@ from websockets.exceptions import WebSocketException
 from websockets.typing import Subprotocol
 
 from tests.chaos.documents import TIMELINE
-from tests.chaos.fleet import ADMIN_TOKEN, Member
+from tests.chaos.fleet import ADMIN_TOKEN, Member, with_an_api
 
 _QUIET_SECONDS: Final = 20.0
 
@@ -48,11 +48,11 @@ def content(event: dict[str, Any]) -> str:
     return hashlib.sha256(orjson.dumps(kept, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
 
 
-async def follow(follower: Follower, servers: Sequence[Member], dice: random.Random) -> None:
+async def follow(follower: Follower, members: Sequence[Member], dice: random.Random) -> None:
     """Follow the run until the server says that it is over."""
     while not follower.is_over:
         try:
-            await _once(follower, dice.choice(servers), dice)
+            await _once(follower, dice.choice(with_an_api(members)), dice)
         except (OSError, TimeoutError, WebSocketException, EOFError) as error:
             del error  # it is lost; from the cursor, somewhere
         if not follower.is_over:

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import asyncpg
 
-from tests.chaos.fleet import LEASE_SECONDS, Fleet, Member
+from tests.chaos.fleet import Fleet, Member
 from tests.chaos.ledger import ask
 from tests.chaos.people import Crowd
 from tests.faults.keeper import Keeper
@@ -21,6 +21,16 @@ from tests.faults.proxy import commits, says
 
 GAP_SECONDS: Final = 4.0
 """Between two faults: many then strike while others are not mended yet."""
+
+LENGTHS: Final = {
+    "rolling restart": 25.0,
+    "kill everybody": 10.0,
+    "kill server": 8.0,
+    "freeze server": 10.0,
+    "freeze worker": 10.0,
+    "tools hang": 8.0,
+}
+"""About how many seconds the long ones take."""
 
 _AWAY: Final = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError)
 
@@ -58,7 +68,10 @@ def fault(function: Fault) -> Fault:
 
 
 def schedule(seed: int, seconds: float, kinds: Sequence[str], *, gap_seconds: float = GAP_SECONDS) -> list[Strike]:
-    """What strikes when: every kind before any strikes again, in an order and at times of the seed's choosing."""
+    """What strikes when: every kind before any strikes again, in an order and at times of the seed's choosing.
+
+    What takes long does not begin just before the end.
+    """
     dice = random.Random(seed)
     strikes: list[Strike] = []
     waiting: list[str] = []
@@ -68,14 +81,28 @@ def schedule(seed: int, seconds: float, kinds: Sequence[str], *, gap_seconds: fl
             waiting = sorted(kinds)
             dice.shuffle(waiting)
         kind = waiting.pop()
-        strikes.append(Strike(round(at, 2), kind, dice.randrange(1_000_000), round(dice.uniform(1.5, 4), 2)))
-        at += dice.uniform(0.7, 1.3) * gap_seconds
+        strike = Strike(round(at, 2), kind, dice.randrange(1_000_000), round(dice.uniform(1.5, 4), 2))
+        if at + LENGTHS.get(kind, 0) < seconds or at == 2.0:
+            strikes.append(strike)
+            at += dice.uniform(0.7, 1.3) * gap_seconds
+        elif all(at + LENGTHS.get(each, 0) >= seconds for each in kinds):
+            break
     return strikes
 
 
-async def torment(world: World, strikes: Sequence[Strike]) -> None:
-    """Let everything of the schedule happen; returns when all of it is mended."""
+async def torment(world: World, strikes: Sequence[Strike], *, alone_for_seconds: float | None = None) -> None:
+    """Let everything of the schedule happen; returns when all of it is mended.
+
+    With `alone_for_seconds` each waits until the one before it is mended and some time has passed, and what has not
+    begun by then does not.
+    """
     start = time.monotonic()
+    if alone_for_seconds is not None:
+        for strike in strikes:
+            if time.monotonic() - start < alone_for_seconds:
+                await asyncio.sleep(GAP_SECONDS)
+                await _strike(world, strike)
+        return
     async with asyncio.TaskGroup() as group:
         for strike in strikes:
             await asyncio.sleep(max(0.0, start + strike.at - time.monotonic()))
@@ -127,7 +154,7 @@ async def freeze_server(world: World, strike: Strike, line: dict[str, Any]) -> N
 @fault
 async def rolling_restart(world: World, strike: Strike, line: dict[str, Any]) -> None:
     """SIGTERM to one after the other, each back before the next goes."""
-    for member in world.fleet.members:
+    for member in tuple(world.fleet.members):
         async with member.busy:
             await member.ready()
             line["affected"] += await _owned(world, [member])
@@ -209,7 +236,7 @@ async def freeze_links_of_one(world: World, strike: Strike, line: dict[str, Any]
     member = _of(world.fleet.members, strike)
     line["affected"] = await _owned(world, [member])
     member.proxy.freeze()
-    await asyncio.sleep(2 * LEASE_SECONDS)
+    await asyncio.sleep(2 * world.fleet.lease_seconds)
     member.proxy.thaw()
 
 
@@ -227,6 +254,7 @@ async def freeze_all_links(world: World, strike: Strike, line: dict[str, Any]) -
 async def cut_links(world: World, strike: Strike, line: dict[str, Any]) -> None:
     """All connections of one process are reset, several times."""
     member = _of(world.fleet.members, strike)
+    line["affected"] = await _owned(world, [member])
     for _ in range(4):
         member.proxy.cut()
         await asyncio.sleep(0.2)
@@ -322,7 +350,7 @@ async def _freeze(world: World, member: Member, line: dict[str, Any]) -> None:
         line["affected"] = await _owned(world, [member])
         line["began"] = time.time()
         member.signal(signal.SIGSTOP)
-        await asyncio.sleep(3 * LEASE_SECONDS)
+        await asyncio.sleep(3 * world.fleet.lease_seconds)
         member.signal(signal.SIGCONT)
 
 
@@ -385,9 +413,10 @@ async def heal(world: World) -> None:
         member.proxy.is_deaf = False
         member.proxy.thaw()
         member.signal(signal.SIGCONT)
-        if member.pid == 0:
-            await member.start()
-        await member.ready()
+        if not member.retired:
+            if member.pid == 0:
+                await member.start()
+            await member.ready()
 
 
 async def keep_alive(world: World) -> None:
@@ -395,5 +424,5 @@ async def keep_alive(world: World) -> None:
     while True:
         await asyncio.sleep(0.2)
         for member in world.fleet.members:
-            if member.pid == 0 and not member.busy.locked():
+            if member.pid == 0 and not member.retired and not member.busy.locked():
                 await member.start()

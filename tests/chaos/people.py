@@ -19,7 +19,7 @@ import httpx
 import orjson
 
 from tests.chaos import documents
-from tests.chaos.fleet import ADMIN_TOKEN, Member
+from tests.chaos.fleet import ADMIN_TOKEN, Member, with_an_api
 from tests.chaos.ledger import ask
 
 Line = dict[str, Any]
@@ -44,7 +44,7 @@ class Person:
 class Api:
     """The servers, as seen from outside, and the log of all that was asked."""
 
-    servers: Sequence[Member]
+    members: Sequence[Member]
     dice: random.Random
     log: list[Line] = field(default_factory=list[Line])
     _numbers: count[int] = field(default_factory=lambda: count(1))
@@ -58,7 +58,7 @@ class Api:
         self, who: Person, what: str, variables: Mapping[str, Any], *, server: Member | None = None, **facts: Any
     ) -> Line:
         """One request at one server; the line that the log has of it."""
-        server = server or self.dice.choice(self.servers)
+        server = server or self.dice.choice(with_an_api(self.members))
         line: Line = {
             "n": next(self._numbers),
             "what": what,
