@@ -31,11 +31,14 @@ from persistence.transitions.advance import (
     Claimer,
     Outcome,
     RunMark,
+    SettleFree,
     advance,
+    advance_free,
     freed_references,
 )
 from persistence.transitions.claim import Entry, claim, enter
 from persistence.transitions.locks import lock_runs
+from persistence.transitions.succeed import is_success, succeed
 from persistence.wakeups import Wakeups
 from persistence.workers import Worker
 
@@ -376,11 +379,11 @@ class Executor(LocalWorker):
 
     async def _settle(self, outcomes: Sequence[Outcome]) -> Sequence[None]:
         # Alone in their runs, and with no references to resolve, most groups are one statement.
-        plain = [outcome for outcome in outcomes if not self._feeds(outcome)]
-        rest = [outcome for outcome in outcomes if self._feeds(outcome)] if len(plain) < len(outcomes) else []
-        if plain:
-            busy = await self._settle_free(plain)
-            rest += [outcome for outcome in plain if outcome.run in busy]
+        successes, others, rest = self._sorted(outcomes)
+        for write, group in ((succeed, successes), (advance_free, others)):
+            if group:
+                busy = await self._settle_free(write, group)
+                rest += [outcome for outcome in group if outcome.run in busy]
         if rest:
             await self._settle_locked(rest)
         for outcome in outcomes:
@@ -388,11 +391,22 @@ class Executor(LocalWorker):
                 self._later(outcome.delay_seconds)
         return [None] * len(outcomes)
 
-    async def _settle_free(self, outcomes: Sequence[Outcome]) -> set[UUID]:
+    def _sorted(self, outcomes: Iterable[Outcome]) -> tuple[list[Outcome], list[Outcome], list[Outcome]]:
+        successes: list[Outcome] = []
+        others: list[Outcome] = []
+        feeding: list[Outcome] = []
+        for outcome in outcomes:
+            if self._feeds(outcome):
+                feeding.append(outcome)
+            else:
+                (successes if is_success(outcome) else others).append(outcome)
+        return successes, others, feeding
+
+    async def _settle_free(self, write: SettleFree, outcomes: Sequence[Outcome]) -> set[UUID]:
         # The steps that end here give their slots to those that follow.
         with self.reserve(own=self._slots_of(outcomes)) as claimer:
             async with self._database.connection() as connection:
-                done = await advance(connection, outcomes, claimer=claimer, gate=self._gate, free_only=True)
+                done = await write(connection, outcomes, claimer=claimer, gate=self._gate)
             self._settled_as(outcomes, claimer, done)
         return done.busy
 

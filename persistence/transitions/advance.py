@@ -7,9 +7,9 @@ slots), and records every event and the state of every run.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 from uuid import UUID
 
 import asyncpg
@@ -134,6 +134,17 @@ class GatePolicy:
 
 NOBODY: Final = Claimer()
 NO_EXPIRY: Final = GatePolicy()
+
+
+class SettleFree(Protocol):
+    """A transaction of one statement over the runs that nobody holds; the others come back as `busy`."""
+
+    def __call__(
+        self, connection: Connection, outcomes: Sequence[Outcome], /, *, claimer: Claimer, gate: GatePolicy
+    ) -> Awaitable[Advance]:
+        """Apply these outcomes."""
+        ...
+
 
 FREE = """free AS MATERIALIZED (
     -- Locked without waiting. A transition that committed since this statement's snapshot has changed last_seq, and
@@ -359,20 +370,39 @@ async def advance(
     notes: Sequence[Note] = (),
     claimer: Claimer = NOBODY,
     gate: GatePolicy = NO_EXPIRY,
-    free_only: bool = False,
 ) -> Advance:
     """Apply the outcomes that still count, and all that follows from them.
-
-    With `free_only` it is a transaction by itself, one round trip: it locks the runs that nobody holds and leaves out
-    the others, which come back as `busy`. No resolutions can be given then, so no outcome may free a step with
-    references.
 
     The caller holds the runs' locks and gives a resolution for each step that `freed_references` named. An outcome
     whose step has moved on, or runs under another attempt or owner, changes no state: its word is kept on its tool
     call, and its index is missing in `accepted`. `notes` of such outcomes are dropped too.
     """
-    rows = await tx.fetch(
-        _ADVANCE_FREE if free_only else _ADVANCE,
+    return told(await tx.fetch(_ADVANCE, *_values(outcomes, resolutions, notes, claimer, gate)))
+
+
+async def advance_free(
+    connection: Connection,
+    outcomes: Sequence[Outcome],
+    *,
+    claimer: Claimer = NOBODY,
+    gate: GatePolicy = NO_EXPIRY,
+) -> Advance:
+    """The same as a transaction by itself, one round trip, over the runs that nobody holds.
+
+    It locks those, and leaves out the others, which come back as `busy`. No resolutions can be given, so no outcome
+    may free a step with references.
+    """
+    return told(await connection.fetch(_ADVANCE_FREE, *_values(outcomes, (), (), claimer, gate)))
+
+
+def _values(
+    outcomes: Sequence[Outcome],
+    resolutions: Sequence[Resolution],
+    notes: Sequence[Note],
+    claimer: Claimer,
+    gate: GatePolicy,
+) -> list[object]:
+    return [
         [o.run for o in outcomes],
         [o.position for o in outcomes],
         [o.attempt for o in outcomes],
@@ -401,8 +431,7 @@ async def advance(
         [n.message for n in notes],
         [n.metadata for n in notes],
         [o.uncounted for o in outcomes],
-    )
-    return told(rows)
+    ]
 
 
 def told(rows: Iterable[asyncpg.Record]) -> Advance:

@@ -12,6 +12,7 @@ and write everything. It leaves `recorded (id, was, state, last_seq, ready, judg
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import IntEnum
 
 from persistence.states import RunState, StepState
@@ -33,13 +34,6 @@ COUNTED = tuple(state.value.lower() for state in StepState)
 CLOCK = "clock AS MATERIALIZED (SELECT clock_timestamp() AS at)"
 """The time of a transition; taken under the run's lock."""
 
-_TALLY = ",\n        ".join(
-    f"count(*) FILTER (WHERE enters = '{state}') - count(*) FILTER (WHERE leaves = '{state}') AS {state.lower()}"
-    for state in StepState
-)
-_ADDED = ", ".join(f"r.{name} + t.{name} AS {name}" for name in COUNTED)
-_KEPT = ", ".join(f"{name} = v.{name}" for name in COUNTED)
-
 DERIVED = """CASE
             WHEN pending + ready + running + blocked = 0 THEN CASE WHEN failed > 0 THEN 'FAILED' ELSE 'COMPLETED' END
             WHEN ready + running = 0 AND blocked > 0 THEN 'WAITING_APPROVAL'
@@ -47,15 +41,14 @@ DERIVED = """CASE
 """A run's state as a function of its steps'. It waits when an approval is open and nothing else can move."""
 
 
-def record(*, ends_as: RunState | None = None) -> str:
-    """The CTEs that follow `moved` and `told`. `ends_as` sets the run's state instead of deriving it."""
-    state = f"'{ends_as}'" if ends_as else DERIVED
-    return f"""
+_RESUMES = "was = 'FAILED' OR (was = 'WAITING_APPROVAL' AND state = 'EXECUTING')"
+
+_TALLY = """
 tally AS (
     -- Everything about a run in one row: two sets of runs, of which the planner expects one row each, would be joined
     -- by comparing each with each.
     SELECT run_id,
-        {_TALLY},
+        {counters},
         count(type)::int AS told, coalesce(bool_or(type = 'APPROVAL_REQUIRED'), false) AS asks,
         bool_or(approval_id IS NOT NULL AND type <> 'STEP_RUNNING') AS judged
     FROM (
@@ -63,19 +56,62 @@ tally AS (
         UNION ALL
         SELECT run_id, null, null, type, approval_id FROM told) AS each
     GROUP BY run_id),
-counted AS (
-    SELECT r.id, r.state AS was, r.last_seq, greatest(clock.at, r.moved_at) AS at, t.told, t.asks, t.judged, {_ADDED}
-    FROM tally t JOIN runs r ON r.id = t.run_id, clock),
+"""
+
+_TALLY_OF_SUCCESS = """
+tally AS (
+    SELECT run_id,
+        {counters},
+        sum(told)::int AS told, bool_or(enters = 'BLOCKED') AS asks, bool_or(enters = 'BLOCKED') AS judged
+    FROM moved GROUP BY run_id),
+"""
+
+
+def record(*, ends_as: RunState | None = None) -> str:
+    """The CTEs that follow `moved` and `told`. `ends_as` sets the run's state instead of deriving it."""
+    return _record(_TALLY, tuple(StepState), at="clock.at", ends_as=ends_as)
+
+
+def record_success() -> str:
+    """The CTEs that follow `moved` and `told` when running steps succeed: they touch five of the counters.
+
+    `moved` has a fourth column here, `told`, how many events belong to the move: then nothing needs to count them. A
+    run whose step was running can't be one that goes on. And there is no `clock`: nothing was waited for.
+    """
+    states = (StepState.PENDING, StepState.READY, StepState.RUNNING, StepState.BLOCKED, StepState.SUCCEEDED)
+    return _record(_TALLY_OF_SUCCESS, states, at="statement_timestamp()", resumes=False)
+
+
+def _record(
+    tally: str, states: Sequence[StepState], *, at: str, ends_as: RunState | None = None, resumes: bool = True
+) -> str:
+    names = [each.lower() for each in states]
+    counters = ",\n        ".join(
+        f"count(*) FILTER (WHERE enters = '{each}') - count(*) FILTER (WHERE leaves = '{each}') AS {each.lower()}"
+        for each in states
+    )
+    added = ", ".join(f"r.{each} + t.{each} AS {each}" if each in names else f"r.{each}" for each in COUNTED)
+    kept = ", ".join(f"{each} = v.{each}" for each in names)
+    clock = ", clock" if at.startswith("clock") else ""
+    state = f"'{ends_as}'" if ends_as else DERIVED
+    resumed = (
+        f"""
+    UNION ALL
+    SELECT id, {Rank.RUN}, 0, 0, 'WORKFLOW_RESUMED', null, null, 'Going on', '{{}}'
+    FROM verdict WHERE resumes"""
+        if resumes
+        else ""
+    )
+    return f"""{tally.format(counters=counters)}counted AS (
+    SELECT r.id, r.state AS was, r.last_seq, greatest({at}, r.moved_at) AS at, t.told, t.asks, t.judged, {added}
+    FROM tally t JOIN runs r ON r.id = t.run_id{clock}),
 ruled AS (SELECT *, {state} AS state FROM counted),
 verdict AS (
-    SELECT *, was = 'FAILED' OR (was = 'WAITING_APPROVAL' AND state = 'EXECUTING') AS resumes,
+    SELECT *, {_RESUMES if resumes else "false"} AS resumes,
         state = 'WAITING_APPROVAL' AND was <> 'WAITING_APPROVAL' AS waits, state IN ('COMPLETED', 'FAILED') AS ends
     FROM ruled),
 line AS (
-    SELECT run_id, rank, major, minor, type, position, approval_id, message, metadata FROM told
-    UNION ALL
-    SELECT id, {Rank.RUN}, 0, 0, 'WORKFLOW_RESUMED', null, null, 'Going on', '{{}}'
-    FROM verdict WHERE resumes
+    SELECT run_id, rank, major, minor, type, position, approval_id, message, metadata FROM told{resumed}
     UNION ALL
     SELECT id, {Rank.RUN}, 1, 0, 'WORKFLOW_WAITING_APPROVAL', null, null, 'Waiting for a person', '{{}}'
     FROM verdict WHERE waits
@@ -98,7 +134,7 @@ written AS (
     INSERT INTO timeline_events (run_id, seq, type, position, approval_id, message, metadata, created_at)
     SELECT run_id, seq, type, position, approval_id, message, metadata, at FROM numbered),
 recorded AS (
-    UPDATE runs r SET state = v.state, {_KEPT},
+    UPDATE runs r SET state = v.state, {kept},
         last_seq = v.last_seq + v.told + v.resumes::int + v.waits::int + v.ends::int,
         asked = r.asked OR v.asks, moved_at = v.at, planner = null,
         started_at = CASE WHEN v.running > 0 THEN coalesce(r.started_at, v.at) ELSE r.started_at END,

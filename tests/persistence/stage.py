@@ -43,6 +43,7 @@ from persistence.transitions.advance import (
     Outcome,
     Resolution,
     advance,
+    advance_free,
     freed_references,
 )
 from persistence.transitions.cancel import cancel
@@ -50,6 +51,7 @@ from persistence.transitions.claim import Entry, claim, enter
 from persistence.transitions.decide import DecidedStep, decide, expire
 from persistence.transitions.locks import lock_free_runs, lock_runs
 from persistence.transitions.redrive import redrive
+from tests.lending import LastingDatabase
 
 UNFIT = '{"unfit": true}'
 """A result that no step which refers to it can be called with."""
@@ -213,7 +215,7 @@ class Stage:
     async def settle_free(self, *outcomes: Outcome, claimer: Claimer = NOBODY, gate: GatePolicy = NO_EXPIRY) -> Advance:
         """These outcomes, in one statement, over the runs that nobody holds; none may free a step with references."""
         async with self.database.connection() as connection:
-            return await advance(connection, outcomes, claimer=claimer, gate=gate, free_only=True)
+            return await advance_free(connection, outcomes, claimer=claimer, gate=gate)
 
     async def decide(
         self, approval: UUID, status: ApprovalStatus, *, by: UUID | None = None, edited: str | None = None
@@ -346,7 +348,7 @@ class Stage:
 @asynccontextmanager
 async def staged(dsn: str, *, connections: int = 8, **settings: Any) -> AsyncGenerator[Stage]:
     """A stage over this database, open for the length of the block."""
-    database = Database(DatabaseSettings(dsn=dsn, connections=connections, **settings))
+    database = LastingDatabase(DatabaseSettings(dsn=dsn, connections=connections, **settings))
     await database.open()
     try:
         yield await stage_over(database)

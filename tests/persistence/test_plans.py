@@ -17,10 +17,11 @@ import pytest
 from persistence import approvals_feed, claims, gauges, timeline, workers
 from persistence.database import session_settings
 from persistence.transitions import begin
-from persistence.transitions.advance import ClaimedStep, Claimer, advance, freed_references
+from persistence.transitions.advance import ClaimedStep, Claimer, advance, advance_free, freed_references
 from persistence.transitions.claim import Entry, claim, enter
 from persistence.transitions.decide import overdue_runs
 from persistence.transitions.locks import lock_free_runs, lock_runs
+from persistence.transitions.succeed import succeed
 from tests.persistence.stage import Draft, Stage, failed, planned, staged, succeeded
 
 HISTORY = 3000
@@ -165,7 +166,8 @@ async def test_what_a_statement_touches_follows_what_moves_and_nothing_else(fill
     statements: dict[str, Callable[[Any], Awaitable[Any]]] = {
         "claim": lambda tx: claim(tx, slots),
         "settle": lambda tx: advance(tx, good, claimer=slots),
-        "settle what is free": lambda tx: advance(tx, good, claimer=slots, free_only=True),
+        "settle what is free": lambda tx: advance_free(tx, good, claimer=slots),
+        "settle successes": lambda tx: succeed(tx, good, claimer=slots),
         "settle failures": lambda tx: advance(tx, bad),
         "references": lambda tx: freed_references(tx, good),
         "lock": lambda tx: lock_runs(tx, runs),
