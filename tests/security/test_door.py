@@ -142,9 +142,8 @@ async def test_a_request_names_one_host(home: House, hosts: str, upgrade: str):
     host, port = home.url.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n" if upgrade else "Connection: close\r\n"
-    writer.write(
-        f"GET /graphql?query={{__typename}} HTTP/1.1\r\n{hosts}{upgrade}{key}Authorization: Bearer {ADMIN}\r\n\r\n".encode()
-    )
+    request = f"GET /graphql?query={{__typename}} HTTP/1.1\r\n{hosts}{upgrade}{key}"
+    writer.write(f"{request}Authorization: Bearer {ADMIN}\r\n\r\n".encode())
 
     async with asyncio.timeout(15):
         status = (await reader.readline()).split()[1]
