@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+import pytest_asyncio
 
 from persistence.database import Database, DatabaseSettings
-from persistence.migrate import migrate
-from tests.databases import end_cluster, fresh_database, provide_cluster
+from tests import lending
+from tests.databases import end_cluster, provide_cluster
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -19,17 +21,37 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     end_cluster()
 
 
-@pytest.fixture
-async def dsn() -> AsyncIterator[str]:
-    """The address of a new, migrated database."""
-    async with fresh_database(migrate) as address:
+@pytest.fixture(autouse=True)
+async def _stragglers() -> AsyncIterator[None]:
+    """Tests share one event loop: what one leaves running in it ends before the next begins."""
+    before = asyncio.all_tasks()
+    yield
+    stragglers = asyncio.all_tasks() - before - {asyncio.current_task()}
+    for task in stragglers:
+        task.cancel()
+    await asyncio.gather(*stragglers, return_exceptions=True)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def lender() -> AsyncIterator[lending.Lender]:
+    """Who lends databases to the tests of this process."""
+    lending.current = lending.Lender()
+    yield lending.current
+    await lending.current.close()
+    lending.current = None
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def dsn(lender: lending.Lender) -> AsyncIterator[str]:
+    """The address of a migrated database without rows."""
+    async with lender.lend() as address:
         yield address
 
 
 @pytest.fixture
 async def database(dsn: str) -> AsyncIterator[Database]:
-    """A new, migrated database, open."""
-    opened = Database(DatabaseSettings(dsn=dsn, connections=8))
+    """A migrated database without rows, open."""
+    opened = lending.LastingDatabase(DatabaseSettings(dsn=dsn, connections=8))
     await opened.open()
     yield opened
     await opened.close()

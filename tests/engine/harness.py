@@ -29,6 +29,7 @@ from persistence.states import ApprovalDecision, InDoubtResolution, Risk, Role
 from persistence.timeline import Timeline, events_after
 from persistence.wakeups import Wakeups
 from tests.engine.soundness import assert_sound
+from tests.lending import LastingDatabase
 
 SETTINGS = EngineSettings(data_dir=Path("/nowhere"), retry_base_seconds=0.01, retry_cap_seconds=0.02, grace_seconds=2)
 APPROVE, REJECT = ApprovalDecision.APPROVE, ApprovalDecision.REJECT
@@ -305,7 +306,7 @@ async def running(
     """An engine over this database, open for the length of the block; what it leaves behind must be sound."""
     settings = replace(settings, **changes)
     connections = DatabaseSettings(dsn=dsn, connections=6, lock_seconds=lock_seconds)
-    database, work = Database(connections), Database(connections)
+    database, work = LastingDatabase(connections), LastingDatabase(connections)
     await database.open()
     await work.open()
     broadcast, backend = broadcast_over(connections, None)

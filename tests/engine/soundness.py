@@ -5,9 +5,9 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Any, Final
 
-import asyncpg
-
+from persistence.database import DatabaseSettings
 from persistence.states import FINISHED_RUN_STATES, STEP_MOVES, RunState, StepState
+from tests.lending import LastingDatabase
 
 _ENTERS: Final = {
     "STEP_READY": "READY",
@@ -71,16 +71,17 @@ _QUESTIONS: Final = {
 
 async def assert_sound(dsn: str) -> None:
     """Holds the whole database against what must hold."""
-    connection = await asyncpg.connect(dsn)
+    database = LastingDatabase(DatabaseSettings(dsn, connections=1))
+    await database.open()
     try:
         for rule, question in _QUESTIONS.items():
-            broken = await connection.fetch(question)
+            broken = await database.fetch(question)
             assert not broken, f"not so: {rule}: {[tuple(row) for row in broken[:5]]}"
-        events = await connection.fetch("SELECT run_id, position, type FROM timeline_events ORDER BY run_id, seq")
-        steps = await connection.fetch("SELECT run_id, position, key, state FROM steps")
-        runs = await connection.fetch("SELECT id, state FROM runs")
+        events = await database.fetch("SELECT run_id, position, type FROM timeline_events ORDER BY run_id, seq")
+        steps = await database.fetch("SELECT run_id, position, key, state FROM steps")
+        runs = await database.fetch("SELECT id, state FROM runs")
     finally:
-        await connection.close()
+        await database.close()
     _assert_steps_are_told(events, steps)
     _assert_runs_are_told(events, runs)
 
