@@ -171,6 +171,7 @@ class Picture(Lines):
     def lost(self, error: ConsoleError) -> None:
         """Say it within the picture."""
         self._lost = error
+        self._refresh()
 
     def found(self) -> None:
         """Look again, as things may have changed."""
@@ -194,11 +195,16 @@ class Picture(Lines):
         self._live = Live(
             get_renderable=self._draw,
             console=self._screen.console,
-            refresh_per_second=8,
+            # A thread that draws beside us would move the cursor up by a picture that is no longer there, over events.
+            auto_refresh=False,
             redirect_stdout=False,
             redirect_stderr=False,
         )
-        self._live.start()
+        self._live.start(refresh=True)
+
+    def _refresh(self) -> None:
+        if self._live is not None:
+            self._live.refresh()
 
     def _stop(self, *, leave_picture: bool) -> None:
         if self._live is not None:
@@ -206,13 +212,18 @@ class Picture(Lines):
             self._live.stop()
             self._live = None
 
+    async def look(self) -> None:
+        """Draw the run as it is now."""
+        self._run = await self._client.run(self._run_id)
+        self._refresh()
+
     async def _keep_looking(self) -> None:
         while True:
             await self._changed.wait()
             self._changed.clear()
             began = monotonic()
             with suppress(ConsoleError):  # whoever follows the timeline says what is wrong
-                self._run = await self._client.run(self._run_id)
+                await self.look()
             # A large run costs the server more to show: look at it less often.
             await asyncio.sleep(max(_LOOKS_APART_SECONDS, 4 * (monotonic() - began)))
 
@@ -221,12 +232,12 @@ class Picture(Lines):
             return Text(f"{self._run_id} …", style="dim")
         room = max(3, self._screen.console.height - 6)
         shown = worth_showing(self._run.steps, room)
-        parts: list[RenderableType] = [Text(), run_line(self._run), _bar(self._run)]
+        parts: list[RenderableType] = [Text(), _on_one_row(run_line(self._run)), _bar(self._run)]
         parts.append(table_of(STEP_COLUMNS, (step_row(step) for step in shown)))
         if len(shown) < len(self._run.steps):
-            parts.append(Text(f"… and {len(self._run.steps) - len(shown)} more steps", style="dim"))
+            parts.append(_on_one_row(Text(f"… and {len(self._run.steps) - len(shown)} more steps", style="dim")))
         if self._lost is not None:
-            parts.append(Text(f"{one_line(str(self._lost))}; trying again …", style="yellow"))
+            parts.append(_on_one_row(Text(f"{one_line(str(self._lost))}; trying again …", style="yellow")))
         return Group(*parts)
 
 
@@ -244,6 +255,12 @@ def worth_showing(steps: Sequence[Step], room: int) -> list[Step]:
     by_interest = sorted(steps, key=lambda step: 0 if step.state in _ACTIVE else 1 if step.state == "PENDING" else 2)
     chosen = {step.id for step in by_interest[:room]}
     return [step for step in steps if step.id in chosen]
+
+
+def _on_one_row(text: Text) -> Text:
+    """The text cut to the terminal's width: the picture is as high whatever is written above it at that moment."""
+    text.no_wrap, text.overflow = True, "ellipsis"
+    return text
 
 
 def _bar(run: Run) -> RenderableType:
