@@ -30,6 +30,10 @@ class Unavailable(Exception):
     """The database can't be reached, or did not answer in time: what was asked may or may not have happened."""
 
 
+class LostRace(Unavailable):
+    """A deadlock or a serialization race was lost: nothing happened, and it may be tried again."""
+
+
 @dataclass(frozen=True, slots=True)
 class DatabaseSettings:
     """How to reach the database, and how long anything may take there.
@@ -97,6 +101,8 @@ async def translated() -> AsyncGenerator[None]:
     """Turns whatever means that the database is away into Unavailable; a fault of ours stays what it is."""
     try:
         yield
+    except _LOST_RACE as error:
+        raise LostRace(str(error)) from error
     except _AWAY as error:
         if isinstance(error, asyncpg.InterfaceError) and not _is_about_the_connection(error):
             raise
@@ -172,29 +178,39 @@ class Database:
             try:
                 async with self.connection() as connection, connection.transaction():
                     return await work(connection)
-            except _LOST_RACE as error:
-                if repeat == REPEATS - 1:
-                    raise Unavailable(str(error)) from error
-                log.info("transaction_repeated", error=str(error))
-                await asyncio.sleep(random.uniform(0, 0.02 * 2**repeat))  # noqa: S311 - jitter, not a secret
+            except LostRace as error:
+                await _pause(repeat, error)
+        raise AssertionError
+
+    async def _alone(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+        """What one statement gives, made anew when it loses a race: with a migration, say, that wants its tables."""
+        for repeat in range(REPEATS):
+            try:
+                async with self.connection() as connection:
+                    return await work(connection)
+            except LostRace as error:
+                await _pause(repeat, error)
         raise AssertionError
 
     async def fetch(self, statement: str, *values: Any) -> list[asyncpg.Record]:
         """The rows of one statement."""
-        async with self.connection() as connection:
-            return await connection.fetch(statement, *values)
+        return await self._alone(lambda connection: connection.fetch(statement, *values))
 
     async def fetchrow(self, statement: str, *values: Any) -> asyncpg.Record | None:
         """The first row of one statement, or None."""
-        async with self.connection() as connection:
-            return await connection.fetchrow(statement, *values)
+        return await self._alone(lambda connection: connection.fetchrow(statement, *values))
 
     async def fetchval(self, statement: str, *values: Any) -> Any:
         """The first value of the first row, or None."""
-        async with self.connection() as connection:
-            return await connection.fetchval(statement, *values)
+        return await self._alone(lambda connection: connection.fetchval(statement, *values))
 
     async def execute(self, statement: str, *values: Any) -> str:
         """The status of one statement."""
-        async with self.connection() as connection:
-            return await connection.execute(statement, *values)
+        return await self._alone(lambda connection: connection.execute(statement, *values))
+
+
+async def _pause(repeat: int, error: LostRace) -> None:
+    if repeat == REPEATS - 1:
+        raise error
+    log.info("transaction_repeated", error=str(error))
+    await asyncio.sleep(random.uniform(0, 0.02 * 2**repeat))  # noqa: S311 - jitter, not a secret

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from typing import Any, Final
 
 from alembic import command
@@ -11,13 +12,24 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from persistence.revisions import UnknownRevision, head, migrations_folder
 
 MIGRATION_LOCK: Final = 0x11FE05
 """The advisory lock that one migrating process holds; the others wait for it and find nothing left to do."""
+
+
+_TRIES: Final = 5
+"""How often a migration is tried that finds its tables in use."""
+
+_LOCK_SECONDS: Final = 2
+"""A waiting ALTER queues every later reader of its table behind itself: better to let them pass, and try again."""
+
+_IN_USE: Final = ("40P01", "55P03")
+"""What PostgreSQL says of a deadlock, and of a lock that was not to be had in time."""
 
 
 def async_url(dsn: str) -> Any:
@@ -36,8 +48,8 @@ def configuration(connection: Connection | None = None) -> Config:
 async def migrate(dsn: str, revision: str = "head") -> None:
     """Upgrade (or, to an older `revision`, downgrade) the database under an advisory lock.
 
-    Waits without limit for another process that is migrating. Raises UnknownRevision when the database is newer
-    than this program.
+    Waits without limit for another process that is migrating, and tries again when it meets others at work. Raises
+    UnknownRevision when the database is newer than this program.
     """
     engine = create_async_engine(async_url(dsn), poolclass=NullPool)
     try:
@@ -45,13 +57,27 @@ async def migrate(dsn: str, revision: str = "head") -> None:
             await connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": MIGRATION_LOCK})
             await connection.commit()
             try:
-                await connection.run_sync(_move, revision)
-                await connection.commit()
+                await _move_patiently(connection, revision)
             finally:
                 await connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": MIGRATION_LOCK})
                 await connection.commit()
     finally:
         await engine.dispose()
+
+
+async def _move_patiently(connection: AsyncConnection, revision: str) -> None:
+    for tries in range(1, _TRIES + 1):
+        try:
+            await connection.run_sync(_move, revision)
+            await connection.commit()
+        except DBAPIError as error:
+            # Each migration is a transaction: those that are done stay, and the one that met somebody left nothing.
+            await connection.rollback()
+            if tries == _TRIES or getattr(error.orig, "sqlstate", None) not in _IN_USE:
+                raise
+            await asyncio.sleep(random.uniform(0.05, 0.5))  # noqa: S311 - jitter, not a secret
+        else:
+            return
 
 
 def _move(connection: Connection, revision: str) -> None:
@@ -61,8 +87,7 @@ def _move(connection: Connection, revision: str) -> None:
     known = {each.revision for each in script.walk_revisions()}
     if current is not None and current not in known:
         raise UnknownRevision(current)
-    # A waiting ALTER queues every later reader of its table behind itself: better to fail and be started again.
-    connection.execute(text("SET lock_timeout = '5s'"))
+    connection.execute(text(f"SET lock_timeout = '{_LOCK_SECONDS}s'"))
     connection.commit()
     target = head() if revision == "head" else revision
     if current == target:

@@ -385,6 +385,30 @@ async def test_a_transaction_that_loses_a_deadlock_is_begun_anew(
     assert [row[0] for row in await operator.fetch("SELECT n FROM counters")] == [2, 2]
 
 
+async def test_a_statement_that_loses_a_deadlock_is_made_anew(
+    empty: Database, operator: asyncpg.Connection[asyncpg.Record]
+) -> None:
+    await operator.execute("CREATE TABLE counters (id int PRIMARY KEY); INSERT INTO counters VALUES (1), (2)")
+    # As a migration does that wants one table after the other; it is not the one whom the server ends.
+    other = await asyncpg.connect(empty.settings.dsn, server_settings={"deadlock_timeout": "1h"})
+    async with asyncio.timeout(20), other.transaction():
+        await other.execute("SELECT FROM counters WHERE id = 1 FOR UPDATE")
+        reading = asyncio.create_task(empty.fetch("SELECT id FROM counters ORDER BY id DESC FOR UPDATE"))
+        while not await operator.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        await other.execute("SELECT FROM counters WHERE id = 2 FOR UPDATE")
+    await other.close()
+
+    assert [row[0] for row in await reading] == [2, 1]
+
+
+@pytest.mark.parametrize("state", ["40001", "40P01"])
+async def test_a_connection_that_loses_a_race_says_that_nobody_knows(empty: Database, state: str) -> None:
+    with pytest.raises(Unavailable):
+        async with empty.connection() as connection:
+            await connection.execute(raised(state))
+
+
 @pytest.mark.parametrize("state", ["40001", "40P01"])
 async def test_a_race_that_is_lost_for_ever_is_unavailable_in_the_end(empty: Database, state: str) -> None:
     begun = 0
