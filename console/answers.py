@@ -15,7 +15,13 @@ class Answers:
         self._read_so_far = b""
 
     async def ask(self, question: str) -> str | None:
-        """The line that was typed after the question, or None where input has ended."""
+        """The line that was typed after the question, or None where input has ended.
+
+        At a keyboard, what was typed before it is forgotten: nobody had read yet what they would have agreed to.
+        """
+        if _is_keyboard():
+            self._read_so_far = b""
+            _forget_typed()
         sys.stdout.write(question)
         sys.stdout.flush()
         while b"\n" not in self._read_so_far:
@@ -27,6 +33,21 @@ class Answers:
         if not line and not newline:
             return None
         return line.decode(errors="replace").strip()
+
+
+def _is_keyboard() -> bool:
+    try:
+        return sys.stdin.isatty()
+    except (AttributeError, ValueError):  # there is none, or it is closed
+        return False
+
+
+def _forget_typed() -> None:
+    try:
+        import termios  # noqa: PLC0415 - not on every platform
+    except ImportError:
+        return
+    termios.tcflush(sys.stdin.fileno(), termios.TCIFLUSH)
 
 
 async def _read() -> bytes:

@@ -3,6 +3,7 @@
 import asyncio
 import io
 import os
+import pty
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,15 @@ def keyboard(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.FileIO]:
     """What is written into it arrives at standard input."""
     reading, writing = os.pipe()
     with open(reading, encoding="utf-8") as stdin, io.FileIO(writing, "w") as typed:  # noqa: PTH123
+        monkeypatch.setattr(sys, "stdin", stdin)
+        yield typed
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.FileIO]:
+    """What is typed at a terminal that is standard input."""
+    person, command = pty.openpty()
+    with open(command, encoding="utf-8") as stdin, io.FileIO(person, "w") as typed:  # noqa: PTH123
         monkeypatch.setattr(sys, "stdin", stdin)
         yield typed
 
@@ -89,3 +99,19 @@ async def test_giving_up_leaves_the_input_to_the_next(keyboard: io.FileIO) -> No
     keyboard.write(b"late\n")
 
     assert await answers.ask("? ") == "late"
+
+
+async def test_what_was_typed_before_the_question_is_no_answer_to_it(terminal: io.FileIO) -> None:
+    answers = Answers()
+    terminal.write(b"yes\nyes\n")
+    waiting = asyncio.create_task(answers.ask("send this? "))
+    await asyncio.sleep(0)  # it asks
+    terminal.write(b"no\nyes\n")
+
+    assert await waiting == "no"
+
+    again = asyncio.create_task(answers.ask("and this? "))
+    await asyncio.sleep(0)
+    terminal.write(b"n\n")
+
+    assert await again == "n"
