@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Final
 from uuid import UUID
 
 import structlog
 
+from persistence import ids
 from persistence.database import Database, Unavailable
 from persistence.reads.rows import EventRow
 from persistence.states import ENDING_EVENTS, EventType
@@ -40,6 +41,36 @@ async def events_after(database: Database, run: UUID, seq: int, *, at_most: int 
     return [EventRow(*row) for row in await database.fetch(_AFTER, run, seq, at_most)]
 
 
+Push = Callable[[EventRow], bool]
+"""Hands an event on at once; False when that can't be done now: then the follower fetches it. Must not block."""
+
+
+class _Place:
+    """How far a follower has come. `ended`: whether the event there ends the run; None when that is not known."""
+
+    __slots__ = ("cursor", "ended", "push")
+
+    def __init__(self, cursor: int, push: Push | None) -> None:
+        self.cursor = cursor
+        self.ended = None if cursor > 0 else False
+        self.push = push
+
+    def passed(self, event: EventRow) -> None:
+        self.cursor, self.ended = event.seq, event.type in ENDING_EVENTS
+
+    def take(self, events: Sequence[EventRow]) -> bool:
+        """Push these events; False when the follower has to fetch the rest, or the end, by itself."""
+        push = self.push
+        if push is None:
+            return False
+        for event in events:
+            if event.seq > self.cursor:
+                if event.seq != self.cursor + 1 or event.type in ENDING_EVENTS or not push(event):
+                    return False
+                self.cursor = event.seq
+        return True
+
+
 class _Feed:
     """The last events of one run, read once for all who follow it."""
 
@@ -51,24 +82,36 @@ class _Feed:
         self.reached: int | None = None
         """The last event, as a read found it that nothing has been heard after; None when nobody can say."""
         self.recent: deque[EventRow] = deque(maxlen=_REMEMBERED)
-        self.news = asyncio.Event()
+        self.heard = 0
+        """How often there was news."""
+        self.waiting: dict[_Place, asyncio.Future[None]] = {}
+        self.pushing: asyncio.Task[None] | None = None
         self.reading = asyncio.Lock()
         self._missed = 0
 
     def tell(self, seq: int) -> None:
         self.known = max(self.known, seq)
-        self.wake()
 
     def miss(self) -> None:
         """Anything may have happened."""
         self._missed += 1
         self.reached = None
-        self.wake()
 
-    def wake(self) -> None:
-        # Everybody who waits now is released; who comes later waits for the next news.
-        self.news.set()
-        self.news = asyncio.Event()
+    async def wait(self, place: _Place, heard: int) -> None:
+        """Wait for news since `heard`, unless it is pushed."""
+        if self.heard == heard:
+            self.waiting[place] = news = asyncio.get_running_loop().create_future()
+            try:
+                await news
+            finally:
+                self.waiting.pop(place, None)
+
+    def release(self, *places: _Place) -> None:
+        """Let these fetch what is new."""
+        for place in places:
+            news = self.waiting.pop(place, None)
+            if news is not None and not news.done():
+                news.set_result(None)
 
     def is_current(self, cursor: int) -> bool:
         """Whether a read after the cursor would find nothing."""
@@ -116,10 +159,12 @@ class Timeline:
             feed = self._feeds.get(mark.run)
             if feed is not None:
                 feed.tell(mark.seq)
+                self._wake(feed)
 
     def _on_missed(self) -> None:
         for feed in self._feeds.values():
             feed.miss()
+            self._wake(feed)
 
     async def sweep(self) -> None:
         """Wake the feeds whose runs have moved on without a word."""
@@ -130,49 +175,86 @@ class Timeline:
             feed = self._feeds.get(row["id"])
             if feed is not None and row["last_seq"] > max(feed.known, feed.reached or 0):
                 feed.tell(row["last_seq"])
+                self._wake(feed)
 
     def close(self) -> None:
         """End every follower: the process is stopping, and clients go on elsewhere from their cursors."""
         self._closing = True
         for feed in self._feeds.values():
-            feed.wake()
+            feed.heard += 1
+            feed.release(*feed.waiting)
 
-    async def follow(self, run: UUID, after: int) -> AsyncGenerator[EventRow]:
+    async def follow(self, run: UUID, after: int, *, push: Push | None = None) -> AsyncGenerator[EventRow]:
         """The run's events after `after`: the recorded ones, then each as it is committed, exactly once and in order.
 
         Ends after an event that ends the run, unless a later one is recorded, and when the process stops. While the
         database is away it waits.
+
+        With `push`, what comes while the follower waits is handed to that instead, in the same order and once: to wake
+        a task for each of a thousand followers costs much more than to write to their sockets. It gives back no event
+        that ends the run.
         """
         feed = self._feeds.get(run)
         if feed is None:
             feed = self._feeds[run] = _Feed(run)
         feed.followers += 1
         try:
-            # Whether the event at the cursor ends the run: not known of one that was not read here.
-            ended: bool | None = None if after > 0 else False
-            cursor, given = after, 0
+            place, given = _Place(after, push), 0
             while not self._closing:
-                # Taken before the read: what is committed after it sets this very event.
-                news = feed.news
-                events = await self._next(feed, cursor)
+                # Taken before the read: what is committed after it is news.
+                heard = feed.heard
+                events = await self._next(feed, place.cursor)
                 for event in events or ():
                     yield event
-                    cursor, ended = event.seq, event.type in ENDING_EVENTS
+                    place.passed(event)
                     given += 1
                     if given % _BREATH == 0:
                         await asyncio.sleep(0)
                 if events != []:
                     continue
-                if ended is None:
-                    ended = await self._has_ended(run, cursor)
-                if ended:
+                if place.ended is None:
+                    place.ended = await self._has_ended(run, place.cursor)
+                if place.ended:
                     return
-                if ended is False:
-                    await news.wait()
+                if place.ended is False:
+                    await feed.wait(place, heard)
         finally:
             feed.followers -= 1
             if feed.followers == 0 and self._feeds.get(run) is feed:
                 del self._feeds[run]
+
+    def _wake(self, feed: _Feed) -> None:
+        feed.heard += 1
+        if feed.pushing is not None or not feed.waiting:
+            return
+        if any(place.push for place in feed.waiting):
+            feed.pushing = asyncio.create_task(self._push(feed), name="timeline-push")
+        else:
+            feed.release(*feed.waiting)
+
+    async def _push(self, feed: _Feed) -> None:
+        """Hand what is new to those who wait, and let those fetch it who can't have it so."""
+        try:
+            while feed.waiting:
+                heard = feed.heard
+                events = await self._next(feed, min(place.cursor for place in feed.waiting))
+                if events:
+                    await self._push_these(feed, events)
+                elif events is not None and feed.heard == heard:
+                    return
+        except Exception:
+            log.exception("events_not_pushed", run_id=ids.run_id(feed.run))
+            feed.release(*feed.waiting)
+        finally:
+            feed.pushing = None
+
+    async def _push_these(self, feed: _Feed, events: Sequence[EventRow]) -> None:
+        for number, place in enumerate(tuple(feed.waiting), start=1):
+            # Whoever left while we gave way takes nothing more.
+            if place in feed.waiting and not place.take(events):
+                feed.release(place)
+            if number % _BREATH == 0:
+                await asyncio.sleep(0)
 
     async def _next(self, feed: _Feed, cursor: int) -> list[EventRow] | None:
         """What comes after the cursor; nothing when that is the end for now, None when the database did not say."""

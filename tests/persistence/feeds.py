@@ -89,6 +89,6 @@ async def until_waiting(ears: Listening, followers: int) -> None:
 
     def waiters() -> int:
         feeds: Any = ears.timeline._feeds  # pyright: ignore[reportPrivateUsage]
-        return sum(len(feed.news._waiters) for feed in feeds.values())
+        return sum(len(feed.waiting) for feed in feeds.values())
 
     await until(lambda: ears.timeline.followers == waiters() == followers)

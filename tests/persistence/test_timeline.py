@@ -263,3 +263,85 @@ async def test_an_event_is_read_once_however_many_follow(stage: Stage, followers
         for events in all_events:
             await events.aclose()
     await database.close()
+
+
+class Pushed:
+    """A follower to whom events are pushed, as long as it feels like taking them."""
+
+    def __init__(self, ears: Listening, run: UUID, *, refuses: float = 0, seed: int = 0) -> None:
+        self.seen: list[int] = []
+        self.pushed = 0
+        self._refuses = refuses
+        self._dice = random.Random(seed)
+        self._events = ears.timeline.follow(run, 0, push=self._push)
+        self.task = asyncio.create_task(self._follow())
+
+    def _push(self, event: EventRow) -> bool:
+        if self._dice.random() < self._refuses:
+            return False
+        self.seen.append(event.seq)
+        self.pushed += 1
+        return True
+
+    async def _follow(self) -> None:
+        async for event in self._events:
+            self.seen.append(event.seq)
+
+
+async def test_what_is_pushed_and_what_is_fetched_is_each_event_once_and_in_order(stage: Stage) -> None:
+    run = await stage.queued()
+    dice = random.Random(7)
+    async with listening(stage.database) as ears:
+        followers = [Pushed(ears, run, refuses=refuses, seed=seed) for seed in range(8) for refuses in (0, 0.3, 1)]
+        plain = [asyncio.create_task(to_the_end(ears.timeline.follow(run, 0))) for _ in range(3)]
+        last = 1
+        while last < 900:
+            many = dice.choice((1, 1, 2, 40, 600))
+            mark = await write_events(stage.database, run, many)
+            last = mark.seq
+            ears.wakeups.announce([mark])
+            if dice.random() < 0.5:
+                await until_waiting(ears, len(followers) + len(plain))
+        mark = await write_events(stage.database, run, 1, EventType.WORKFLOW_COMPLETE)
+        ears.wakeups.announce([mark])
+        async with asyncio.timeout(20):
+            await asyncio.gather(*(each.task for each in followers))
+        every = list(range(1, mark.seq + 1))
+        assert [each.seen for each in followers] == [every] * len(followers)
+        assert await asyncio.gather(*plain) == [every] * len(plain)
+        assert all(each.pushed > 0 for each in followers if each._refuses < 1)
+
+
+async def test_a_push_that_fails_costs_nobody_an_event(stage: Stage) -> None:
+    run = await stage.queued()
+
+    def push(_event: EventRow) -> bool:
+        raise ZeroDivisionError
+
+    async with listening(stage.database) as ears:
+        other = Pushed(ears, run)
+        events = asyncio.create_task(to_the_end(ears.timeline.follow(run, 0, push=push)))
+        await until_waiting(ears, 2)
+        with capture_logs() as logs:
+            ears.wakeups.announce([await write_events(stage.database, run, 3)])
+            await until(lambda: len(other.seen) >= 4)
+        ears.wakeups.announce([await write_events(stage.database, run, 1, EventType.WORKFLOW_COMPLETE)])
+        assert await events == [1, 2, 3, 4, 5]
+        await other.task
+        assert other.seen == [1, 2, 3, 4, 5]
+    assert [each["event"] for each in logs if each["log_level"] == "error"] == ["events_not_pushed"]
+
+
+async def test_who_leaves_is_pushed_nothing_more(stage: Stage) -> None:
+    run = await stage.queued()
+    async with listening(stage.database) as ears:
+        one, other = Pushed(ears, run), Pushed(ears, run)
+        await until_waiting(ears, 2)
+        one.task.cancel()
+        await asyncio.wait([one.task])
+        ears.wakeups.announce([await write_events(stage.database, run, 1)])
+        await until(lambda: other.seen == [1, 2])
+        assert one.seen == [1]
+        other.task.cancel()
+        await asyncio.wait([other.task])
+        await until(lambda: ears.timeline.followers == 0)
