@@ -13,6 +13,7 @@ unforeseen type) goes graphql-core's own way, and answers as it always did.
 # pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false, reportUnknownVariableType=false
 # pyright: reportUnknownParameterType=false, reportMissingTypeArgument=false, reportUnknownLambdaType=false
 
+from asyncio import sleep
 from collections.abc import (
     Awaitable,
     Callable,
@@ -68,6 +69,7 @@ from strawberry.types.base import StrawberryObjectDefinition
 from strawberry.types.field import StrawberryField
 
 from schema.jsontext import encode
+from schema.spending import ONE_BY_ONE, is_large, pause_is_due, spend
 
 __all__ = ["Compiled", "FastExecutor", "Memo", "SharedData", "nodes_below"]
 
@@ -127,6 +129,8 @@ class FastExecutor(StrawberryGraphQLCoreExecutionContext):
             if self._compiled.root is None:
                 self._compiled.root = grouped_field_set
             grouped_field_set = self._compiled.root
+            if self._compiled.is_plain is None:
+                self._compiled.is_plain = self._is_plain_throughout(root_type, grouped_field_set)
         return super().execute_collected_root_fields(
             root_type, root_value, grouped_field_set, serially, new_defer_usages
         )
@@ -160,12 +164,37 @@ class FastExecutor(StrawberryGraphQLCoreExecutionContext):
         position_context: Any,
     ) -> AwaitableOrValue[list[Any]]:
         """Complete a list of plain objects in one loop."""
-        if self._is_plain and position_context is None and isinstance(items, list | tuple):
-            convert = self._branch(item_type, field_details_list)
+        if isinstance(items, list | tuple):
+            convert = (
+                self._branch(item_type, field_details_list) if self._is_plain and position_context is None else None
+            )
+            spend(len(items) * (1 if convert is not None else ONE_BY_ONE))
+            if convert is not None and is_large(len(items)):
+                return self._converted(convert, item_type, field_details_list, info, path, items)
             if convert is not None:
                 with suppress(Exception):
                     return [convert(item) for item in items]
         return super().complete_iterable_value(item_type, field_details_list, info, path, items, position_context)
+
+    async def _converted(  # noqa: PLR0917 - as above
+        self,
+        convert: Callable[[Any], Any],
+        item_type: GraphQLOutputType,
+        field_details_list: FieldDetailsList,
+        info: GraphQLResolveInfo,
+        path: Path,
+        items: Sequence[Any],
+    ) -> list[Any]:
+        """A long list, made with pauses in which others are served."""
+        made: list[Any] = []
+        with suppress(Exception):
+            for item in items:
+                made.append(convert(item))
+                if pause_is_due():
+                    await sleep(0)
+            return made
+        rest = super().complete_iterable_value(item_type, field_details_list, info, path, items, None)
+        return rest if isinstance(rest, list) else await rest
 
     # ── events ──
 
@@ -187,6 +216,15 @@ class FastExecutor(StrawberryGraphQLCoreExecutionContext):
                 memo[key] = result
         return cast("AwaitableOrValue[ExecutionResult]", result)
 
+    def shared(self, memo: Memo, make: Callable[[], object]) -> SharedData | None:
+        """The data of the answer to the event of this memo, which `make` makes; None unless it is plain throughout."""
+        if not self._compiled.is_plain:
+            return None
+        known = memo.get(self._key) if self._key is not None else None
+        answer = self.answer(make()) if known is None else known
+        data = answer.data if isinstance(answer, ExecutionResult) and not answer.errors else None
+        return data if isinstance(data, SharedData) else None
+
     def build_per_event_executor(self, payload: Any) -> "FastExecutor":
         """The executor of one event; a context with `for_event()` gives each event a fresh one."""
         executor = cast("FastExecutor", super().build_per_event_executor(payload))
@@ -205,6 +243,16 @@ class FastExecutor(StrawberryGraphQLCoreExecutionContext):
         return (self._compiled, asked, scope)
 
     # ── plans ──
+
+    def _is_plain_throughout(self, root_type: GraphQLObjectType, fields: GroupedFieldSet) -> bool:
+        """Whether all below the root is plain, so that nothing of an answer can have to be awaited."""
+        if not self._is_plain:
+            return False
+        for details in fields.values():
+            field = root_type.fields.get(details[0].node.name.value)
+            if field is None or self._branch(field.type, details) is None:
+                return False
+        return True
 
     def _plan(self, parent_type: GraphQLObjectType, fields: GroupedFieldSet) -> "_Plan":
         plans = self._compiled.plans
@@ -254,7 +302,12 @@ class FastExecutor(StrawberryGraphQLCoreExecutionContext):
             entry = self._branch(type_.of_type, details)
             if entry is None:
                 return None
-            return _Part(plain.python_name, _LISTS, lambda items: [entry(item) for item in items], nullable)
+
+            def entries(items: Sequence[Any]) -> list[Any]:
+                spend(len(items))
+                return [entry(item) for item in items]
+
+            return _Part(plain.python_name, _LISTS, entries, nullable)
         inner = self._branch(field.type, details)
         return None if inner is None else _Part(plain.python_name, None, inner, nullable)
 
@@ -295,6 +348,8 @@ class Compiled:
         self.document = document
         self.operation = operation
         self.root: GroupedFieldSet | None = None
+        self.is_plain: bool | None = None
+        """Whether everything below the root is a plain attribute; None before the first answer."""
         self.sub_fields: dict[tuple[GraphQLObjectType, int], tuple[FieldDetailsList, CollectedFields]] = {}
         self.plans: dict[int, _Plan] = {}
         self.branches: dict[tuple[int, GraphQLOutputType], tuple[FieldDetailsList, Callable[[Any], Any] | None]] = {}

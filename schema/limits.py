@@ -70,6 +70,14 @@ class Limits:
         return 32 * self.tokens
 
     @property
+    def entries(self) -> int:
+        """The most entries that the lists of one answer may have, unpaged ones too: no text says how many they are.
+
+        A twentieth of it where their fields are resolved one by one: more than the nodes that a text may ask for.
+        """
+        return 25 * self.nodes
+
+    @property
     def comparisons(self) -> int:
         """The budget of the one validation rule whose cost grows with the square of the text."""
         return 4 * self.tokens
@@ -89,6 +97,10 @@ class Limits:
         # Each pair costs validation two comparisons, and more below it.
         if 2 * analysis.repeats > self.comparisons:
             raise self.too_many_repeats()
+
+    def too_large_an_answer(self) -> RequestError:
+        """The refusal of an operation whose lists, within lists, turn out to be too long."""
+        return over("MAX_QUERY_NODES", self.entries, "The lists of the answer have too many entries")
 
     def too_many_repeats(self) -> RequestError:
         """The refusal of a document in which too many fields have to be compared with each other."""

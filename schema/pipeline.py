@@ -27,10 +27,11 @@ from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType as AllowedOperation
 
 from schema.documents import Document, Documents, Operation
-from schema.execution import FastExecutor
+from schema.execution import FastExecutor, Memo, SharedData
 from schema.faults import BAD_USER_INPUT, RequestError, present, refusal, unavailable
 from schema.limits import Analysis, Limits
 from schema.scalars import SCALARS
+from schema.spending import AnswerTooLarge, spending
 
 __all__ = ["OperationNotAllowed", "Schema", "StreamEnded"]
 
@@ -133,8 +134,13 @@ class Schema(strawberry.Schema):
         operation_name: str | None = None,
         operation_extensions: dict[str, Any] | None = None,
         allowed_operation_types: Iterable[AllowedOperation] | None = None,
+        *,
+        push: Callable[[SharedData], bool] | None = None,
     ) -> AsyncGenerator[ExecutionResult, None]:
         """Any operation's answers, one after the other.
+
+        While nobody is busy with the last one, those that many get may be handed to `push` instead, in their order. It
+        must not wait; when it says False, the answer comes as the others do.
 
         A `PreExecutionError` is the last: nothing began, or (`StreamEnded`) it ended early. What may come later, but
         not now, is a `RequestError` with its `retry_after_seconds` before there is any answer.
@@ -146,7 +152,7 @@ class Schema(strawberry.Schema):
             cause = ready[0].original_error
             if isinstance(cause, RequestError) and cause.retry_after_seconds is not None:
                 raise cause
-        return self._answers(ready, context_value, root_value)
+        return self._answers(ready, context_value, root_value, push)
 
     async def operation_kind(self, query: str, operation_name: str | None) -> OperationType | None:
         """What kind of operation would run; None if that can't be said."""
@@ -252,15 +258,22 @@ class Schema(strawberry.Schema):
             return PreExecutionError(None, executor)
         try:
             async with timeout(self._request_timeout_seconds):
-                result = executor.execute_operation()
-                if not isinstance(result, CoreResult):
-                    result = await cast("Awaitable[CoreResult]", result)
+                with spending(self.limits.entries):
+                    result = executor.execute_operation()
+                    if not isinstance(result, CoreResult):
+                        result = await cast("Awaitable[CoreResult]", result)
         except TimeoutError:
             return ExecutionResult(None, [refusal(unavailable())])
+        except AnswerTooLarge:
+            return ExecutionResult(None, [refusal(self.limits.too_large_an_answer())])
         return self._shown(result)
 
     async def _answers(
-        self, ready: "_Ready | list[GraphQLError]", context: Any, root_value: Any
+        self,
+        ready: "_Ready | list[GraphQLError]",
+        context: Any,
+        root_value: Any,
+        push: Callable[[SharedData], bool] | None,
     ) -> AsyncGenerator[ExecutionResult, None]:
         if isinstance(ready, list):
             yield PreExecutionError(None, ready)
@@ -269,6 +282,8 @@ class Schema(strawberry.Schema):
             yield await self._run(ready, context, root_value)
             return
         executor = self._executor(ready, context, root_value)
+        if push is not None and isinstance(executor, FastExecutor) and hasattr(context, "push"):
+            context.push = partial(_pushed, executor, push)
         source = executor if isinstance(executor, list) else await self._source(executor)
         if isinstance(source, list):
             yield PreExecutionError(None, source)
@@ -303,12 +318,16 @@ class Schema(strawberry.Schema):
                 return
             try:
                 async with timeout(self._request_timeout_seconds):
-                    result = executor.answer(event)
-                    if not isinstance(result, CoreResult):
-                        result = await result
+                    with spending(self.limits.entries):
+                        result = executor.answer(event)
+                        if not isinstance(result, CoreResult):
+                            result = await result
             except TimeoutError:
                 # The stream ends here, so that the client goes on from the event it knows.
                 yield StreamEnded(None, [refusal(unavailable())])
+                return
+            except AnswerTooLarge:
+                yield StreamEnded(None, [refusal(self.limits.too_large_an_answer())])
                 return
             yield self._shown(result)
             answered += 1
@@ -324,6 +343,11 @@ class Schema(strawberry.Schema):
 
     def _present(self, error: GraphQLError) -> GraphQLError:
         return present(error, unavailable_types=self._unavailable)
+
+
+def _pushed(executor: FastExecutor, push: Callable[[SharedData], bool], memo: Memo, make: Callable[[], object]) -> bool:
+    data = executor.shared(memo, make)
+    return data is not None and push(data)
 
 
 _ANSWERED_ONCE: Final = (AllowedOperation.QUERY, AllowedOperation.MUTATION)

@@ -14,6 +14,7 @@ from persistence.reads.cursors import read_event
 from persistence.states import ApprovalStatus, Risk, RunOutcome, RunState, StepState
 from schema.diagram import run_diagram
 from schema.info import Info, load
+from schema.spending import spend
 from schema.types.base import ApprovalRef, Failure, Node, StepRef, described
 from schema.types.events import EventConnection
 from schema.types.pages import bad_cursor, given, page_size, place_after
@@ -125,4 +126,5 @@ class Run(Node):
     @strawberry.field(description="The DAG as a Mermaid flowchart, its nodes marked with their states.")
     async def diagram(self, info: Info) -> str:
         steps = await load(info).steps_of_run(self.row.id, None)
+        spend(len(steps) + sum(len(step.row.depends_on) for step in steps))
         return run_diagram([step.row for step in steps])
