@@ -15,7 +15,7 @@ from engine.planner import Planner, PlanningContext, Unplannable
 from engine.runs import LocalWorker, gate_policy
 from engine.settings import EngineSettings
 from engine.tools import Registry
-from engine.validation import SoundPlan, check_plan
+from engine.validation import SoundPlan, check_plan_aside
 from engine.values import dotted, storable
 from persistence import ids
 from persistence.database import Connection, Database, Unavailable
@@ -157,7 +157,7 @@ class Planning:
         try:
             async with limit:
                 plan = await self._planner.plan(run.intent, self._registry, planning_context(self._settings))
-            return check_plan(plan, self._registry, self._settings, approve_from=Risk(run.approve_from))
+            return await check_plan_aside(plan, self._registry, self._settings, approve_from=Risk(run.approve_from))
         except Unplannable as error:
             return _Refusal("UNPLANNABLE_INTENT", str(error))
         except InvalidPlan as error:

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +14,7 @@ import orjson
 
 from engine import risk as risks
 from engine.access import Viewer, may_steer
+from engine.aside import aside
 from engine.audit import line_of
 from engine.digest import args_digest, canonical
 from engine.errors import (
@@ -29,7 +31,7 @@ from engine.plans import Plan
 from engine.references import Unresolvable, resolve
 from engine.settings import EngineSettings
 from engine.tools import ArgsUnfit, Fault, Registry
-from engine.validation import SoundPlan, check_plan
+from engine.validation import SoundPlan, check_plan_aside, is_long
 from engine.values import UnfitValue, check_json, fault_of, text_fault
 from persistence.audit import Action, write_lines
 from persistence.database import Connection, Database
@@ -131,8 +133,12 @@ class Runs:
         approve_from = risks.threshold(self._settings.approve_from, submission.approve_from)
         plan = None
         if submission.plan is not None:
-            plan = check_plan(submission.plan, self._registry, self._settings, approve_from=approve_from)
-        key = submission.idempotency_key
+            plan = await check_plan_aside(submission.plan, self._registry, self._settings, approve_from=approve_from)
+        key, digest = submission.idempotency_key, None
+        if key is not None:
+            digesting = partial(input_digest, submission.canonical_input)
+            is_large = submission.plan is not None and is_long(submission.plan)
+            digest = await aside(digesting) if is_large else digesting()
         run = begin.NewRun(
             id=new_id(),
             submitted_by=viewer.id,
@@ -140,7 +146,7 @@ class Runs:
             risk=plan.risk if plan is not None else 0,
             approve_from=approve_from,
             idempotency_key=key,
-            input_digest=None if key is None else hashlib.sha256(canonical(submission.canonical_input)).digest(),
+            input_digest=digest,
             line=line_of(viewer, Action.SUBMIT_WORKFLOW),
         )
         stored = await self._storing.add(_Ready(run, plan))
@@ -158,7 +164,7 @@ class Runs:
                 plan = await self._planner.plan(intent, self._registry, now)
             except Unplannable as error:
                 raise UnplannableIntent(str(error), error.parts) from error
-        sound = check_plan(plan, self._registry, self._settings, approve_from=self._settings.approve_from)
+        sound = await check_plan_aside(plan, self._registry, self._settings, approve_from=self._settings.approve_from)
         steps = tuple(
             PreviewStep(
                 key=step.key,
@@ -347,6 +353,11 @@ def coming_back(position: int, steps: Mapping[int, Place]) -> list[tuple[int, in
         (each, sum(steps[before].state is not StepState.SUCCEEDED for before in steps[each].depends_on))
         for each in sorted(below)
     ]
+
+
+def input_digest(canonical_input: object) -> bytes:
+    """What an idempotency key covers, in short."""
+    return hashlib.sha256(canonical(canonical_input)).digest()
 
 
 def gate_policy(settings: EngineSettings) -> GatePolicy:

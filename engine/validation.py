@@ -10,11 +10,15 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from graphlib import CycleError, TopologicalSorter
 from typing import Any, Final
 from uuid import UUID
 
+import orjson
+
 from engine import risk as risks
+from engine.aside import aside
 from engine.digest import args_digest
 from engine.errors import InvalidPlan, Path, PlanFault
 from engine.plans import Plan, PlanStep
@@ -30,6 +34,8 @@ _KEY: Final = re.compile(r"[^\s\x00-\x1f\x7f](?:[^\x00-\x1f\x7f]{0,98}[^\s\x00-\
 _LONGEST_NAME: Final = 500
 _MOST_ATTEMPTS: Final = 1_000_000
 _LONGEST_TIMEOUT: Final = 7 * 86_400
+_FEW_STEPS: Final = 50
+_FEW_BYTES: Final = 10_000
 _NOTHING: Final = References((), everything=False, dynamic=False, faults=())
 
 
@@ -99,6 +105,24 @@ class SoundPlan:
 def check_plan(plan: Plan, registry: Registry, settings: EngineSettings, *, approve_from: Risk) -> SoundPlan:
     """The plan, sound. Raises InvalidPlan with every fault at its path."""
     return _Check(plan, registry, settings, approve_from).sound()
+
+
+async def check_plan_aside(
+    plan: Plan, registry: Registry, settings: EngineSettings, *, approve_from: Risk
+) -> SoundPlan:
+    """The same; what takes long is done while others are served."""
+    check = partial(check_plan, plan, registry, settings, approve_from=approve_from)
+    return await aside(check) if is_long(plan) else check()
+
+
+def is_long(plan: Plan) -> bool:
+    """Whether looking through it may take more than a few milliseconds."""
+    if len(plan.steps) > _FEW_STEPS:
+        return True
+    try:
+        return sum(len(orjson.dumps(step.args)) + 16 * len(step.depends_on) for step in plan.steps) > _FEW_BYTES
+    except (orjson.JSONEncodeError, RecursionError):
+        return True  # it says why it is refused
 
 
 class _Check:
