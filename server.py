@@ -52,7 +52,7 @@ from persistence.database import Database, DatabaseSettings, Unavailable
 from persistence.gauges import gauges
 from persistence.logs import configure_logs
 from persistence.reads import Reads
-from persistence.revisions import UnknownRevision, head, is_current
+from persistence.revisions import UnknownRevision, head, is_current, may_be_used
 from persistence.states import Risk
 from persistence.timeline import Timeline
 from persistence.wakeups import Wakeups
@@ -516,8 +516,6 @@ class Application:
 
 
 def _checks(parts: Parts, *, is_stopping: Callable[[], bool]) -> dict[str, Callable[[], Awaitable[bool]]]:
-    newest = head()
-
     async def database() -> bool:
         try:
             return await parts.database.fetchval("SELECT 1") == 1
@@ -526,7 +524,7 @@ def _checks(parts: Parts, *, is_stopping: Callable[[], bool]) -> dict[str, Calla
 
     async def migrations() -> bool:
         try:
-            return await parts.database.fetchval("SELECT version_num FROM alembic_version") == newest
+            return may_be_used(await parts.database.fetchval("SELECT version_num FROM alembic_version"))
         except Unavailable:
             return False
 

@@ -34,6 +34,15 @@ def head() -> str:
     return max(path.name.split("_", maxsplit=1)[0] for path in (migrations_folder() / "versions").glob("[0-9]*.py"))
 
 
+def may_be_used(revision: str | None) -> bool:
+    """Whether a process of this version may work on a database at this revision: at `head`, or beyond it.
+
+    A newer version adds, and takes nothing away that an older one needs: while it is being brought in, the processes
+    of both work side by side.
+    """
+    return revision is not None and revision >= head()
+
+
 async def is_current(dsn: str) -> bool:
     """Whether the database is at `head` already. Raises what asyncpg raises when it can't be asked."""
     connection = await asyncpg.connect(dsn, timeout=5)
