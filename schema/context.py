@@ -9,6 +9,7 @@ from persistence.approvals_feed import ApprovalsFeed
 from persistence.reads import Reads
 from persistence.scope import Scope
 from persistence.timeline import Timeline
+from schema.execution import Memo
 from schema.limits import Limits
 from schema.loaders import Loaders
 
@@ -32,16 +33,25 @@ class Services:
         return Context(self, viewer)
 
 
+Push = Callable[[Memo, Callable[[], object]], bool]
+"""Hands the answer to an event, known by its memo or worked out from what is made, to who asked, at once.
+
+False when that can't be done now: then the event has to be given as any other.
+"""
+
+
 class Context:
     """One operation: who asks, what they may see, and what was read for it so far."""
 
-    __slots__ = ("_loaders", "scope", "services", "viewer")
+    __slots__ = ("_loaders", "push", "scope", "services", "viewer")
 
     def __init__(self, services: Services, viewer: Viewer) -> None:
         self.services = services
         self.viewer = viewer
         self.scope: Scope = viewer.scope
         self._loaders: Loaders | None = None
+        self.push: Push | None = None
+        """Set for operations whose answers can be pushed."""
 
     @property
     def engine(self) -> Engine:

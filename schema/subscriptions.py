@@ -12,6 +12,7 @@ import strawberry
 from engine.access import may_decide
 from persistence import ids
 from persistence.reads.cursors import read_event
+from persistence.timeline import Push
 from schema.context import Context
 from schema.faults import NOT_FOUND, UNAUTHENTICATED, RequestError
 from schema.info import Info, load
@@ -63,10 +64,18 @@ async def _run(info: Info, run_id: str) -> Run:
 
 
 async def _events(context: Context, run: Run, after: int) -> AsyncGenerator[TimelineEvent, None]:
-    async with aclosing(context.services.timeline.follow(run.row.id, after)) as events:
+    async with aclosing(context.services.timeline.follow(run.row.id, after, push=_pushing(context))) as events:
         async for event in events:
             _check(context)
             yield TimelineEvent(event)
+
+
+def _pushing(context: Context) -> Push | None:
+    push = context.push
+    if push is None:
+        return None
+    # Who may have no more of them fetches the next one, and is told so.
+    return lambda row: context.still_allowed() and push(row.memo, lambda: TimelineEvent(row))
 
 
 async def _approvals(info: Info) -> AsyncGenerator[Approval, None]:

@@ -4,7 +4,7 @@
 # pyright: reportUnknownMemberType=false, reportMissingTypeArgument=false, reportUnknownParameterType=false
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -26,6 +26,7 @@ from schema.faults import LIMIT_EXCEEDED, RequestError, internal, refusal
 from schema.http.bodies import operation_from
 from schema.http.connections import CLOSE_REASONS, TooManyConnections, Viewer
 from schema.http.credentials import bearer, token_of
+from schema.http.eager import Rest, begin
 from schema.jsontext import decode, encode
 
 if TYPE_CHECKING:
@@ -98,11 +99,74 @@ class SocketAdapter(ASGIWebSocketAdapter):
             # Starlette raises RuntimeError for a socket that we have closed meanwhile.
             raise WebSocketDisconnected from error
 
+    def send_at_once(self, text: str) -> Rest | None:
+        """Send a message now, or what is left of that when the client takes nothing at the moment."""
+        return begin(self.ws.send_text(text))
+
+    async def send_rest(self, rest: Rest) -> None:
+        """Finish what `send_at_once` began."""
+        try:
+            async with asyncio.timeout(self._settings.send_timeout_seconds):
+                await rest
+        except (TimeoutError, WebSocketDisconnect, RuntimeError) as error:
+            raise WebSocketDisconnected from error
+
     async def close(self, code: int, reason: str) -> None:
         """Close the socket, unless it is closed; a client that takes nothing is not waited for."""
         with suppress(TimeoutError, WebSocketDisconnect, RuntimeError):
             async with asyncio.timeout(_CLOSE_SECONDS):
                 await self.ws.close(code=code, reason=_fit(reason))
+
+
+class _Outlet:
+    """Where one operation's answers go: in order, whether they are pushed or awaited.
+
+    `gone` is called when a client takes nothing of what was pushed to it.
+    """
+
+    def __init__(self, socket: SocketAdapter, operation_id: str, gone: Callable[[], None]) -> None:
+        self._socket = socket
+        self._id = operation_id
+        self._gone = gone
+        self._head = f'{{"id":{encode(operation_id).decode()},"type":"next","payload":{{"data":'
+        self._sending: asyncio.Task[None] | None = None
+
+    def push(self, data: SharedData) -> bool:
+        """Send it now; False when an earlier one is still on its way, or nobody is there."""
+        if self._sending is not None:
+            return False
+        try:
+            rest = self._socket.send_at_once(f"{self._head}{data.text}}}}}")
+        except (WebSocketDisconnect, RuntimeError):
+            return False
+        if rest is not None:
+            self._sending = asyncio.create_task(self._finish(rest))
+        return True
+
+    async def send(self, answer: ExecutionResult) -> None:
+        """Send it once all before it is sent; `WebSocketDisconnected` if the client is gone, or takes nothing."""
+        await self.settle()
+        data = answer.data
+        if isinstance(data, SharedData) and not answer.errors:
+            await self._socket.send_text(f"{self._head}{data.text}}}}}")
+            return
+        payload: dict[str, Any] = {"data": data}
+        if answer.errors:
+            payload["errors"] = [error.formatted for error in answer.errors]
+        await self._socket.send_json({"id": self._id, "type": "next", "payload": payload})
+
+    async def settle(self) -> None:
+        """Wait until nothing is on its way."""
+        if self._sending is not None:
+            await asyncio.wait([self._sending])
+
+    async def _finish(self, rest: Rest) -> None:
+        try:
+            await self._socket.send_rest(rest)
+        except WebSocketDisconnected:
+            self._gone()
+        finally:
+            self._sending = None
 
 
 class SocketHandler(BaseGraphQLTransportWSHandler[Any, Any]):
@@ -246,7 +310,7 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Any, Any]):
                 await self._end(operation, _error(operation.id, [refusal(error)]))
         except WebSocketDisconnected:
             # Nobody is there, or nobody reads: the socket goes with all that runs on it.
-            await self._drop()
+            self._drop()
         except Exception as error:  # noqa: BLE001 - told to the client as an id, and to the log in full
             with suppress(WebSocketDisconnected):
                 await self._end(operation, _error(operation.id, [refusal(internal(error))]))
@@ -255,30 +319,23 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Any, Any]):
         if await self.view.identify(self.token) != self.viewer:
             await self.close(4403, CLOSE_REASONS[4403])
             return
+        outlet = _Outlet(self.websocket, operation.id, self._drop)
         answers = await self.view.schema.stream(
             operation.query,
             variable_values=operation.variables,
             context_value=self.view.make_context(self.viewer, self.handshake, self.token),
             operation_name=operation.operation_name,
+            push=outlet.push,
         )
         async with aclosing(answers):
             async for answer in answers:
                 if isinstance(answer, PreExecutionError):
+                    await outlet.settle()
                     await self._end(operation, _error(operation.id, answer.errors or []))
                     return
-                await self._send_next(operation, answer)
+                await outlet.send(answer)
+        await outlet.settle()
         await self._end(operation, {"id": operation.id, "type": "complete"})
-
-    async def _send_next(self, operation: Operation[Any, Any], answer: ExecutionResult) -> None:
-        data = answer.data
-        if isinstance(data, SharedData) and not answer.errors:
-            head = encode(operation.id).decode()
-            await self.websocket.send_text(f'{{"id":{head},"type":"next","payload":{{"data":{data.text}}}}}')
-            return
-        payload: dict[str, Any] = {"data": data}
-        if answer.errors:
-            payload["errors"] = [error.formatted for error in answer.errors]
-        await self.websocket.send_json({"id": operation.id, "type": "next", "payload": payload})
 
     async def _end(self, operation: Operation[Any, Any], message: Mapping[str, Any]) -> None:
         # The id is free before the client can hear that it is.
@@ -286,7 +343,7 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Any, Any]):
             del self.operations[operation.id]
         await self.websocket.send_json(message)
 
-    async def _drop(self) -> None:
+    def _drop(self) -> None:
         if self._reading is not None:
             self._reading.cancel()
 

@@ -6,7 +6,7 @@ import pytest
 
 from persistence.reads.cursors import write_event
 from persistence.states import Role
-from tests.engine.harness import step
+from tests.engine.harness import APPROVE, step
 from tests.schema.stories import Told
 from tests.schema.world import World, person_of, world
 
@@ -85,6 +85,81 @@ async def test_subscribers_who_ask_the_same_share_the_answer(dsn: str):
             first, second = await anext(one), await anext(other)
 
         assert first.data is second.data
+
+
+class Pushed:
+    """A subscriber who takes what is pushed, unless it is `busy`."""
+
+    def __init__(self, it: World, viewer: Any, query: str, run: Any) -> None:
+        self.seen: list[Any] = []
+        self.pushed = 0
+        self.busy = False
+        self.errors: list[Any] = []
+        self.task = asyncio.create_task(self._follow(it, viewer, query, run))
+
+    def _push(self, data: Any) -> bool:
+        if self.busy:
+            return False
+        self.pushed += 1
+        self.seen.append(data["timeline"])
+        return True
+
+    async def _follow(self, it: World, viewer: Any, query: str, run: Any) -> None:
+        answers = await it.schema.stream(
+            query,
+            variable_values={"id": f"run_{run.hex}", "after": None},
+            context_value=it.services.context(viewer),
+            push=self._push,
+        )
+        async for answer in answers:
+            if answer.errors:
+                self.errors.append(answer.errors[0].extensions["code"])
+            else:
+                self.seen.append(answer.data["timeline"])
+
+    async def until(self, type_: str) -> None:
+        async with asyncio.timeout(20):
+            while not self.seen or self.seen[-1]["type"] != type_:  # noqa: ASYNC110 - what is watched tells nobody
+                await asyncio.sleep(0.005)
+
+
+async def test_what_is_pushed_is_what_would_have_been_fetched(dsn: str):
+    async with world(dsn) as it:
+        run = await it.it.submit(
+            step("pay", "pay", args={"amount": 1}), *(step(f"s{n}", "note", after=["pay"]) for n in range(9))
+        )
+        await it.it.until(run, "WORKFLOW_WAITING_APPROVAL")
+        eager, busy, nested = (
+            Pushed(it, it.admin, query, run)
+            for query in (TIMELINE, TIMELINE, "subscription ($id: ID!) { timeline(runId: $id) { type step { key } } }")
+        )
+        busy.busy = True
+        for each in (eager, busy, nested):
+            await each.until("WORKFLOW_WAITING_APPROVAL")
+        await it.it.decide(await it.it.asked(run), APPROVE)
+        async with asyncio.timeout(20):
+            await asyncio.gather(eager.task, busy.task, nested.task)
+
+        assert eager.pushed > 0
+        assert (busy.pushed, nested.pushed) == (0, 0)
+        assert eager.seen == busy.seen == await events(it, it.admin, run)
+        assert [event["seq"] for event in eager.seen] == list(range(1, len(eager.seen) + 1))
+        assert [event["type"] for event in nested.seen] == [event["type"] for event in eager.seen]
+
+
+async def test_nothing_is_pushed_to_somebody_whose_token_was_revoked(dsn: str):
+    async with world(dsn) as it:
+        run = await it.it.submit(step("pay", "pay", args={"amount": 1}), step("note", "note", after=["pay"]))
+        follower = Pushed(it, it.admin, TIMELINE, run)
+        await follower.until("WORKFLOW_WAITING_APPROVAL")
+        seen = len(follower.seen)
+
+        it.refused.add(it.admin.id)
+        await it.it.decide(await it.it.asked(run), APPROVE)
+        async with asyncio.timeout(20):
+            await follower.task
+
+        assert (len(follower.seen), follower.errors) == (seen, ["UNAUTHENTICATED"])
 
 
 @pytest.mark.parametrize("id_", ["", "nonsense", "run_" + "0" * 32, "step_" + "0" * 32 + "_0"])
