@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -12,9 +13,37 @@ from persistence.database import Database, DatabaseSettings
 from tests import lending
 from tests.databases import end_cluster, provide_cluster
 
+TESTS = Path(__file__).parent
+
 
 def pytest_configure(config: pytest.Config) -> None:
     provide_cluster(config)
+
+
+LONGEST = (
+    "packaging/test_wheel.py",
+    "faults/test_random_moves.py",
+    "security/test_fuzz.py",
+    "readme/",
+    "security/test_secrets.py",
+    "security/test_walk.py",
+    "browser/",
+    "clients/",
+    "packaging/",
+    "faults/",
+    "security/test_floods.py",
+    "chaos/",
+)
+"""What takes long comes first, so that at the end each worker has short tests to share with the others."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def place(item: pytest.Item) -> int:
+        within = item.path.relative_to(TESTS).as_posix()
+        return next((number for number, each in enumerate(LONGEST) if within.startswith(each)), len(LONGEST))
+
+    # The others keep their order: those of one module share what it imports and opens.
+    items.sort(key=place)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
