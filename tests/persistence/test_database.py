@@ -261,10 +261,9 @@ async def test_a_lost_connection_is_unavailable_and_the_pool_is_well_at_once(
 
 async def test_an_exhausted_pool_is_unavailable_soon(empty: Database) -> None:
     async with empty.connection(), empty.connection():
-        begun = asyncio.get_running_loop().time()
-        with pytest.raises(Unavailable):
-            await empty.fetchval("SELECT 1")
-        assert asyncio.get_running_loop().time() - begun < 2
+        async with asyncio.timeout(4.5):  # below what is waited for unless it is set
+            with pytest.raises(Unavailable):
+                await empty.fetchval("SELECT 1")
 
     assert await empty.fetchval("SELECT 1") == 1
 

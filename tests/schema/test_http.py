@@ -377,13 +377,18 @@ async def test_an_operation_has_a_deadline():
 
 
 async def test_signing_in_is_part_of_the_deadline():
-    async with serving(HttpSettings(request_timeout_seconds=0.3)) as server:
-        server.users.takes_seconds = 0.2
-        begun = asyncio.get_running_loop().time()
-        response = await server.post("{slow}")
+    loop = asyncio.get_running_loop()
+    spent: list[float] = []
+    async with serving(HttpSettings(request_timeout_seconds=1)) as server:
+        server.users.takes_seconds = 0.9
+        # A deadline that begins after the sign-in can't end sooner than this, however often we try.
+        while not spent or (min(spent) >= 1.9 and len(spent) < 4):
+            begun = loop.time()
+            response = await server.post("{slow}")
+            spent.append(loop.time() - begun)
+            assert response.status_code == 503
 
-    assert response.status_code == 503
-    assert asyncio.get_running_loop().time() - begun < 0.5
+    assert min(spent) < 1.9
 
 
 async def test_a_fault_of_the_endpoint_itself_is_masked_too(server: Server, log: Log):
