@@ -156,7 +156,7 @@ def _connections(pool: Pool) -> list[Any]:
 
 
 def _is_well(pool: Pool) -> bool:
-    return not any(connection.is_closed() for connection in _connections(pool))
+    return not pool.is_closing() and not any(connection.is_closed() for connection in _connections(pool))
 
 
 async def _is_at_rest(pool: Pool) -> bool:

@@ -12,13 +12,16 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import httpx
 from websockets.asyncio.client import ClientConnection, connect
 
+import server
 from engine.engine import Engine
 from persistence.database import Database
 from server import Application, Served, Settings, serving
+from tests.lending import LastingDatabase
 
 ADMIN = "an-administrators-token"
 
@@ -129,11 +132,13 @@ async def house(dsn: str, data_dir: Path, **changes: Any) -> AsyncGenerator[Hous
     """The server, for the length of the block."""
     changes = {"tools": "tests.security.house_tools", "admin_token": ADMIN, **changes}
     settings = Settings(_env_file=None, database_url=dsn, data_dir=data_dir, **changes)  # pyright: ignore[reportCallIssue]
-    async with (
-        serving(settings, host="127.0.0.1", port=0) as served,
-        httpx.AsyncClient(base_url=served.url, timeout=30, limits=_LIMITS) as http,
-    ):
-        yield House(served.url, http, served)
+    # What a server's new sessions learn about the schema is most of what its start costs.
+    with patch.object(server, "Database", LastingDatabase):
+        async with (
+            serving(settings, host="127.0.0.1", port=0) as served,
+            httpx.AsyncClient(base_url=served.url, timeout=30, limits=_LIMITS) as http,
+        ):
+            yield House(served.url, http, served)
 
 
 @asynccontextmanager
