@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import cache
 from pathlib import Path
 
+import httpx
+import httpx._transports.default
 import pytest
 import pytest_asyncio
 
@@ -14,6 +17,10 @@ from tests import lending
 from tests.databases import end_cluster, provide_cluster
 
 TESTS = Path(__file__).parent
+
+
+# Reading the certificates of all authorities takes longer than most tests, and httpx does it anew for each client.
+httpx._transports.default.create_ssl_context = cache(httpx.create_ssl_context)
 
 
 def pytest_configure(config: pytest.Config) -> None:
