@@ -62,6 +62,7 @@ class Member:
     env: Mapping[str, str]
     endings: list[Ended]
     program: Sequence[str] = PROGRAM
+    args: Sequence[str] = ()
     process: asyncio.subprocess.Process | None = None
     ended_by: str = ""
     retired: bool = False
@@ -87,8 +88,8 @@ class Member:
         self.ended_by = ""
         self._said = os.fstat(self.log.fileno()).st_size
         self.process = await asyncio.create_subprocess_exec(
-            *self.program, *what, cwd=ROOT, env={**self.env, "LIFEOS_DATABASE_URL": self.proxy.dsn}, stdout=self.log,
-            stderr=self.log,
+            *self.program, *what, *self.args, cwd=ROOT, env={**self.env, "LIFEOS_DATABASE_URL": self.proxy.dsn},
+            stdout=self.log, stderr=self.log,
         )  # fmt: skip
         self._watch = asyncio.create_task(self._watched(self.process))
 
@@ -168,12 +169,20 @@ class Fleet:
         """Those without."""
         return [each for each in self.members if not each.serves and not each.retired]
 
-    async def add(self, name: str, *, serves: bool, starts: bool = True, program: Sequence[str] = PROGRAM) -> Member:
+    async def add(
+        self,
+        name: str,
+        *,
+        serves: bool,
+        starts: bool = True,
+        program: Sequence[str] = PROGRAM,
+        args: Sequence[str] = (),
+    ) -> Member:
         """A new member, started unless told otherwise."""
         proxy = Proxy(self._dsn)
         await proxy.open()
         log = (self._folder / f"{name}.log").open("ab")
-        member = Member(name, serves, proxy, _free_port(), log, self._env, self.endings, program)
+        member = Member(name, serves, proxy, _free_port(), log, self._env, self.endings, program, args)
         self.members.append(member)
         if starts:
             await member.start()

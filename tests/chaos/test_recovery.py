@@ -65,7 +65,10 @@ def test_a_fault_that_held_up_nothing_is_not_measured() -> None:
 
 def test_trials_are_put_together_into_one_table() -> None:
     one: dict[str, dict[str, Any]] = {"kill worker": {"faults": 2, "seconds": [1.0, 2.0]}}
-    other: dict[str, dict[str, Any]] = {"kill worker": {"faults": 1, "seconds": [4.0]}, "poison": {"faults": 1, "seconds": []}}
+    other: dict[str, dict[str, Any]] = {
+        "kill worker": {"faults": 1, "seconds": [4.0]},
+        "poison": {"faults": 1, "seconds": []},
+    }
 
     assert markdown(together([one, other])).splitlines()[2:] == [
         "| kill worker | 3 | 3 | 2.00 | 4.00 |",

@@ -98,6 +98,14 @@ async def trial(
     return history, is_quiet
 
 
+async def more_runs(world: World, number: int, *, seconds: float = 90) -> None:
+    """Wait until so many more submissions were acknowledged: for what disturbs a trial at certain moments of it."""
+    wanted = len(world.crowd.runs) + number
+    async with asyncio.timeout(seconds):
+        while len(world.crowd.runs) < wanted:  # noqa: ASYNC110 - the crowd tells nobody
+            await asyncio.sleep(0.05)
+
+
 async def _follow_all(crowd: Crowd, world: World, followers: list[Follower], dice: random.Random) -> None:
     async with asyncio.TaskGroup() as group:
         while True:

@@ -39,13 +39,17 @@ class Place:
     ledger: int
     folder: Path
 
-    async def server(self) -> tuple[Member, Crowd]:
+    async def server(self, *args: str) -> tuple[Member, Crowd]:
         """A server that is ready, and people at it."""
-        server = await self.fleet.add("server", serves=True)
+        server = await self.fleet.add("server", serves=True, args=args)
         await server.ready()
         crowd = Crowd(Api([server], random.Random(1)), random.Random(1), self.ledger)
         await crowd.arrive()
         return server, crowd
+
+    def calls(self) -> int:
+        """How many calls the ledger knows, whatever became of them."""
+        return (self.folder / "ledger").read_text().count('"op": "call"')
 
     def effects(self) -> int:
         """How many effects the ledger knows."""

@@ -24,7 +24,7 @@ from tests.chaos.checker import check
 from tests.chaos.fleet import Member
 from tests.chaos.nemesis import World
 from tests.chaos.people import Crowd
-from tests.chaos.trial import Load, trial
+from tests.chaos.trial import Load, more_runs, trial
 from tests.databases import THROW_AWAY, _place, fresh_database
 from tests.engine.harness import APPROVE, PATIENCE_SECONDS, Act, acting, forever, running, step
 from tests.faults.next_version import NEXT, next_migrations
@@ -47,14 +47,6 @@ async def own() -> AsyncIterator[str]:
     """The address of a new, migrated database that nobody uses after us."""
     async with fresh_database(migrate) as dsn:
         yield dsn
-
-
-async def more_runs(world: World, number: int) -> None:
-    """Wait until so many more submissions were acknowledged."""
-    wanted = len(world.crowd.runs) + number
-    async with asyncio.timeout(60):
-        while len(world.crowd.runs) < wanted:  # noqa: ASYNC110 - the crowd tells nobody
-            await asyncio.sleep(0.05)
 
 
 async def asked_of(dsn: str, question: str) -> Any:
