@@ -36,6 +36,7 @@ from console.client import Client
 from console.commands import app as commands
 from console.demo import run_demo
 from console.errors import ConsoleError
+from console.exits import plain
 from console.settings import Address
 from engine.engine import Engine
 from engine.identity import Identity
@@ -68,6 +69,8 @@ T = TypeVar("T")
 CONSOLE: Final = Path(__file__).parent / "console" / "static"
 _WAIT_FOR_DATABASE_SECONDS: Final = 30.0
 _RECHECK_SECONDS: Final = 2.0
+_GARBAGE: Final = (20_000, 20, 20)
+"""One large answer is tens of thousands of objects, which all go at once: by default it is searched a hundred times."""
 _SWITCH_SECONDS: Final = 0.001
 
 
@@ -237,14 +240,10 @@ def read_settings() -> Settings:
         return Settings()  # pyright: ignore[reportCallIssue] - every field comes from the environment
     except ValidationError as error:
         said = "; ".join(
-            f"LIFEOS_{str(each['loc'][0]).upper()} {_readable(each['msg'])}"
+            f"LIFEOS_{str(each['loc'][0]).upper()} {plain(each['msg'])}"
             for each in error.errors(include_url=False, include_input=False)
         )
         raise StartError(f"bad settings: {said}") from None
-
-
-def _readable(message: str) -> str:
-    return message.removeprefix("Value error, ").replace("Input should", "should")
 
 
 def _password(url: str | None) -> str | None:
@@ -478,8 +477,11 @@ class Application:
             # What is here now stays: looking through it for garbage again and again would hold everybody up.
             gc.collect()
             gc.freeze()
+            before = gc.get_threshold()
+            gc.set_threshold(*_GARBAGE)
             await send({"type": "lifespan.startup.complete"})
             await receive()
+            gc.set_threshold(*before)
             gc.unfreeze()
             self.stop()
         await send({"type": "lifespan.shutdown.complete"})
