@@ -95,6 +95,7 @@ async def leave(server: Member, run: str, dice: random.Random) -> None:
     socket.transport.abort()
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 async def test_a_thousand_clients_that_go_without_a_word_leave_nothing_behind(place: Place) -> None:
     server, crowd = await place.server()
@@ -128,6 +129,7 @@ async def test_a_thousand_clients_that_go_without_a_word_leave_nothing_behind(pl
 LARGE: str = "subscription($run: ID!) { timeline(runId: $run) { seq step { key args } } }"
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 async def test_readers_that_take_nothing_are_dropped_and_hold_little_meanwhile(place: Place) -> None:
     server, crowd = await place.server()

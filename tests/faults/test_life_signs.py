@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import tempfile
+import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -18,7 +20,7 @@ from persistence import workers
 from persistence.migrate import migrate
 from tests.databases import THROW_AWAY, _place
 from tests.engine.harness import PATIENCE_SECONDS, Act, Gate, Running, acting, forever, running, step
-from tests.faults.keeper import kept_postgres
+from tests.faults.keeper import ROOT, kept_postgres
 from tests.faults.proxy import link_to
 
 BROOM: dict[str, Any] = {"sweep_seconds": 0.1, "concurrency": 0}
@@ -182,6 +184,37 @@ async def test_whatever_the_driver_raises_the_process_stays_a_worker(
 
             assert (await observer.finished(run))["state"] == "COMPLETED"
             assert act.calls == 1
+
+
+async def test_a_loop_that_is_busy_for_longer_than_a_lease_loses_nothing(dsn: str) -> None:
+    lease = 1.5
+
+    async def hog(_ctx: ToolContext) -> object:
+        time.sleep(2 * lease)  # noqa: ASYNC251 - it is what somebody's tool does: everything in this loop stands still
+        return {"ok": True}
+
+    act = Act("noop", hog, idempotent=False, risk="L1")
+    async with a_sweeper(dsn), running(dsn, acting(act), sweep_seconds=60, lease_seconds=lease) as engine:
+        run = await engine.submit(step("one"))
+        row = await engine.finished(run)
+
+        assert row["outcome"] == "CLEAN"
+        assert [line for line in await engine.story(run) if "RETRYING" in line or "DOUBT" in line] == []
+        assert await engine.database.fetchval("SELECT count(*) FROM workers WHERE ended_at IS NOT NULL") == 0
+        assert act.calls == 1
+
+
+@asynccontextmanager
+async def a_sweeper(dsn: str) -> AsyncGenerator[None]:
+    """Another process that would rescue what seems dead."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tests.faults.sweeper", dsn, cwd=ROOT, stdout=asyncio.subprocess.PIPE
+    )
+    assert process.stdout is not None
+    assert await process.stdout.readline() == b"sweeping\n"
+    yield
+    process.terminate()
+    await process.wait()
 
 
 async def test_a_process_that_can_not_renew_stops_its_steps_before_its_lease_ends(dsn: str) -> None:

@@ -39,18 +39,18 @@ async def observer(place: Place) -> AsyncIterator[Any]:
     await connection.close()
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 async def test_rolling_restarts_of_everybody_under_load_lose_nothing(folder: Path) -> None:
     async def restart(world: World) -> None:
         await more_runs(world, 3)
-        for _ in range(2):
-            for member in world.fleet.members:
-                async with member.busy:
-                    member.signal(signal.SIGTERM, by="SIGTERM")
-                    await member.ended()
-                    await member.start()
-                    await member.ready()
-            await more_runs(world, 2)
+        for member in world.fleet.members:
+            async with member.busy:
+                member.signal(signal.SIGTERM, by="SIGTERM")
+                await member.ended()
+                await member.start()
+                await member.ready()
+        await more_runs(world, 2)
 
     load = Load(servers=2, workers=1, every_seconds=0.5)
     history, is_quiet = await trial(folder, restart, random.Random(1), load, settings={}, cluster=RELAXED)
@@ -58,7 +58,7 @@ async def test_rolling_restarts_of_everybody_under_load_lose_nothing(folder: Pat
     found = check(history)
     assert not found, "\n".join(map(str, found))
     assert is_quiet
-    assert [ending["status"] for ending in history["endings"] if ending["by"] == "SIGTERM"] == [0] * 6
+    assert [ending["status"] for ending in history["endings"] if ending["by"] == "SIGTERM"] == [0] * 3
     # What was going on ended well, or was handed back: nothing had to be missed before somebody went on with it.
     reasons = {each["metadata"]["reason"] for each in history["events"] if each["type"] == "STEP_RETRYING"}
     assert reasons <= {"FAILED", "HANDED_BACK"}

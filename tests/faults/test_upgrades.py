@@ -62,6 +62,7 @@ async def readiness(member: Member) -> int:
         return (await http.get(f"{member.url}/readyz")).status_code
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 async def test_an_upgrade_under_load_with_old_and_new_processes_side_by_side_loses_nothing(folder: Path) -> None:
     migrations = next_migrations(folder / "next")
