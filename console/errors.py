@@ -44,9 +44,9 @@ class Refused(ConsoleError):
     """The server answered the operation with an error; `code` is one of the API's."""
 
     def __init__(self, code: str, message: str, *, error_id: str | None = None, retry_after: str | None = None) -> None:
-        text = f"{code}: {message}"
-        if code == "UNAUTHENTICATED":
-            text += " (set LIFEOS_TOKEN to a user's token that is not revoked)"
+        # What the server says to programs about headers is nothing that somebody at a terminal can act on.
+        advice = "the server does not know this token; set LIFEOS_TOKEN to a user's token that is not revoked"
+        text = f"{code}: {advice if code == 'UNAUTHENTICATED' else message}"
         if error_id is not None:
             text += f" (the server's log has it as {error_id})"
         if retry_after is not None:

@@ -59,7 +59,13 @@ def _usage(error: TyperException) -> str:
     context = getattr(error, "ctx", None)
     hint = f" (see {context.command_path} --help)" if context is not None else ""
     # Without words where the help was asked for by giving no command: that is on standard output by now.
-    return f"{error.format_message().rstrip('.') or 'a command is missing'}{hint}"
+    said = plain(error.format_message()).rstrip(".")
+    return f"{said or 'a command is missing'}{hint}"
+
+
+def plain(message: str) -> str:
+    """What a validator says, without the words that it says to programmers."""
+    return message.replace("Value error, ", "").replace("Input should", "should").partition(", unable to parse")[0]
 
 
 def _end(status: int, message: str | None) -> None:

