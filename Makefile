@@ -24,7 +24,7 @@ serve: $(STAMP)
 # All tests of a worker run in one event loop, where the database's sessions last from test to test: half the time.
 ONE_LOOP := -o asyncio_default_test_loop_scope=session -o asyncio_default_fixture_loop_scope=session
 
-# -n: as many workers as cores; a single test runs with `make test ARGS=tests/unit/test_x.py`.
+# -n: workers by the number of cores (tests/conftest.py); a single test runs with `make test ARGS=tests/unit/test_x.py`.
 test: $(STAMP)
 	$(BIN)/python -m pytest -n auto --dist worksteal $(ONE_LOOP) $(ARGS)
 

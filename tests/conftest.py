@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from functools import cache
 from pathlib import Path
@@ -20,7 +21,7 @@ TESTS = Path(__file__).parent
 
 
 # Reading the certificates of all authorities takes longer than most tests, and httpx does it anew for each client.
-httpx._transports.default.create_ssl_context = cache(httpx.create_ssl_context)
+httpx._transports.default.create_ssl_context = cache(httpx.create_ssl_context)  # pyright: ignore[reportPrivateImportUsage] - no other place to say it
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -51,6 +52,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     # The others keep their order: those of one module share what it imports and opens.
     items.sort(key=place)
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores: a fifth of the time, a test waits for a lease, a restart or another process."""
+    return (os.cpu_count() or 1) + 1
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
