@@ -47,6 +47,7 @@ V = TypeVar("V", bound=Viewer)
 Page = Callable[[Request], Response | Awaitable[Response]]
 Message = Callable[[int, str, str], Response]
 
+_WRONG_ADDRESS: Final = "This address holds no valid token. Open the one that “lifeos serve” printed when it started."
 _BY_GET: Final = frozenset({AllowedOperation.QUERY})
 _BY_POST: Final = frozenset({AllowedOperation.QUERY, AllowedOperation.MUTATION})
 
@@ -150,7 +151,7 @@ class GraphQLView(GraphQL[Any, None], Generic[V]):
             return self._render_message(503, "Not available", error.message)
         if viewer is None:
             self.refused_sign_in(request)
-            return self._render_message(401, "Not signed in", "This address holds no valid token.")
+            return self._render_message(401, "Not signed in", _WRONG_ADDRESS)
         return sign_in_response(request, token, self.settings.cookie_name)
 
     async def recheck(self) -> None:
