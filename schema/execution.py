@@ -13,7 +13,6 @@ unforeseen type) goes graphql-core's own way, and answers as it always did.
 # pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false, reportUnknownVariableType=false
 # pyright: reportUnknownParameterType=false, reportMissingTypeArgument=false, reportUnknownLambdaType=false
 
-from asyncio import sleep
 from collections.abc import (
     Awaitable,
     Callable,
@@ -66,10 +65,11 @@ from strawberry.execution import optimized_is_awaitable
 from strawberry.schema.base import BaseSchema
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from strawberry.types.base import StrawberryObjectDefinition
+from strawberry.types.cast import TYPE_CAST_ATTRIBUTE
 from strawberry.types.field import StrawberryField
 
 from schema.jsontext import encode
-from schema.spending import ONE_BY_ONE, is_large, pause_is_due, spend
+from schema.spending import ONE_BY_ONE, AnswerTooLarge, in_turn, is_long, spend, with_pauses
 
 __all__ = ["Compiled", "FastExecutor", "Memo", "SharedData", "nodes_below"]
 
@@ -146,7 +146,10 @@ class FastExecutor(StrawberryGraphQLCoreExecutionContext):
         """Read the plain attributes at once, and leave the rest of the fields to graphql-core."""
         if self._is_plain and position_context is None:
             plan = self._plan(parent_type, grouped_field_set)
-            row = plan.row(source_value) if plan.parts else None
+            try:
+                row = plan.row(source_value) if plan.parts else None
+            except AnswerTooLarge as refused:
+                return _raised(refused)
             if row is not None:
                 if not plan.rest:
                     return row
@@ -165,15 +168,21 @@ class FastExecutor(StrawberryGraphQLCoreExecutionContext):
     ) -> AwaitableOrValue[list[Any]]:
         """Complete a list of plain objects in one loop."""
         if isinstance(items, list | tuple):
-            convert = (
-                self._branch(item_type, field_details_list) if self._is_plain and position_context is None else None
-            )
-            spend(len(items) * (1 if convert is not None else ONE_BY_ONE))
-            if convert is not None and is_large(len(items)):
-                return self._converted(convert, item_type, field_details_list, info, path, items)
-            if convert is not None:
-                with suppress(Exception):
-                    return [convert(item) for item in items]
+            plain = self._is_plain and position_context is None
+            convert = self._branch(item_type, field_details_list) if plain else None
+            entries = len(items) * (1 if convert is not None else ONE_BY_ONE)
+            has_pauses = is_long(entries)
+            try:
+                spend(entries, at_once=not has_pauses)
+                if convert is None:
+                    items = in_turn(items, ONE_BY_ONE) if has_pauses else items
+                elif has_pauses:
+                    return self._converted(convert, item_type, field_details_list, info, path, items)
+                else:
+                    with suppress(Exception):
+                        return [convert(item) for item in items]
+            except AnswerTooLarge as refused:
+                return _raised(refused)
         return super().complete_iterable_value(item_type, field_details_list, info, path, items, position_context)
 
     async def _converted(  # noqa: PLR0917 - as above
@@ -185,14 +194,8 @@ class FastExecutor(StrawberryGraphQLCoreExecutionContext):
         path: Path,
         items: Sequence[Any],
     ) -> list[Any]:
-        """A long list, made with pauses in which others are served."""
-        made: list[Any] = []
         with suppress(Exception):
-            for item in items:
-                made.append(convert(item))
-                if pause_is_due():
-                    await sleep(0)
-            return made
+            return await with_pauses(items, convert)
         rest = super().complete_iterable_value(item_type, field_details_list, info, path, items, None)
         return rest if isinstance(rest, list) else await rest
 
@@ -385,6 +388,11 @@ class _Part(NamedTuple):
     nullable: bool
 
 
+async def _raised(error: BaseException) -> Any:
+    """Raise it where it is awaited: what else was begun for the answer is awaited beside it, and not left behind."""
+    raise error
+
+
 class _Odd(Exception):
     """A value that is not as plain as its field."""
 
@@ -452,16 +460,20 @@ class _Branch:
         self._plan = plan
         self._type = type_
         self._nullable = nullable
-        self._trusted: set[type] = set()
+        self._trusted: dict[type, bool] = {}
+        """Types whose values are plain; and whether such a value may have been marked by `strawberry.cast`."""
 
     def __call__(self, value: Any) -> dict[str, Any] | None:
         kind = type(value)
-        if kind not in self._trusted:
+        markable = self._trusted.get(kind)
+        if markable is None:
             if value is None:
                 if self._nullable:
                     return None
                 raise _Odd
             self._examine(value, kind)
+        elif markable and TYPE_CAST_ATTRIBUTE in value.__dict__:
+            raise _Odd
         row = self._plan.row(value)
         if row is None:
             raise _Odd
@@ -471,13 +483,12 @@ class _Branch:
         if isinstance(value, Exception) or optimized_is_awaitable(value):
             raise _Odd
         is_type_of = self._type.is_type_of
-        if is_type_of is not None:
-            if not is_type_of(value, cast("Any", None)):
-                raise _Odd
-            if kind.__dictoffset__:
-                # `strawberry.cast` may have marked this one object; its type says nothing about the next.
-                return
-        self._trusted.add(kind)
+        if is_type_of is not None and not is_type_of(value, cast("Any", None)):
+            raise _Odd
+        markable = is_type_of is not None and bool(kind.__dictoffset__)
+        if not markable or TYPE_CAST_ATTRIBUTE not in value.__dict__:
+            # A mark is about this one object; its type says nothing about the next.
+            self._trusted[kind] = markable
 
 
 def _reader(attributes: list[str]) -> Callable[[Any], tuple[Any, ...]]:

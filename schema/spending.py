@@ -4,18 +4,25 @@ A run's steps lead to the steps that they wait for, those to their own, and so o
 millions of objects, all of them read already. They would be made in one go, with nobody else served meanwhile.
 """
 
-from collections.abc import Generator
+from asyncio import Lock, sleep
+from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Final
+from typing import Any, Final, TypeVar
 
-__all__ = ["ONE_BY_ONE", "AnswerTooLarge", "is_large", "pause_is_due", "spend", "spending"]
+from strawberry.execution import optimized_is_awaitable
+
+__all__ = ["ONE_BY_ONE", "AnswerTooLarge", "in_turn", "is_long", "spend", "spending", "with_pauses"]
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 ONE_BY_ONE: Final = 20
 """What an entry counts whose fields graphql-core has to resolve: it takes many times as long."""
 
-_BETWEEN_PAUSES: Final = 2000
-_LARGE: Final = 256
+_BETWEEN_PAUSES: Final = 500
+_UNTIL_PAUSES: Final = 5000
+_WITHOUT_PAUSE: Final = 50_000
 
 
 class AnswerTooLarge(BaseException):
@@ -27,11 +34,12 @@ class AnswerTooLarge(BaseException):
 
 
 class _Purse:
-    __slots__ = ("left", "unpaused")
+    __slots__ = ("left", "turn", "unpaused")
 
     def __init__(self, entries: int) -> None:
         self.left = entries
         self.unpaused = 0
+        self.turn = Lock()
 
 
 _PURSE: Final = ContextVar[_Purse | None]("purse", default=None)
@@ -47,25 +55,54 @@ def spending(entries: int) -> Generator[None]:
         _PURSE.reset(before)
 
 
-def spend(entries: int) -> None:
-    """Count so many entries; `AnswerTooLarge` when they are too many."""
+def spend(entries: int, *, at_once: bool = True) -> None:
+    """Count so many entries; `AnswerTooLarge` when they are too many for an answer, or to be made `at_once`."""
     purse = _PURSE.get()
     if purse is not None:
         purse.left -= entries
-        purse.unpaused += entries
-        if purse.left < 0:
+        purse.unpaused += entries if at_once else 0
+        if purse.left < 0 or purse.unpaused > _WITHOUT_PAUSE:
             raise AnswerTooLarge
 
 
-def is_large(entries: int) -> bool:
-    """Whether a list is worth looking for pauses in."""
-    return entries > _LARGE and _PURSE.get() is not None
+async def with_pauses(items: Sequence[T], make: Callable[[T], R]) -> list[R]:
+    """What is made of each item, with pauses in which others are served.
 
-
-def pause_is_due() -> bool:
-    """Whether others should be served before more is made; asked by whoever then does so."""
+    The long lists of one answer take turns: if each of a hundred did its part before a pause, the pause would be long
+    in coming.
+    """
     purse = _PURSE.get()
-    if purse is None or purse.unpaused < _BETWEEN_PAUSES:
-        return False
-    purse.unpaused = 0
-    return True
+    if purse is None:
+        return [make(item) for item in items]
+    async with purse.turn:
+        made: list[R] = []
+        for item in items:
+            await _pause(purse, 1)
+            made.append(make(item))
+        return made
+
+
+def in_turn(items: Iterable[Any], entries: int) -> Iterator[Awaitable[Any]]:
+    """Each item, counting for so many entries, once the others before it are made, with pauses again."""
+    purse = _PURSE.get()
+    assert purse is not None
+    return (item if optimized_is_awaitable(item) else _in_turn(item, entries, purse) for item in items)
+
+
+async def _in_turn(item: T, entries: int, purse: _Purse) -> T:
+    async with purse.turn:
+        await _pause(purse, entries)
+    return item
+
+
+async def _pause(purse: _Purse, entries: int) -> None:
+    purse.unpaused += entries
+    if purse.unpaused > _BETWEEN_PAUSES:
+        purse.unpaused = 0
+        await sleep(0)
+
+
+def is_long(entries: int) -> bool:
+    """Whether a list is worth making with pauses, after all that was made without one."""
+    purse = _PURSE.get()
+    return purse is not None and purse.unpaused + entries > _UNTIL_PAUSES
