@@ -26,7 +26,6 @@ CHANNEL: Final = "lifeos"
 MISSED: Final = "?"
 """The message that says: something may have been missed, look at everything."""
 
-_AWAY: Final = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 _PING_SECONDS: Final = 5.0
 _PONG_SECONDS: Final = 3.0
 _MOST_WAITING: Final = 10_000
@@ -77,7 +76,8 @@ class PostgresBackend(BroadcastBackend):
                 self._notifier = await self._open("lifeos notify", synchronous_commit="off")
             try:
                 await self._notifier.execute("SELECT pg_notify($1, $2)", CHANNEL, f"{channel} {message}")
-            except _AWAY:
+            except Exception:
+                # Whatever state it is in, the next one gets a connection that is well.
                 self._notifier.terminate()
                 self._notifier = None
                 raise
@@ -110,7 +110,8 @@ class PostgresBackend(BroadcastBackend):
                 first = False
                 pause = 0.05
                 await self._watch(connection, lost)
-            except _AWAY as error:
+            except Exception as error:  # noqa: BLE001 - the driver has errors of its own when a link breaks midway
+                # Without this task the process would be deaf for as long as it lives.
                 log.warning("listener_lost", error=str(error) or type(error).__name__)
             finally:
                 self.listening.clear()

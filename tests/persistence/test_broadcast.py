@@ -288,3 +288,53 @@ async def test_what_nobody_subscribed_to_is_dropped(dsn: str) -> None:
         await post.publish("mine", "mine")
         await ear.hears("mine")
         assert ear.heard == ["mine"]
+
+
+ODD = asyncpg.InternalClientError("cannot switch to state 11; another operation (2) is in progress")
+"""What asyncpg raises when a session is terminated in the middle of a statement."""
+
+
+async def test_whatever_the_driver_raises_the_listener_listens_again(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    original, errors = asyncpg.connect, [ODD, ODD]
+
+    async def connect(*given: Any, **more: Any) -> Any:
+        if errors and more["server_settings"]["application_name"] == "lifeos listen":
+            raise errors.pop()
+        return await original(*given, **more)
+
+    monkeypatch.setattr(module.asyncpg, "connect", connect)
+    async with Post(dsn) as post:
+        await post.listening()
+        ear = await post.ear()
+
+        await post.publish("hello")
+
+        await ear.hears("hello")
+        assert errors == []
+
+
+class Broken:
+    """A connection whose protocol has lost its thread, and does not say so."""
+
+    def __init__(self, connection: Any) -> None:
+        self.terminate = connection.terminate
+
+    def is_closed(self) -> bool:
+        return False
+
+    async def execute(self, *_: Any, **__: Any) -> None:
+        raise ODD
+
+
+async def test_whatever_the_driver_raises_at_most_one_message_is_refused(dsn: str) -> None:
+    async with Post(dsn) as post:
+        await post.listening()
+        ear = await post.ear()
+        await post.publish("one")
+        post.backend._notifier = Broken(post.backend._notifier)  # type: ignore[assignment]
+        with pytest.raises(asyncpg.InternalClientError):
+            await post.publish("two")
+
+        await post.publish("three")
+
+        await ear.hears("one", "three")
