@@ -265,6 +265,7 @@ async def test_of_two_sweepers_one_rescues_each_step(stage: Stage) -> None:
     await check_runs(stage.database, *runs)
 
 
+@pytest.mark.timeout(300)
 async def test_of_twenty_rivals_exactly_one_decides_each_of_500_approvals(stage: Stage) -> None:
     runs = [await stage.begun(*[Draft(gated=True)] * 5) for _ in range(100)]
     approvals = [each["id"] for run in runs for each in await stage.approvals(run)]
