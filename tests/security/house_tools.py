@@ -20,6 +20,12 @@ async def note(ctx: ToolContext, text: str = "hello") -> dict[str, Any]:
     return {"text": text}
 
 
+@tool(risk="L0")
+async def say(ctx: ToolContext, t: str) -> dict[str, Any]:
+    """Says it: its result is three bytes longer than its arguments."""
+    return {"said": t}
+
+
 @tool(risk="L3", idempotent=True)
 async def pay(ctx: ToolContext, amount: int, to: str = "Ada") -> dict[str, Any]:
     """Pays."""
