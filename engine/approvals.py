@@ -22,7 +22,6 @@ from engine.values import UnfitValue, check_json
 from persistence.audit import Action, AuditLine, write_lines
 from persistence.database import Connection, Database
 from persistence.ids import approval_id, user_id
-from persistence.reads.where import see_approval
 from persistence.states import (
     ApprovalDecision,
     ApprovalKind,
@@ -37,12 +36,12 @@ from persistence.transitions.advance import Advance, Note, Outcome, advance, fre
 from persistence.transitions.decide import (
     ApprovalFacts,
     DecidedStep,
-    approval_facts,
     decide,
     expire,
+    hold_approval,
     overdue_runs,
 )
-from persistence.transitions.locks import lock_free_runs, lock_runs
+from persistence.transitions.locks import lock_free_runs
 from persistence.wakeups import Wakeups
 
 _EXPIRED_AT_ONCE = 500
@@ -206,14 +205,11 @@ class Approvals:
         line: AuditLine,
     ) -> None:
         async def locked(tx: Connection) -> Advance:
-            seen = await see_approval(tx, viewer.scope, approval)
-            if seen is None:
+            facts = await hold_approval(tx, viewer.scope, approval)
+            if facts is None:
                 raise NotFound(("approvalId",))
-            if not may_decide(viewer, seen.submitted_by, separation_of_duties=self._settings.separation_of_duties):
+            if not may_decide(viewer, facts.submitted_by, separation_of_duties=self._settings.separation_of_duties):
                 raise Forbidden("somebody else than the run's submitter, with the role APPROVER")
-            await lock_runs(tx, [seen.run])
-            facts = await approval_facts(tx, approval)
-            assert facts is not None
             done = await write(tx, facts)
             await write_lines(tx, [line])
             return done

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
 from persistence.database import Connection
@@ -59,21 +59,3 @@ async def may_see(tx: Connection, scope: Scope, run: UUID) -> bool:
     where.add("r.id = {}", run)
     where.seen_by(scope)
     return bool(await tx.fetchval(f"SELECT EXISTS (SELECT FROM runs r {where})", *where.values))
-
-
-class SeenApproval(NamedTuple):
-    """The run of an approval, and who submitted it."""
-
-    run: UUID
-    submitted_by: UUID
-
-
-async def see_approval(tx: Connection, scope: Scope, approval: UUID) -> SeenApproval | None:
-    """What the approval belongs to, if it exists within the scope: one statement, as long for what is out of sight."""
-    where = Where()
-    where.add("a.id = {}", approval)
-    where.seen_by(scope)
-    row = await tx.fetchrow(
-        f"SELECT a.run_id, r.submitted_by FROM approvals a JOIN runs r ON r.id = a.run_id {where}", *where.values
-    )
-    return None if row is None else SeenApproval(*row)

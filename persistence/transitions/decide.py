@@ -8,6 +8,8 @@ from datetime import datetime
 from uuid import UUID
 
 from persistence.database import Connection
+from persistence.reads.where import Where
+from persistence.scope import Scope
 from persistence.states import ApprovalKind, ApprovalStatus
 from persistence.transitions.record import CLOCK
 
@@ -106,22 +108,33 @@ class ApprovalFacts:
 
 
 _FACTS = """
-SELECT a.id, a.run_id, a.position, a.kind, a.status, s.tool, a.digest, a.risk, a.attempt, a.edited_args::text,
+    a.id, a.run_id, a.position, a.kind, a.status, s.tool, a.digest, a.risk, a.attempt, a.edited_args::text,
     a.decided_by, u.name, a.decided_at, a.resolution, r.submitted_by,
     a.status = 'REQUIRED' AND a.expires_at <= clock_timestamp() IS TRUE
 FROM approvals a
 JOIN steps s ON s.run_id = a.run_id AND s.position = a.position
 JOIN runs r ON r.id = a.run_id
 LEFT JOIN users u ON u.id = a.decided_by
-WHERE a.id = $1
 """
 
 
-async def approval_facts(tx: Connection, approval: UUID) -> ApprovalFacts | None:
-    """The facts of one approval, or None."""
-    row = await tx.fetchrow(_FACTS, approval)
+async def hold_approval(tx: Connection, scope: Scope, approval: UUID) -> ApprovalFacts | None:
+    """The facts of an approval, its run locked; None, and nothing is locked, if it is not within the scope.
+
+    One statement when nobody else moves the run. Who had to wait for it has old facts, and reads them again.
+    """
+    where = Where()
+    where.add("a.id = {}", approval)
+    where.seen_by(scope)
+    # `old` is the row as the statement's snapshot has it, and `r`, once it is locked, as it is.
+    row = await tx.fetchrow(
+        f"SELECT r.last_seq = old.last_seq, {_FACTS} JOIN runs old ON old.id = r.id {where} FOR NO KEY UPDATE OF r",
+        *where.values,
+    )
     if row is None:
         return None
-    facts = list(row)
+    facts = list(row)[1:]
+    if not row[0]:
+        facts = list(await tx.fetchrow(f"SELECT {_FACTS} WHERE a.id = $1", approval) or ())
     facts[3], facts[4] = ApprovalKind(facts[3]), ApprovalStatus(facts[4])
     return ApprovalFacts(*facts)
