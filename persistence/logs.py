@@ -51,9 +51,22 @@ def configure_logs(*, quiet: bool = False, redact: Callable[[str], str] = str) -
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *rendered],
         )
     )
+    handler.addFilter(_given_up)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING if not quiet else logging.ERROR)
+
+
+def _given_up(record: logging.LogRecord) -> bool:
+    """Make a plain warning of a connection that the driver's pool gave up in a task of its own.
+
+    A request that ran out of time over a link that went silent leaves it behind: the pool ends the connection, and
+    nobody is left to be told how. It is no fault of ours, and no traceback says more.
+    """
+    if record.name == "asyncio" and "PoolConnectionHolder.release()" in record.getMessage():
+        record.msg, record.args, record.exc_info = "connection_given_up", (), None
+        record.levelno, record.levelname = logging.WARNING, "WARNING"
+    return True
 
 
 _CONTROLS: Final = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
