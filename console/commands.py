@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from enum import StrEnum
+from importlib.metadata import version as version_of
 from typing import Annotated, Final
 
 import typer
@@ -38,6 +39,30 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+def _tell_version(asked: bool) -> None:  # noqa: FBT001 - typer calls it so
+    if asked:
+        typer.echo(f"lifeos {version_of('lifeos')}")
+        raise typer.Exit
+
+
+@app.callback()
+def lifeos(
+    *,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            callback=_tell_version,
+            is_eager=True,
+            help="Say which version this is.",
+        ),
+    ] = False,
+) -> None:
+    """Workflows that hold every high-risk step until a person has approved exactly what will be done."""
+
+
 user_app = typer.Typer(name="user", help="Users and their tokens.", no_args_is_help=True)
 app.add_typer(user_app)
 

@@ -4,14 +4,17 @@ import os
 import signal
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from console import start
+from console.commands import app
 
 # Python tells of every import on the standard error, so that we know when it is in the middle of them.
-COMMAND = [sys.executable, "-v", "-c", "from console.start import main; main()", "--version"]
+COMMAND = [sys.executable, "-v", "-c", "from console.start import main; main()", "--help"]
 
 
 def test_interrupted_while_it_is_imported_it_ends_without_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -36,3 +39,8 @@ def test_a_signal_in_the_middle_of_the_imports_leaves_no_traceback() -> None:
         rest = process.stderr.read()
     assert process.returncode == 130
     assert "Traceback" not in rest
+
+
+def test_the_command_says_which_version_it_is() -> None:
+    said = CliRunner().invoke(app, ["--version"])
+    assert (said.exit_code, said.stdout) == (0, f"lifeos {version('lifeos')}\n")
