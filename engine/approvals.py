@@ -157,7 +157,7 @@ class Approvals:
                 InDoubtResolution.ABANDON: lambda: _leaving_blocked(decided, StepState.SKIPPED, SkipReason.ABANDONED),
             }[resolution]()
             freed = await freed_references(tx, [outcome]) if happened else []
-            found = resolutions(
+            found = await resolutions(
                 freed,
                 {(outcome.run, outcome.position): text},
                 self._registry,

@@ -5,14 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final, TypeVar
+from enum import Enum
+from typing import TypeVar
 
 T = TypeVar("T")
 
-_THREAD: Final = ThreadPoolExecutor(1, "aside")
-"""One for all: however much is sent, it takes no more from the others than one thread does."""
+
+class Lane(Enum):
+    """A thread for one kind of work: however much is sent, it takes no more from the others than one thread does."""
+
+    PLANS = ThreadPoolExecutor(1, "plans")
+    REFERENCES = ThreadPoolExecutor(1, "references")
+    """Of its own, as locks are held while it is waited for."""
 
 
-async def aside(work: Callable[[], T]) -> T:
+async def aside(work: Callable[[], T], lane: Lane) -> T:
     """What comes of pure work. Being cancelled ends the waiting, and the work if it has not begun."""
-    return await asyncio.get_running_loop().run_in_executor(_THREAD, work)
+    return await asyncio.get_running_loop().run_in_executor(lane.value, work)

@@ -417,7 +417,7 @@ class Executor(LocalWorker):
         async def write(tx: Connection) -> Advance:
             await lock_runs(tx, (outcome.run for outcome in outcomes))
             freed = await freed_references(tx, feeding) if feeding else []
-            found = resolutions(freed, results, self._registry, max_bytes=self._settings.max_json_bytes)
+            found = await resolutions(freed, results, self._registry, max_bytes=self._settings.max_json_bytes)
             return await advance(tx, outcomes, resolutions=found, claimer=claimer, gate=self._gate)
 
         with self.reserve(own=self._slots_of(outcomes)) as claimer:

@@ -24,6 +24,7 @@ _DEEPEST: Final = 100
 """The interpreter takes some stack for each level."""
 
 _MOST_WORK: Final = 500_000
+_MOST_WORK_TOGETHER: Final = 1_500_000
 _MOST_WEIGHT: Final = 1_000_000
 _FORBIDDEN_KEY: Final = "$secret"
 
@@ -61,12 +62,21 @@ def roots(expression: ParsedResult) -> frozenset[str] | None:
     return None if _looks_everywhere(expression.parsed, found) else frozenset(found)
 
 
+class Budget:
+    """The work that several evaluations may do together: a plan has thousands of steps, and each its expressions."""
+
+    __slots__ = ("left",)
+
+    def __init__(self) -> None:
+        self.left = _MOST_WORK_TOGETHER
+
+
 class Evaluation:
     """Evaluates any number of expressions over the same results, within one bound for all of them together."""
 
-    def __init__(self, results: Mapping[str, Any]) -> None:
+    def __init__(self, results: Mapping[str, Any], budget: Budget | None = None) -> None:
         self._results = results
-        self._interpreter = _Bounded()
+        self._interpreter = _Bounded(budget or Budget())
 
     def value_of(self, expression: object) -> Any:
         """The expression's value, null where it finds nothing. Raises ExpressionFault."""
@@ -105,20 +115,27 @@ class _BoundedFunctions(_Functions):
 class _Bounded(_Interpreter):
     """The library's interpreter, which counts its steps and weighs what it builds."""
 
-    def __init__(self) -> None:
+    def __init__(self, budget: Budget) -> None:
         super().__init__(Options(custom_functions=cast("Functions", _BoundedFunctions())))
         self._work = 0
+        self._budget = budget
         # By identity, kept alive with its weight: what was weighed once is not walked again.
         self._weights: dict[int, tuple[object, int]] = {}
 
     def visit(self, node: Node, *args: Any, **kwargs: Any) -> Any:
-        self._work += 1
-        if self._work > _MOST_WORK:
-            raise ExpressionFault("takes too many steps")
+        self._spend(1)
         value = super().visit(node, *args, **kwargs)
         if node["type"] in _BUILDING:
             _bound(self._weight(value))
         return value
+
+    def _spend(self, work: int) -> None:
+        self._work += work
+        self._budget.left -= work
+        if self._work > _MOST_WORK:
+            raise ExpressionFault("takes too many steps")
+        if self._budget.left < 0:
+            raise ExpressionFault("takes too many steps, together with those of the steps beside it")
 
     def _weight(self, value: object) -> int:
         """How many values and characters it would be written out, with what it holds twice counted twice."""
@@ -134,7 +151,7 @@ class _Bounded(_Interpreter):
         else:
             entries = cast("dict[str, object]", value)
             inside, weight = entries.values(), 1 + sum(map(len, entries))
-        self._work += len(inside)
+        self._spend(len(inside))
         for each in inside:
             weight += self._weight(each)
         self._weights[id(cast("object", value))] = (cast("object", value), weight)

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
-from engine.expressions import Evaluation, ExpressionFault, compiled, roots
+from engine.expressions import Budget, Evaluation, ExpressionFault, compiled, roots
 from engine.tools.errors import ArgsUnfit, Fault
 from engine.values import fault_of
 
@@ -73,13 +73,15 @@ def references(args: Mapping[str, Any]) -> References:
     return References(tuple(keys), everything, dynamic, tuple(faults))
 
 
-def resolve(args: Mapping[str, Any], results: Mapping[str, Any]) -> dict[str, Any]:
+def resolve(args: Mapping[str, Any], results: Mapping[str, Any], budget: Budget | None = None) -> dict[str, Any]:
     """The arguments with every reference replaced by what it stands for; secrets stay references.
+
+    With a `budget`, its expressions share their work with others'.
 
     Raises Unresolvable at the first expression that has no value at all (a wrong type, an unknown function), one that
     can't be kept as JSON, or one that holds a secret's reference: only those that the plan wrote are left in the end.
     """
-    found = cast("dict[str, Any]", _resolved(dict(args), Evaluation(results), ()))
+    found = cast("dict[str, Any]", _resolved(dict(args), Evaluation(results, budget), ()))
     fault = fault_of(found)
     if fault is not None:
         raise Unresolvable(fault.path, fault.message)

@@ -1,14 +1,17 @@
-"""What steps with references will be called with, once the results are there. Pure."""
+"""What steps with references will be called with, once the results are there."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
 import orjson
 
+from engine.aside import Lane, aside
 from engine.digest import args_digest
+from engine.expressions import Budget
 from engine.references import Unresolvable, resolve
 from engine.tools import ArgsUnfit, Registry
 from engine.values import UnfitValue, check_json, dotted
@@ -18,15 +21,31 @@ UNRESOLVABLE = "ARGS_UNRESOLVED"
 UNFIT = "ARGS_UNFIT"
 
 
-def resolutions(
-    freed: Iterable[FreedStep], results: Mapping[tuple[UUID, int], str | None], registry: Registry, *, max_bytes: int
+async def resolutions(
+    freed: Sequence[FreedStep], results: Mapping[tuple[UUID, int], str | None], registry: Registry, *, max_bytes: int
 ) -> list[Resolution]:
-    """The arguments of each freed step, or why it can't be called; `results` are those not yet in the database."""
-    return [_resolution(step, results, registry, max_bytes) for step in freed]
+    """The arguments of each freed step, or why it can't be called; `results` are those not yet in the database.
+
+    The runs' locks are held meanwhile: what expressions may cost is bounded for all the steps of a run that are freed
+    together, and others are served while they are evaluated.
+    """
+
+    def work() -> list[Resolution]:
+        budgets: defaultdict[UUID, Budget] = defaultdict(Budget)
+        return [_resolution(step, results, registry, max_bytes, budgets[step.run]) for step in freed]
+
+    return await aside(work, Lane.REFERENCES) if any(_EXPRESSION in step.args for step in freed) else work()
+
+
+_EXPRESSION = '"$jmespath"'
 
 
 def _resolution(
-    step: FreedStep, results: Mapping[tuple[UUID, int], str | None], registry: Registry, max_bytes: int
+    step: FreedStep,
+    results: Mapping[tuple[UUID, int], str | None],
+    registry: Registry,
+    max_bytes: int,
+    budget: Budget,
 ) -> Resolution:
     known: dict[str, Any] = orjson.loads(step.known)
     for place, key in step.pending.items():
@@ -44,7 +63,7 @@ def _resolution(
             f"this process has no tool {step.tool}: its arguments can't be checked",
         )
     try:
-        args = tool.fit(resolve(orjson.loads(step.args), known))
+        args = tool.fit(resolve(orjson.loads(step.args), known, budget))
         text = check_json(args, max_bytes=max_bytes, what="the resolved arguments")
     except Unresolvable as error:
         return _unfit(step, UNRESOLVABLE, f"{dotted(('args', *error.path))}: {error.message}")

@@ -14,7 +14,7 @@ import orjson
 
 from engine import risk as risks
 from engine.access import Viewer, may_steer
-from engine.aside import aside
+from engine.aside import Lane, aside
 from engine.audit import line_of
 from engine.digest import args_digest, canonical
 from engine.errors import (
@@ -138,7 +138,7 @@ class Runs:
         if key is not None:
             digesting = partial(input_digest, submission.canonical_input)
             is_large = submission.plan is not None and is_long(submission.plan)
-            digest = await aside(digesting) if is_large else digesting()
+            digest = await aside(digesting, Lane.PLANS) if is_large else digesting()
         run = begin.NewRun(
             id=new_id(),
             submitted_by=viewer.id,

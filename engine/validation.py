@@ -18,7 +18,7 @@ from uuid import UUID
 import orjson
 
 from engine import risk as risks
-from engine.aside import aside
+from engine.aside import Lane, aside
 from engine.digest import args_digest
 from engine.errors import InvalidPlan, Path, PlanFault
 from engine.plans import Plan, PlanStep
@@ -112,7 +112,7 @@ async def check_plan_aside(
 ) -> SoundPlan:
     """The same; what takes long is done while others are served."""
     check = partial(check_plan, plan, registry, settings, approve_from=approve_from)
-    return await aside(check) if is_long(plan) else check()
+    return await aside(check, Lane.PLANS) if is_long(plan) else check()
 
 
 def is_long(plan: Plan) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -269,3 +271,33 @@ async def test_a_wide_fan_out_and_in_loses_no_result(dsn: str) -> None:
 
         assert (await it.steps(run))["z"]["resolved_args"] == {"value": 301}
         assert act.calls == 302
+
+
+# A quarter of a million steps of work from a hundred characters: each filter goes through the whole list again.
+HEAVY = "jobs" + " | [?@ > `0`]" * 6 + " | length(@)"
+
+
+async def test_the_work_of_all_expressions_that_wait_for_one_result_is_bounded_and_holds_nobody_up(dsn: str) -> None:
+    async with running(dsn, TOOLS) as it:
+        users = [step(f"s{n}", "echo", args={"value": mark(HEAVY)}, after=["jobs"]) for n in range(12)]
+        run = await it.submit(step("jobs", "echo", args={"value": list(range(1, 9000))}), *users)
+        turns = 0
+
+        async def count() -> None:
+            nonlocal turns
+            while True:
+                turns += 1
+                await asyncio.sleep(0)
+
+        counting = asyncio.create_task(count())
+        await it.finished(run)
+        counting.cancel()
+
+        steps = [each for key, each in (await it.steps(run)).items() if key != "jobs"]
+        ended = Counter((each["state"], each["error_code"]) for each in steps)
+        assert ended[("SUCCEEDED", None)] >= 2
+        assert ended[("FAILED", "ARGS_UNRESOLVED")] >= 2
+        assert ended.total() == sum(ended[each] for each in (("SUCCEEDED", None), ("FAILED", "ARGS_UNRESOLVED")))
+        said = {each["error_message"] for each in steps if each["error_code"]}
+        assert any("together with those of the steps beside it" in each for each in said), said
+        assert turns > 1000
