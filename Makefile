@@ -21,12 +21,9 @@ $(STAMP): pyproject.toml constraints.txt console/hatch_build.py
 serve: $(STAMP)
 	@$(BIN)/lifeos serve $(ARGS)
 
-# All tests of a worker run in one event loop, where the database's sessions last from test to test: half the time.
-ONE_LOOP := -o asyncio_default_test_loop_scope=session -o asyncio_default_fixture_loop_scope=session
-
 # -n: workers by the number of cores (tests/conftest.py); a single test runs with `make test ARGS=tests/unit/test_x.py`.
 test: $(STAMP)
-	$(BIN)/python -m pytest -n auto --dist worksteal $(ONE_LOOP) $(ARGS)
+	$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
 
 demo: $(STAMP)
 	@$(BIN)/lifeos demo $(if $(YES),--yes)
