@@ -38,8 +38,9 @@ class PostgresBackend(BroadcastBackend):
     connection must reach PostgreSQL directly, not through a transaction pooler.
     """
 
-    def __init__(self, settings: DatabaseSettings) -> None:
+    def __init__(self, settings: DatabaseSettings, *, hears_itself: bool = True) -> None:
         self._settings = settings
+        self._hears_itself = hears_itself
         self._channels: set[str] = set()
         self._waiting: asyncio.Queue[Event] = asyncio.Queue()
         self._listener: asyncio.Task[None] | None = None
@@ -129,7 +130,9 @@ class PostgresBackend(BroadcastBackend):
                     return
             await connection.execute("SELECT 1", timeout=_PONG_SECONDS)
 
-    def _heard(self, _connection: object, _pid: int, _channel: str, payload: object) -> None:
+    def _heard(self, _connection: object, pid: int, _channel: str, payload: object) -> None:
+        if not self._hears_itself and self._notifier is not None and pid == self._notifier.get_server_pid():
+            return
         channel, _, message = str(payload).partition(" ")
         if channel not in self._channels:
             return
@@ -145,11 +148,17 @@ class PostgresBackend(BroadcastBackend):
             self._waiting.put_nowait(Event(channel, MISSED))
 
 
-def broadcast_over(settings: DatabaseSettings, url: str | None) -> tuple[Broadcast, PostgresBackend | None]:
-    """A Broadcast over the database, or over `url` (`redis://…`, or another database)."""
+def broadcast_over(
+    settings: DatabaseSettings, url: str | None, *, hears_itself: bool = False
+) -> tuple[Broadcast, PostgresBackend | None]:
+    """A Broadcast over the database, or over `url` (`redis://…`, or another database).
+
+    Over PostgreSQL it hears what it has published itself only if that is wanted: who announces has told its own
+    process already.
+    """
     if url is not None and not url.startswith(("postgres://", "postgresql://")):
         return Broadcast(url), None
     if url is not None:
         settings = DatabaseSettings(dsn=url)
-    backend = PostgresBackend(settings)
+    backend = PostgresBackend(settings, hears_itself=hears_itself)
     return Broadcast(backend=backend), backend

@@ -15,13 +15,15 @@ import structlog
 if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
 
-    Connection = PoolConnectionProxy[asyncpg.Record] | asyncpg.Connection[asyncpg.Record]
+    PoolConnection = PoolConnectionProxy[asyncpg.Record]
+    Connection = PoolConnection | asyncpg.Connection[asyncpg.Record]
 else:
-    Connection = Any
+    Connection = PoolConnection = Any
 
 T = TypeVar("T")
 log = structlog.get_logger()
 
+_AT_HAND: Final = 2
 REPEATS: Final = 5
 """How often a transaction that lost a deadlock or a serialization race is begun anew."""
 
@@ -131,6 +133,8 @@ class Database:
     def __init__(self, settings: DatabaseSettings) -> None:
         self.settings = settings
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
+        self._at_hand: list[PoolConnection] = []
+        """Taken from the pool, for whoever comes next: the pool's own way takes longer than small reads do."""
 
     async def open(self) -> None:
         """Connect. Raises Unavailable when the server does not answer."""
@@ -155,6 +159,7 @@ class Database:
         if self._pool is not None:
             try:
                 async with asyncio.timeout(5):
+                    await self.give_back()
                     await self._pool.close()
             except (TimeoutError, *_AWAY):
                 self._pool.terminate()
@@ -166,8 +171,32 @@ class Database:
         if self._pool is None:
             # While a process stops, some of it still asks.
             raise Unavailable("the database is not open")
-        async with translated(), self._pool.acquire(timeout=self.settings.acquire_seconds) as connection:
-            yield connection
+        pool = self._pool
+        async with translated():
+            connection = await self._taken(pool)
+            try:
+                yield connection
+            except BaseException:
+                # In whatever state it is, the pool finds out.
+                await pool.release(connection)
+                raise
+            if len(self._at_hand) < _AT_HAND and pool is self._pool and not connection.is_closed():
+                self._at_hand.append(connection)
+            else:
+                await pool.release(connection)
+
+    async def give_back(self) -> None:
+        """Let the pool have the connections that are at hand."""
+        while self._at_hand and self._pool is not None:
+            await self._pool.release(self._at_hand.pop())
+
+    async def _taken(self, pool: asyncpg.Pool[asyncpg.Record]) -> PoolConnection:
+        while self._at_hand:
+            connection = self._at_hand.pop()
+            if not connection.is_closed():
+                return connection
+            await pool.release(connection)
+        return await pool.acquire(timeout=self.settings.acquire_seconds)
 
     async def transaction(self, work: Callable[[Connection], Awaitable[T]]) -> T:
         """What `work` gives back, once its transaction is committed.

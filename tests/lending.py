@@ -145,6 +145,7 @@ class LastingDatabase(Database):
 
     async def close(self) -> None:
         pools = None if current is None else current.kept(self.settings)
+        await self.give_back()
         if pools is not None and self._pool is not None and await _is_at_rest(self._pool):
             pools.append(self._pool)
             self._pool = None

@@ -58,7 +58,8 @@ class Post:
     """One process's broadcast over this address, and everybody who listens in it."""
 
     def __init__(self, dsn: str) -> None:
-        self.broadcast, backend = broadcast_over(DatabaseSettings(dsn=dsn, connect_seconds=0.5), None)
+        settings = DatabaseSettings(dsn=dsn, connect_seconds=0.5)
+        self.broadcast, backend = broadcast_over(settings, None, hears_itself=True)
         assert backend is not None
         self.backend: PostgresBackend = backend
         self._ears: list[Ear] = []
@@ -338,3 +339,15 @@ async def test_whatever_the_driver_raises_at_most_one_message_is_refused(dsn: st
         await post.publish("three")
 
         await ear.hears("one", "three")
+
+
+async def test_who_does_not_want_to_hear_itself_hears_the_others_alone(dsn: str) -> None:
+    settings = DatabaseSettings(dsn=dsn)
+    mine, theirs = (broadcast_over(settings, None)[0] for _ in range(2))
+    async with mine, theirs, asyncio.timeout(20), mine.subscribe("wake") as here, theirs.subscribe("wake") as there:
+        for broadcast in (mine, theirs):
+            await broadcast._backend.listening.wait()  # pyright: ignore[reportAttributeAccessIssue] - ours
+        await mine.publish("wake", "mine")
+        await theirs.publish("wake", "theirs")
+        assert (await here.get()).message == "theirs"
+        assert (await there.get()).message == "mine"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import runpy
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -23,6 +25,9 @@ from persistence.states import (
 )
 from persistence.transitions.advance import Claimer
 from tests.persistence.stage import Draft, Stage, failed, outcome
+
+RULES: dict[str, Any] = runpy.run_path(str(Path(__file__).parents[2] / "alembic/versions/0001_foundation.py"))["RULES"]
+"""Of the tables whose rules stand in a function."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -361,7 +366,12 @@ async def test_every_rule_of_the_database_is_tried(stage: Stage) -> None:
         UNION SELECT tgname FROM pg_trigger WHERE NOT tgisinternal"""
     )
 
-    assert {row[0] for row in rows} == {case.rule for case in REFUSED} | {"tool_calls_are_approved"}
+    asking = {f"{table}_sound" for table in RULES}
+    names = {row[0] for row in rows}
+    assert asking <= names
+    assert names - asking | {name for each in RULES.values() for name in each.rules} == {
+        case.rule for case in REFUSED
+    } | {"tool_calls_are_approved"}
 
 
 WORDS = {
@@ -379,13 +389,16 @@ WORDS = {
 
 @pytest.mark.parametrize(("table", "column"), WORDS)
 async def test_the_database_knows_exactly_the_words_that_the_code_knows(stage: Stage, table: str, column: str) -> None:
+    name = f"{table}_{column}_known"
     rule = await stage.database.fetchval(
-        """SELECT pg_get_constraintdef(oid) FROM pg_constraint
-        WHERE conrelid = $1::text::regclass AND (conname = $2 OR conname = $3)""",
+        "SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = $1::text::regclass AND conname = $2",
         table,
-        f"{table}_{column}_known",
-        f"{table}_{column}_known".replace("states", "state"),
+        name,
     )
+    if rule is None:
+        source = await stage.database.fetchval("SELECT prosrc FROM pg_proc WHERE proname = $1", f"{table}_sound")
+        assert RULES[table].rules[name] in source
+        rule = RULES[table].rules[name]
 
     assert set(re.findall(r"'(\w+)'", rule)) == set(WORDS[table, column])
 

@@ -51,7 +51,7 @@ class Counting(Database):
 
     def __init__(self, database: Database) -> None:
         super().__init__(database.settings)
-        self._pool = database._pool
+        self._pool, self._at_hand = database._pool, database._at_hand
         self.statements: list[str] = []
 
     async def fetch(self, statement: str, *values: Any) -> Any:
