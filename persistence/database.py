@@ -180,7 +180,7 @@ class Database:
                 # In whatever state it is, the pool finds out.
                 await pool.release(connection)
                 raise
-            if len(self._at_hand) < _AT_HAND and pool is self._pool and not connection.is_closed():
+            if len(self._at_hand) < _AT_HAND and pool is self._pool and _is_idle(connection):
                 self._at_hand.append(connection)
             else:
                 await pool.release(connection)
@@ -193,7 +193,7 @@ class Database:
     async def _taken(self, pool: asyncpg.Pool[asyncpg.Record]) -> PoolConnection:
         while self._at_hand:
             connection = self._at_hand.pop()
-            if not connection.is_closed():
+            if _is_idle(connection):
                 return connection
             await pool.release(connection)
         return await pool.acquire(timeout=self.settings.acquire_seconds)
@@ -236,6 +236,14 @@ class Database:
     async def execute(self, statement: str, *values: Any) -> str:
         """The status of one statement."""
         return await self._alone(lambda connection: connection.execute(statement, *values))
+
+
+def _is_idle(connection: PoolConnection) -> bool:
+    try:
+        return not connection.is_closed() and not connection.is_in_transaction()
+    except asyncpg.InterfaceError:
+        # The pool takes back at once what the server has closed.
+        return False
 
 
 async def _pause(repeat: int, error: LostRace) -> None:

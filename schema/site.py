@@ -125,7 +125,8 @@ _LONGEST_ADDRESS: Final = 64
 async def _failed(request: Request, error: Exception) -> Response:
     """The answer where something broke beside the GraphQL endpoint, which masks its own."""
     fault = refusal(internal(error, path=request.url.path)).formatted
-    return JSONResponse({"errors": [fault]}, status_code=500)
+    # The exception goes on to the server, which closes the connection because of it: who is not told asks on it again.
+    return JSONResponse({"errors": [fault]}, status_code=500, headers={"connection": "close"})
 
 
 def not_running() -> ASGIApp:

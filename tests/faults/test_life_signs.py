@@ -28,7 +28,7 @@ BROOM: dict[str, Any] = {"sweep_seconds": 0.1, "concurrency": 0}
 _HOLDERS = """
 SELECT w.id, w.ended_at IS NOT NULL AS is_dead, l.pid
 FROM workers w LEFT JOIN pg_locks l ON l.locktype = 'advisory' AND l.classid = $1::int::oid AND l.objid = w.sign::oid
-    AND l.granted
+    AND l.granted AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
 WHERE w.id = $2
 """
 
@@ -157,10 +157,11 @@ class Odd:
 
     async def __call__(self, *given: Any, **more: Any) -> Any:
         if self._errors:
-            raise self._errors.pop(0)
-        found = await self._original(*given, **more)
-        self._loop.call_soon_threadsafe(self.met.set)
-        return found
+            error = self._errors.pop(0)
+            if not self._errors:
+                self._loop.call_soon_threadsafe(self.met.set)
+            raise error
+        return await self._original(*given, **more)
 
 
 @pytest.mark.parametrize("verb", ["register", "extend", "take_sign"])
