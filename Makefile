@@ -5,7 +5,7 @@ PYTHON ?= $(shell for each in python3 python3.14 python3.13 python3.12 python3.1
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: install serve test demo bench chaos fuzz audit check schema clients clean
+.PHONY: install serve test test-slow demo bench chaos fuzz audit check schema clients clean
 
 install: $(STAMP)
 
@@ -23,7 +23,12 @@ serve: $(STAMP)
 
 # -n: workers by the number of cores (tests/conftest.py); a single test runs with `make test ARGS=tests/unit/test_x.py`.
 test: $(STAMP)
-	$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
+	$(BIN)/python -m pytest -n auto --dist worksteal $(if $(ARGS),,-m "not slow") $(ARGS)
+
+# What starts whole programs: the wheel in an empty environment, browsers, npm's clients, the blocks of the README,
+# crashes and restarts.
+test-slow: $(STAMP)
+	$(BIN)/python -m pytest -n auto --dist worksteal -m slow $(ARGS)
 
 demo: $(STAMP)
 	@$(BIN)/lifeos demo $(if $(YES),--yes)

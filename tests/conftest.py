@@ -44,12 +44,29 @@ LONGEST = (
 )
 """What takes long comes first, so that at the end each worker has short tests to share with the others."""
 
+SLOW = (
+    "packaging/",
+    "readme/test_blocks.py",
+    "readme/test_examples.py",
+    "faults/test_random_moves.py",
+    "faults/test_database_away.py",
+    "faults/test_processes.py",
+    "faults/test_exhaustion.py",
+    "faults/test_upgrades.py",
+    "security/test_fuzz.py",
+    "security/test_floods.py",
+)
+"""Whole programs, restarted and starved, beside those that say so themselves: `make test-slow` runs them."""
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     def place(item: pytest.Item) -> int:
         within = item.path.relative_to(TESTS).as_posix()
         return next((number for number, each in enumerate(LONGEST) if within.startswith(each)), len(LONGEST))
 
+    for item in items:
+        if item.path.relative_to(TESTS).as_posix().startswith(SLOW):
+            item.add_marker(pytest.mark.slow)
     # The others keep their order: those of one module share what it imports and opens.
     items.sort(key=place)
 
