@@ -393,7 +393,9 @@ async def test_a_statement_that_loses_a_deadlock_is_made_anew(
     async with asyncio.timeout(20), other.transaction():
         await other.execute("SELECT FROM counters WHERE id = 1 FOR UPDATE")
         reading = asyncio.create_task(empty.fetch("SELECT id FROM counters ORDER BY id DESC FOR UPDATE"))
-        while not await operator.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):  # noqa: ASYNC110
+        waiting = "SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE NOT granted AND datname = $1"
+        name = await operator.fetchval("SELECT current_database()")
+        while not await operator.fetchval(waiting, name):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
         await other.execute("SELECT FROM counters WHERE id = 2 FOR UPDATE")
     await other.close()
