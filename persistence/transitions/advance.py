@@ -16,7 +16,7 @@ import asyncpg
 
 from persistence.database import Connection
 from persistence.states import FINISHED_RUN_STATES, EventType, RunState, StepState, ToolCallStatus
-from persistence.transitions.record import CLOCK, Rank, record
+from persistence.transitions.record import CLOCK, MARKS, SETTLED, Rank, record, taken
 
 
 class Outcome(NamedTuple):
@@ -345,16 +345,11 @@ told (run_id, rank, major, minor, type, position, approval_id, message, metadata
         json_build_object('attempt', attempt)
     FROM turned WHERE enters = 'RUNNING'),
 {record()}
-SELECT 0 AS kind, id AS run_id, last_seq AS position, ready AS attempt, state AS tool, judged::int AS calls,
-    null::int AS max_attempts, null::int AS losses, null::text AS args, null AS digest, null::bool AS gated,
-    null::bool AS idempotent, null::bool AS feeds, null::float8 AS timeout_seconds, null::uuid AS user_id
-FROM recorded
+{MARKS}
 UNION ALL
-SELECT 1, run_id, nth::int, null, null, null, null, null, null, null, null, null, null, null, null FROM settled
+{SETTLED}
 UNION ALL
-SELECT 2, t.run_id, t.position, t.attempt, t.tool, t.calls, t.max_attempts, t.losses, t.args::text, t.digest, t.gated,
-    t.idempotent, t.feeds, t.timeout_seconds, t.submitted_by
-FROM turned t WHERE t.enters = 'RUNNING'
+{taken("turned WHERE enters = 'RUNNING'")}
 {busy}"""
 
 

@@ -11,7 +11,7 @@ from persistence.database import Connection
 from persistence.ids import run_id
 from persistence.states import RunState
 from persistence.transitions.advance import ALIVE, NO_EXPIRY, NOBODY, Advance, Claimer, GatePolicy, told
-from persistence.transitions.record import CLOCK, Rank, record
+from persistence.transitions.record import CLOCK, MARKS, Rank, record, taken
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,14 +220,9 @@ told (run_id, rank, major, minor, type, position, approval_id, message, metadata
         json_build_object('attempt', attempt)
     FROM stored WHERE state = 'RUNNING'),
 {record()}
-SELECT 0 AS kind, id AS run_id, last_seq AS position, ready AS attempt, state AS tool, judged::int AS calls,
-    null::int AS max_attempts, null::int AS losses, null::text AS args, null AS digest, null::bool AS gated,
-    null::bool AS idempotent, null::bool AS feeds, null::float8 AS timeout_seconds, null::uuid AS user_id
-FROM recorded
+{MARKS}
 UNION ALL
-SELECT 2, s.run_id, s.position, s.attempt, s.tool, s.calls, s.max_attempts, s.losses, s.args::text, s.digest, s.gated,
-    s.idempotent, s.feeds, s.timeout_seconds, s.submitted_by
-FROM stored s WHERE s.state = 'RUNNING'
+{taken("stored WHERE state = 'RUNNING'")}
 """
 
 

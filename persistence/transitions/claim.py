@@ -8,7 +8,7 @@ from uuid import UUID
 
 from persistence.database import Connection
 from persistence.transitions.advance import ALIVE, BUSY, FREE, Advance, ClaimedStep, Claimer, told
-from persistence.transitions.record import CLOCK, Rank, record
+from persistence.transitions.record import CLOCK, MARKS, Rank, record, taken
 
 _CLAIM = f"""
 WITH RECURSIVE people (id) AS (
@@ -56,14 +56,9 @@ told (run_id, rank, major, minor, type, position, approval_id, message, metadata
         json_build_object('attempt', attempt)
     FROM claimed),
 {record()}
-SELECT 0 AS kind, id AS run_id, last_seq AS position, ready AS attempt, state AS tool, judged::int AS calls,
-    null::int AS max_attempts, null::int AS losses, null::text AS args, null AS digest, null::bool AS gated,
-    null::bool AS idempotent, null::bool AS feeds, null::float8 AS timeout_seconds, null::uuid AS user_id
-FROM recorded
+{MARKS}
 UNION ALL
-SELECT 2, c.run_id, c.position, c.attempt, c.tool, c.calls, c.max_attempts, c.losses, c.args::text, c.digest, c.gated,
-    c.idempotent, c.feeds, c.timeout_seconds, c.submitted_by
-FROM claimed c
+{taken("claimed")}
 {BUSY.format(runs="ARRAY(SELECT DISTINCT run_id FROM due)")}"""
 
 

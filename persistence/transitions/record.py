@@ -41,6 +41,24 @@ DERIVED = """CASE
 """A run's state as a function of its steps'. It waits when an approval is open and nothing else can move."""
 
 
+MARKS = """SELECT 0 AS kind, id AS run_id, last_seq AS position, ready AS attempt, state AS tool, judged::int AS calls,
+    null::int AS max_attempts, null::int AS losses, null::text AS args, null AS digest, null::bool AS gated,
+    null::bool AS idempotent, null::bool AS feeds, null::float8 AS timeout_seconds, null::uuid AS user_id
+FROM recorded"""
+"""The final SELECT of every transition begins with how far each run has come."""
+
+SETTLED = """SELECT 1, run_id, nth::int, null, null, null, null, null, null, null, null, null, null, null, null
+FROM settled"""
+"""Then, where outcomes were given, which of them counted."""
+
+
+def taken(source: str) -> str:
+    """Then the steps that the caller owns from now on, out of these rows, in the order of `ClaimedStep`."""
+    return f"""SELECT 2, run_id, position, attempt, tool, calls, max_attempts, losses, args::text, digest, gated,
+    idempotent, feeds, timeout_seconds, submitted_by
+FROM {source}"""
+
+
 _RESUMES = "was = 'FAILED' OR (was = 'WAITING_APPROVAL' AND state = 'EXECUTING')"
 
 _TALLY = """

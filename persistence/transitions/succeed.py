@@ -13,7 +13,7 @@ from typing import Final
 from persistence.database import Connection
 from persistence.states import StepState, ToolCallStatus
 from persistence.transitions.advance import ALIVE, BUSY, FREE, NO_EXPIRY, Advance, Claimer, GatePolicy, Outcome, told
-from persistence.transitions.record import Rank, record_success
+from persistence.transitions.record import MARKS, SETTLED, Rank, record_success, taken
 
 _SUCCEED: Final = f"""
 WITH {FREE.format(runs="$1::uuid[]")}
@@ -94,16 +94,11 @@ told (run_id, rank, major, minor, type, position, approval_id, message, metadata
         json_build_object('attempt', attempt)
     FROM turned WHERE enters = 'RUNNING'),
 {record_success()}
-SELECT 0 AS kind, id AS run_id, last_seq AS position, ready AS attempt, state AS tool, judged::int AS calls,
-    null::int AS max_attempts, null::int AS losses, null::text AS args, null AS digest, null::bool AS gated,
-    null::bool AS idempotent, null::bool AS feeds, null::float8 AS timeout_seconds, null::uuid AS user_id
-FROM recorded
+{MARKS}
 UNION ALL
-SELECT 1, run_id, nth::int, null, null, null, null, null, null, null, null, null, null, null, null FROM settled
+{SETTLED}
 UNION ALL
-SELECT 2, run_id, position, attempt, tool, calls, max_attempts, losses, args::text, digest, gated, idempotent, feeds,
-    timeout_seconds, submitted_by
-FROM turned WHERE enters = 'RUNNING'
+{taken("turned WHERE enters = 'RUNNING'")}
 {BUSY.format(runs="$1::uuid[]")}"""
 
 

@@ -7,19 +7,8 @@ from typing import Any, Final
 
 from persistence.database import DatabaseSettings
 from persistence.states import FINISHED_RUN_STATES, STEP_MOVES, RunState, StepState
+from tests.chaos.checker.states import ENTERS
 from tests.lending import LastingDatabase
-
-_ENTERS: Final = {
-    "STEP_READY": "READY",
-    "STEP_RUNNING": "RUNNING",
-    "STEP_SUCCEEDED": "SUCCEEDED",
-    "STEP_RETRYING": "READY",
-    "STEP_FAILED": "FAILED",
-    "STEP_BLOCKED": "BLOCKED",
-    "STEP_IN_DOUBT": "BLOCKED",
-    "STEP_SKIPPED": "SKIPPED",
-    "STEP_CANCELLED": "CANCELLED",
-}
 
 _QUESTIONS: Final = {
     "an approval is open exactly as long as its step is BLOCKED": """
@@ -97,7 +86,7 @@ def _assert_steps_are_told(events: list[Any], steps: list[Any]) -> None:
         states = ["PENDING"]
         for number, kind in enumerate(life):
             if kind != "STEP_REDRIVEN":
-                states.append(_ENTERS[kind])
+                states.append(ENTERS[kind])
             elif states[-1] == "SKIPPED":
                 states.append("PENDING")
             else:
