@@ -26,6 +26,9 @@ _MARKS_A_MESSAGE: Final = 100
 """A notification's payload ends at 8,000 bytes; a mark takes up to 50."""
 
 
+_LISTENS_SECONDS: Final = 5.0
+"""How long a start waits for the listening connection."""
+
 Listener = Callable[[Sequence[RunMark]], None]
 
 
@@ -75,12 +78,23 @@ class Wakeups:
         return self._backend is None or self._backend.listening.is_set()
 
     async def open(self) -> None:
-        """Start listening and publishing."""
+        """Start listening and publishing; returns once it listens, or when that takes too long for a start."""
         await self._broadcast.connect()
         self._tasks = [
             asyncio.create_task(self._listen(), name="wakeups-listen"),
             asyncio.create_task(self._publish(), name="wakeups-publish"),
         ]
+        if self._backend is not None:
+            # Who opens this goes on to say "ready", and is not before it hears the others. If it can't yet, sweeps
+            # make up for it: that is no reason not to start.
+            try:
+                async with asyncio.timeout(_LISTENS_SECONDS):
+                    await self._backend.listening.wait()
+            except TimeoutError:
+                log.warning("not_listening_yet", seconds=_LISTENS_SECONDS)
+            except asyncio.CancelledError:
+                await self.close()
+                raise
 
     async def close(self) -> None:
         """Stop; what was not published yet is found by the others' sweeps."""

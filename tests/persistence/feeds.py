@@ -57,8 +57,6 @@ async def listening(database: Database, *, opened: bool = True) -> AsyncGenerato
     timeline, approvals = Timeline(database, wakeups), ApprovalsFeed(database, wakeups)
     if opened:
         await wakeups.open()
-        async with asyncio.timeout(10):
-            await backend.listening.wait()
     try:
         yield Listening(wakeups, backend, timeline, approvals)
     finally:
