@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from pathlib import Path
 
 import pytest
@@ -29,7 +28,7 @@ def test_what_comes_from_inside_would_be_noticed(said: str):
 
 @pytest.mark.timeout(300)
 async def test_nothing_that_is_sent_at_random_is_answered_with_a_fault(tmp_path: Path):
-    statuses = await fuzz(5, random.randrange(10**9), tmp_path)
+    statuses = await fuzz(5, 7, tmp_path)
 
     assert statuses[200] > 0
     assert statuses["message"] > 0
