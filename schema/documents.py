@@ -4,6 +4,7 @@ import re
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Final
 
 from graphql import (
@@ -22,6 +23,7 @@ from graphql import (
     validate,
     visit,
 )
+from graphql.execution.collect_fields import FragmentDetails
 from graphql.validation import (
     ASTValidationRule,
     OverlappingFieldsCanBeMergedRule,
@@ -33,6 +35,7 @@ from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 from schema.execution import Compiled
 from schema.faults import BAD_USER_INPUT, GRAPHQL_VALIDATION_FAILED, RequestError, present, refusal
 from schema.limits import Limits, OperationShape, find_operation, over, shape_of
+from schema.variables import Variables
 
 __all__ = ["Document", "Documents", "Operation"]
 
@@ -53,9 +56,11 @@ class Operation:
     node: OperationDefinitionNode
     shape: OperationShape
     compiled: Compiled
+    variables: Variables
+    fragments: dict[str, FragmentDetails]
 
 
-@dataclass(slots=True)
+@dataclass
 class Document:
     """A document within the limits of what is read; `errors` are those of its validation."""
 
@@ -77,9 +82,20 @@ class Document:
                 node,
                 shape_of(self.node, node, self.schema, self.limits, tokens=self.tokens),
                 Compiled(self.schema, self.node, node),
+                Variables(self.schema, node),
+                self.fragments,
             )
             self._operations[name] = known
         return known
+
+    @cached_property
+    def fragments(self) -> dict[str, FragmentDetails]:
+        """Its fragments by name, as graphql-core's executor wants them; none has variables of its own."""
+        return {
+            node.name.value: FragmentDetails(node)
+            for node in self.node.definitions
+            if isinstance(node, FragmentDefinitionNode)
+        }
 
     def errors(self) -> list[GraphQLError]:
         """What validation finds wrong, in a client's words."""

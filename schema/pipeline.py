@@ -18,7 +18,13 @@ from typing import Any, Final, TypeVar, cast
 
 import strawberry
 from graphql import ExecutionResult as CoreResult
-from graphql import GraphQLError, OperationType, create_source_event_stream
+from graphql import (
+    GraphQLError,
+    OperationType,
+    create_source_event_stream,
+    default_field_resolver,
+    default_type_resolver,
+)
 from strawberry.execution import optimized_is_awaitable
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext, ExecutionResult
@@ -32,6 +38,7 @@ from schema.faults import BAD_USER_INPUT, RequestError, present, refusal, unavai
 from schema.limits import Analysis, Limits
 from schema.scalars import SCALARS
 from schema.spending import AnswerTooLarge, spending
+from schema.variables import read_into_objects
 
 __all__ = ["OperationNotAllowed", "Schema", "StreamEnded"]
 
@@ -100,6 +107,7 @@ class Schema(strawberry.Schema):
             config=StrawberryConfig(scalar_map={**SCALARS, **(scalar_map or {})}),
             execution_context_class=FastExecutor,
         )
+        read_into_objects(self._schema)
         self.limits = limits or Limits()
         self.documents = Documents(self._schema, self.limits)
         self._request_timeout_seconds = request_timeout_seconds
@@ -238,6 +246,23 @@ class Schema(strawberry.Schema):
             raise OperationNotAllowed(kind)
 
     def _executor(self, ready: "_Ready", context: Any, root_value: Any) -> FastExecutor | list[GraphQLError]:
+        operation = ready.operation
+        variables = operation.variables.read(ready.variables or {})
+        if variables is not None:
+            return FastExecutor(
+                self._schema,
+                {name: each.definition for name, each in operation.fragments.items()},
+                operation.fragments,
+                root_value,
+                context,
+                operation.node,
+                variables,
+                default_field_resolver,
+                default_type_resolver,
+                default_field_resolver,
+                is_awaitable=cast("Any", optimized_is_awaitable),
+                compiled=operation.compiled,
+            )
         executor = FastExecutor.build(
             self._schema,
             ready.document.node,
@@ -246,7 +271,7 @@ class Schema(strawberry.Schema):
             ready.variables,
             ready.name,
             is_awaitable=cast("Any", optimized_is_awaitable),
-            compiled=ready.operation.compiled,
+            compiled=operation.compiled,
         )
         if isinstance(executor, list):
             return [present(error, otherwise=BAD_USER_INPUT) for error in executor]

@@ -3,13 +3,10 @@
 # What clients read as descriptions says what the classes and resolvers are.
 # ruff: noqa: D101
 
-from collections.abc import Mapping
-from dataclasses import fields
 from datetime import datetime
-from typing import Any, Final, cast
+from typing import Any, cast
 
 import strawberry
-from strawberry.utils.str_converters import to_camel_case
 
 from engine.errors import InvalidPlan, PlanFault
 from engine.plans import Plan, PlanStep
@@ -93,21 +90,6 @@ class PlanStepInput:
         """What is given as arguments; nothing is the same as an empty object."""
         args = given(self.args)
         return {} if args is None else args
-
-
-_STEP_FIELDS: Final = {to_camel_case(each.name): each.name for each in fields(cast("Any", PlanStepInput))}
-
-
-def _plan_step(type_: type, value: Mapping[str, Any], _context: object) -> Any:
-    """A step of a plan from what graphql-core has made of it: leaves and a list of them, which need no more.
-
-    Strawberry looks up the name and the type of each field of each step each time: for a plan that takes longer than
-    all else that is done with it.
-    """
-    return type_(**{_STEP_FIELDS[name]: each for name, each in value.items()})
-
-
-cast("Any", PlanStepInput).__strawberry_definition__.from_input = _plan_step
 
 
 @strawberry.input(
