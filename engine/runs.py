@@ -52,7 +52,10 @@ _SUBMISSIONS_A_GROUP = 64
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """What somebody wants done: an intent or a plan. `canonical_input` is the whole input as plain JSON."""
+    """What somebody wants done: an intent or a plan.
+
+    `canonical_input` is the whole input as plain JSON, needed with an idempotency key.
+    """
 
     intent: str | None
     plan: Plan | None

@@ -12,6 +12,7 @@ from persistence.timeline import Timeline
 from schema.execution import Memo
 from schema.limits import Limits
 from schema.loaders import Loaders
+from schema.submitted import Submitted
 
 __all__ = ["Context", "Services"]
 
@@ -27,6 +28,10 @@ class Services:
     limits: Limits = field(default_factory=Limits)
     may_go_on: Callable[[Viewer], bool] = lambda _viewer: True
     """Whether events may still go to this person; asked before each, so it must be quick."""
+    submitted: Submitted = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "submitted", Submitted(self.reads))
 
     def context(self, viewer: Viewer) -> "Context":
         """The context of one operation: the view's `make_context`."""

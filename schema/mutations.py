@@ -36,6 +36,7 @@ from schema.types.payloads import (
     RevokeTokensPayload,
     SubmitWorkflowPayload,
 )
+from schema.types.runs import Run
 
 __all__ = ["Mutation"]
 
@@ -62,12 +63,15 @@ class Mutation:
                 plan=None if plan is None else plan.plan(),
                 idempotency_key=given(input.idempotency_key),
                 approve_from=given(input.require_approval_from),
-                canonical_input=canonical(input),
+                canonical_input=None if given(input.idempotency_key) is None else canonical(input),
             )
             run = await info.context.engine.submit(info.context.viewer, submission)
         except EngineError as error:
             return SubmitWorkflowPayload(run=None, errors=user_errors(error))
-        return SubmitWorkflowPayload(run=await load(info).run.load(run), errors=[])
+        row = await info.context.services.submitted.run(info.context.viewer.id, run)
+        shown = [] if row is None else [Run(row)]
+        load(info).know_runs(shown)
+        return SubmitWorkflowPayload(run=next(iter(shown), None), errors=[])
 
     @strawberry.mutation(
         description="Answers an approval. The first answer stands.",

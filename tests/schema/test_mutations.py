@@ -1,4 +1,6 @@
+import asyncio
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -25,6 +27,7 @@ REVOKE = """mutation ($input: RevokeTokensInput!) { revokeTokens(input: $input) 
     user { id name } errors { code message path } } }"""
 
 NOBODY = "0" * 32
+NOTHING = UUID(int=5)
 
 
 async def change(it: World, viewer: Viewer, mutation: str, **input_: Any) -> Any:
@@ -69,6 +72,34 @@ async def test_a_plan_starts_a_run(dsn: str):
             {"key": "a", "riskLevel": "L0", "state": "READY"},
             {"key": "pay", "riskLevel": "L3", "state": "BLOCKED"},
         ]
+
+
+async def test_what_is_submitted_together_is_read_together_and_everybody_gets_their_own(dsn: str):
+    submit = """mutation ($input: SubmitWorkflowInput!) { submitWorkflow(input: $input) {
+        run { intent submittedBy { name } } } }"""
+    async with world(dsn, executes=False) as it:
+        viewers = [await it.viewer(Role.SUBMITTER, name=name) for name in ("ann", "ben")]
+        wanted = [(viewers[number % 2], f"a wish, number {number}") for number in range(20)]
+        it.statements.clear()
+
+        payloads = await asyncio.gather(*(change(it, viewer, submit, intent=intent) for viewer, intent in wanted))
+
+        assert [(each["run"]["submittedBy"]["name"], each["run"]["intent"]) for each in payloads] == [
+            (viewer.name, intent) for viewer, intent in wanted
+        ]
+        assert len(it.statements) < len(wanted) / 2
+
+
+async def test_a_submitted_run_is_not_shown_to_another(dsn: str):
+    async with world(dsn, executes=False) as it:
+        ann, ben = await it.viewer(Role.SUBMITTER), await it.viewer(Role.ADMIN)
+        run = await it.it.submit(step("a", "note"), viewer=ann)
+
+        assert await it.services.submitted.run(ben.id, run) is None
+        assert await it.services.submitted.run(ann.id, NOTHING) is None
+        row = await it.services.submitted.run(ann.id, run)
+        assert row is not None
+        assert row.id == run
 
 
 async def test_an_intent_is_recorded_at_once(dsn: str):
