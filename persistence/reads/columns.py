@@ -33,7 +33,6 @@ DECIDERS: Final = "LEFT JOIN users u ON u.id = a.decided_by"
 
 _TOOL_CALL: Final = """c.run_id, c.position, c.attempt, c.tool, c.status, {args}, {result}, c.error_code,
     c.error_message, c.started_at, c.finished_at"""
-TOOL_CALLS: Final = "tool_calls c JOIN runs r ON r.id = c.run_id"
 
 EVENT: Final = "e.run_id, e.seq, e.type, e.position, e.approval_id, e.message, e.metadata, e.created_at"
 

@@ -100,13 +100,9 @@ class Reads:
     ) -> dict[StepPlace, StepRow]:
         """Those of these steps that the reader sees, by place."""
         where = Where()
-        named = _places(where, places)
+        steps = _at(where, places, "steps", "s")
         where.seen_by(scope)
-        rows = await self._rows(
-            StepRow,
-            f"SELECT {columns.step(texts)} FROM {columns.STEPS} {named} {where}",
-            where,
-        )
+        rows = await self._rows(StepRow, f"SELECT {columns.step(texts)} FROM {steps} {where}", where)
         return {(row.run_id, row.position): row for row in rows}
 
     async def approvals(
@@ -180,12 +176,11 @@ class Reads:
     ) -> list[ApprovalRow]:
         """The approvals of these steps, oldest first."""
         where = Where()
-        named = _places(where, places)
+        approvals = _at(where, places, "approvals", "a")
         where.seen_by(scope)
         return await self._rows(
             ApprovalRow,
-            f"SELECT {columns.approval(texts)} FROM {columns.APPROVALS} {named} {columns.DECIDERS} {where} "
-            "ORDER BY a.created_at, a.id",
+            f"SELECT {columns.approval(texts)} FROM {approvals} {columns.DECIDERS} {where} ORDER BY a.created_at, a.id",
             where,
         )
 
@@ -194,11 +189,11 @@ class Reads:
     ) -> list[ToolCallRow]:
         """The tool calls of these steps, each step's by attempt."""
         where = Where()
-        named = _places(where, places)
+        calls = _at(where, places, "tool_calls", "c")
         where.seen_by(scope)
         return await self._rows(
             ToolCallRow,
-            f"SELECT {columns.tool_call(texts)} FROM {columns.TOOL_CALLS} {named} {where} ORDER BY c.attempt",
+            f"SELECT {columns.tool_call(texts)} FROM {calls} {where} ORDER BY c.attempt",
             where,
         )
 
@@ -319,10 +314,17 @@ def _dead_letters(scope: Scope) -> Where:
     return where
 
 
-def _places(where: Where, places: Collection[StepPlace]) -> str:
-    """The join with these places, of a table that has a run and a position."""
+def _at(where: Where, places: Collection[StepPlace], table: str, alias: str) -> str:
+    """What a table that has a run and a position holds at these places, with its runs.
+
+    Each place is looked up by itself (OFFSET 0 keeps the planner from joining otherwise): a plan made while nothing is
+    known of the table would look at all rows of a run for each of its places.
+    """
     runs, positions = where.value([run for run, _ in places]), where.value([position for _, position in places])
-    return f"JOIN unnest({runs}::uuid[], {positions}::int[]) AS g (run_id, position) USING (run_id, position)"
+    return f"""unnest({runs}::uuid[], {positions}::int[]) AS g (run_id, position)
+        CROSS JOIN LATERAL (
+            SELECT * FROM {table} t WHERE t.run_id = g.run_id AND t.position = g.position OFFSET 0) AS {alias}
+        JOIN runs r ON r.id = g.run_id"""
 
 
 def _page(rows: Sequence[T], first: int) -> Page[T]:

@@ -1,3 +1,4 @@
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -160,7 +161,7 @@ async def test_open_approvals_are_found_by_their_own_index_among_any_number_of_d
         def __init__(self) -> None:
             pass
 
-        async def fetch(self, statement: str, *values: object) -> list[object]:
+        async def fetch(self, statement: str, *values: object) -> list[Any]:
             asked_for.extend(row[0] for row in await database.fetch(f"EXPLAIN {statement}", *values))
             return []
 
@@ -170,6 +171,40 @@ async def test_open_approvals_are_found_by_their_own_index_among_any_number_of_d
 
     plan = "\n".join(map(str, asked_for))
     assert "approvals_one_open" in plan or "approvals_expiring" in plan, plan
+
+
+@pytest.mark.parametrize(
+    ("read", "risk"),
+    [(Reads.steps, Risk.L0), (Reads.tool_calls_of_steps, Risk.L0), (Reads.approvals_of_steps, Risk.L3)],
+)
+async def test_each_place_is_looked_up_by_itself_however_little_is_known_of_the_tables(
+    stories: Stories, database: Database, read: Any, risk: Risk
+):
+    owner = await stories.person("owner")
+    run = await stories.run(owner, [Told(f"note {n}", risk=risk) for n in range(1000)])
+    await database.execute(
+        """INSERT INTO tool_calls (run_id, position, attempt, tool, args, status, started_at)
+        SELECT run_id, position, 1, tool, args, 'STARTED', now() FROM steps WHERE NOT gated"""
+    )
+    plan: list[str] = []
+
+    class Explaining(Database):
+        def __init__(self) -> None:
+            pass
+
+        async def fetch(self, statement: str, *values: Any) -> list[Any]:
+            lists = ", ".join(f"'{{{','.join(map(str, value))}}}'" for value in values)
+            async with database.connection() as connection:
+                await connection.execute(f"PREPARE looked_at AS {statement}")
+                rows = await connection.fetch(f"EXPLAIN (ANALYZE) EXECUTE looked_at({lists})")
+                await connection.execute("DEALLOCATE looked_at")
+            plan.extend(row[0] for row in rows)
+            return []
+
+    await read(Reads(Explaining()), everything(), [(run, position) for position in range(1000)])
+
+    assert "rows=1000" in plan[0]
+    assert not [line for line in plan if "Rows Removed by" in line], "\n".join(plan)
 
 
 async def test_dead_letters_come_newest_first_and_not_from_cancelled_runs(stories: Stories, reads: Reads):
