@@ -24,7 +24,7 @@ from engine.errors import InvalidPlan, Path, PlanFault
 from engine.plans import Plan, PlanStep
 from engine.references import References, Unresolvable, references, resolve
 from engine.settings import EngineSettings
-from engine.tools import ArgsUnfit, Registry, Tool
+from engine.tools import ArgsUnfit, Fault, Registry, Tool
 from engine.values import UnfitValue, check_json, encode, text_fault
 from persistence.states import Risk
 from persistence.transitions.begin import NewStep
@@ -191,14 +191,17 @@ class _Check:
 
     def _ancestors(self, depends_on: Sequence[tuple[int, ...]]) -> list[int] | None:
         """All that each step transitively depends on, as the bits of an integer; None when there is a cycle."""
-        sorter = TopologicalSorter(dict(enumerate(depends_on)))
-        try:
-            order = list(sorter.static_order())
-        except CycleError as error:
-            cycle: list[int] = error.args[1]
-            names = " → ".join(repr(self._steps[place].key) for place in _shortened(cycle))
-            self._fault(cycle[0], "dependsOn", message=f"these steps wait for each other: {names}")
-            return None
+        order: Sequence[int] = range(len(self._steps))
+        # Most plans are written in an order in which they can be done.
+        if any(before > place for place in order for before in depends_on[place]):
+            sorter = TopologicalSorter(dict(enumerate(depends_on)))
+            try:
+                order = list(sorter.static_order())
+            except CycleError as error:
+                cycle: list[int] = error.args[1]
+                names = " → ".join(repr(self._steps[place].key) for place in _shortened(cycle))
+                self._fault(cycle[0], "dependsOn", message=f"these steps wait for each other: {names}")
+                return None
         bits = [0] * len(self._steps)
         for place in order:
             for before in depends_on[place]:
@@ -226,14 +229,19 @@ class _Check:
         if tool is None or args is None:
             return None
         found = self._references(step, args)
-        for fault in (*found.faults, *tool.faults(step.args)):
-            self._fault(place, "args", *fault.path, message=fault.message)
+        resolved = None
+        if found is _NOTHING:
+            # One look says what is wrong and what it will be called with.
+            resolved = self._fitted(place, step, tool)
+        else:
+            self._unfit(place, (*found.faults, *tool.faults(step.args)))
         needs = self._needs(place, found, ancestors)
         if self._faults:
             return None
         # What looks at no result is known now, whatever the step waits for.
         dynamic = found.dynamic and bool(needs)
-        resolved = None if dynamic else self._resolved(place, step, tool, found)
+        if resolved is None and not dynamic:
+            resolved = self._resolved(place, step, tool, found)
         level = risks.effective(tool.risk, step.risk)
         gated = risks.is_gated(level, self._approve_from)
         asked = gated or not tool.idempotent
@@ -295,18 +303,28 @@ class _Check:
         return tuple(sorted(needs))
 
     def _resolved(self, place: int, step: PlanStep, tool: Tool, found: References) -> dict[str, Any] | None:
+        if not found.dynamic:
+            return self._fitted(place, step, tool)
         try:
-            if not found.dynamic:
-                return tool.fit(dict(step.args))
             args = tool.fit(resolve(step.args, {}))
             check_json(args, max_bytes=self._settings.max_json_bytes, what="the resolved arguments")
             return args  # noqa: TRY300 - the checks are what may raise
         except (Unresolvable, UnfitValue) as error:
             self._fault(place, "args", *error.path, message=error.message)
         except ArgsUnfit as error:
-            for fault in error.faults:
-                self._fault(place, "args", *fault.path, message=fault.message)
+            self._unfit(place, error.faults)
         return None
+
+    def _fitted(self, place: int, step: PlanStep, tool: Tool) -> dict[str, Any] | None:
+        try:
+            return tool.fit(dict(step.args))
+        except ArgsUnfit as error:
+            self._unfit(place, error.faults)
+        return None
+
+    def _unfit(self, place: int, faults: Iterable[Fault]) -> None:
+        for fault in faults:
+            self._fault(place, "args", *fault.path, message=fault.message)
 
 
 def _kept(resolved: dict[str, Any], args: bytes) -> bytes | None:
