@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
 
+import orjson
+
 from persistence.audit import AuditLine, write_lines
 from persistence.database import Connection
 from persistence.ids import run_id
@@ -36,7 +38,8 @@ class NewStep:
     """One step, ready to be stored. All places are positions in the plan; `args` and `resolved_args` are JSON text.
 
     `dynamic`: its arguments hold references, to the results of the steps at `needs`. `feeds`: a step with references
-    depends on it. `digest` is there for what a person may be asked about.
+    depends on it. `digest` is there for what a person may be asked about. The statement reads them as JSON under these
+    names.
     """
 
     run: UUID
@@ -157,20 +160,14 @@ WITH {CLOCK},
 given AS (
     SELECT *, row_number() OVER (PARTITION BY remaining = 0 AND NOT gated ORDER BY run_id, position) AS nth
     FROM (
-        SELECT *, cardinality(depends_on) AS remaining
-        FROM (
-            SELECT run_id, submitted_by, position, key, name, tool, risk, gated, gate_reason, idempotent, dynamic,
-                feeds, args, resolved_args, digest, depends_on::int[], dependents::int[], needs::int[], max_attempts,
-                timeout_seconds
-            FROM unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::text[], $6::smallint[], $7::bool[],
-                $8::text[], $9::bool[], $10::bool[], $11::bool[], $12::text[], $13::text[], $14::text[], $15::text[],
-                $16::text[], $17::text[], $18::int[], $19::float8[], $23::uuid[])
-                AS s (run_id, position, key, name, tool, risk, gated, gate_reason, idempotent, dynamic, feeds, args,
-                    resolved_args, digest, depends_on, dependents, needs, max_attempts, timeout_seconds,
-                    submitted_by)) AS g) AS g),
+        SELECT run AS run_id, cardinality(depends_on) AS remaining, s.*
+        FROM json_to_recordset($1::json) AS s (run uuid, submitted_by uuid, position int, key text, name text,
+            tool text, risk smallint, gated bool, gate_reason text, idempotent bool, dynamic bool, feeds bool,
+            args text, resolved_args text, digest text, depends_on int[], dependents int[], needs int[],
+            max_attempts int, timeout_seconds float8)) AS g),
 turn AS (
     SELECT *, CASE WHEN remaining > 0 THEN 'PENDING' WHEN gated THEN 'BLOCKED'
-        WHEN nth <= (CASE WHEN {ALIVE.format(worker="$20::uuid")} THEN $21::int ELSE 0 END) THEN 'RUNNING'
+        WHEN nth <= (CASE WHEN {ALIVE.format(worker="$2::uuid")} THEN $3::int ELSE 0 END) THEN 'RUNNING'
         ELSE 'READY' END AS state
     FROM given),
 stored AS (
@@ -182,7 +179,7 @@ stored AS (
         args::json, resolved_args::json, digest, depends_on, dependents, needs, max_attempts, timeout_seconds,
             remaining, state,
         (state = 'RUNNING')::int, (state = 'RUNNING')::int,
-        CASE WHEN state = 'RUNNING' THEN $20::uuid END, CASE WHEN state = 'READY' THEN at END,
+        CASE WHEN state = 'RUNNING' THEN $2::uuid END, CASE WHEN state = 'READY' THEN at END,
         at, CASE WHEN state <> 'PENDING' THEN at END, CASE WHEN state IN ('READY', 'RUNNING') THEN at END,
         CASE WHEN state = 'RUNNING' THEN at END
     FROM turn, clock
@@ -196,7 +193,7 @@ opened AS (
     INSERT INTO approvals
         (id, run_id, position, execution, attempt, kind, risk, reason, proposed_args, digest, created_at, expires_at)
     SELECT gen_random_uuid(), run_id, position, 1, 0, 'EXECUTE', risk, gate_reason, args, digest, at,
-        at + $22::float8 * interval '1 second'
+        at + $4::float8 * interval '1 second'
     FROM stored, clock WHERE state = 'BLOCKED'
     RETURNING id, run_id, position, risk, digest, expires_at),
 moved (run_id, leaves, enters) AS (SELECT run_id, null, state FROM stored),
@@ -226,10 +223,6 @@ UNION ALL
 """
 
 
-def _places(places: Sequence[int]) -> str:
-    return "{" + ",".join(map(str, places)) + "}"
-
-
 async def store_steps(
     tx: Connection,
     steps: Sequence[NewStep],
@@ -243,29 +236,11 @@ async def store_steps(
     """
     rows = await tx.fetch(
         _PLAN,
-        [s.run for s in steps],
-        [s.position for s in steps],
-        [s.key for s in steps],
-        [s.name for s in steps],
-        [s.tool for s in steps],
-        [s.risk for s in steps],
-        [s.gated for s in steps],
-        [s.gate_reason for s in steps],
-        [s.idempotent for s in steps],
-        [s.dynamic for s in steps],
-        [s.feeds for s in steps],
-        [s.args for s in steps],
-        [s.resolved_args for s in steps],
-        [s.digest for s in steps],
-        [_places(s.depends_on) for s in steps],
-        [_places(s.dependents) for s in steps],
-        [_places(s.needs) for s in steps],
-        [s.max_attempts for s in steps],
-        [s.timeout_seconds for s in steps],
+        # The driver looks through arrays value by value, and there would be one for each of the columns.
+        orjson.dumps(steps, default=str).decode(),  # the driver has UUIDs of its own class
         claimer.worker,
         max(0, claimer.slots),
         gate.approval_timeout_seconds,
-        [s.submitted_by for s in steps],
     )
     return told(rows)
 
