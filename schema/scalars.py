@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from typing import Final, NewType
 
+import orjson
 import strawberry
 from strawberry.types.scalar import ScalarDefinition
 
@@ -23,9 +24,11 @@ def write_time(moment: datetime) -> str:
     >>> write_time(datetime(2026, 1, 2, 3, 4, 5, 678000, tzinfo=UTC))
     '2026-01-02T03:04:05.678Z'
     """
-    moment = moment.astimezone(UTC)
-    milliseconds = moment.microsecond % 1000 == 0
-    return moment.isoformat(timespec="milliseconds" if milliseconds else "microseconds")[:-6] + "Z"
+    # Large answers hold thousands of times, and isoformat takes four times as long.
+    text = orjson.dumps(moment if moment.tzinfo is UTC else moment.astimezone(UTC), option=orjson.OPT_UTC_Z).decode()
+    if moment.microsecond == 0:
+        return f"{text[1:-2]}.000Z"
+    return f"{text[1:-5]}Z" if moment.microsecond % 1000 == 0 else text[1:-1]
 
 
 def read_time(value: object) -> datetime:
