@@ -75,8 +75,10 @@ class Context:
         return self._loaders
 
     def forget(self) -> None:
-        """Something was changed: read anew from here on."""
-        self._loaders = None
+        """Let go of what was read: something was changed, or all is answered."""
+        if self._loaders is not None:
+            self._loaders.forget()
+            self._loaders = None
 
     def for_event(self) -> "Context":
         """The context of one event of a subscription: nothing that was read for an earlier one."""

@@ -27,12 +27,13 @@ from contextlib import suppress
 from datetime import date, datetime, time
 from decimal import Decimal
 from enum import Enum
-from functools import cached_property
+from functools import cached_property, partial
 from math import isfinite
 from operator import attrgetter
 from types import NoneType
 from typing import Any, Final, NamedTuple, cast
 from uuid import UUID
+from weakref import proxy
 
 from graphql import (
     DirectiveNode,
@@ -61,6 +62,7 @@ from graphql import (
 )
 from graphql.execution.collect_fields import CollectedFields, DeferUsage, FieldDetailsList, GroupedFieldSet
 from graphql.pyutils import AwaitableOrValue, Path, Undefined
+from graphql.type.definition import GraphQLResolveInfoHelpers
 from strawberry.execution import optimized_is_awaitable
 from strawberry.schema.base import BaseSchema
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
@@ -108,6 +110,11 @@ class FastExecutor(StrawberryGraphQLCoreExecutionContext):
 
     def __init__(self, *args: Any, compiled: "Compiled | None" = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        # The base's helpers hold it in turn: all that an operation read would stay until garbage is collected.
+        it = proxy(self)
+        self.async_helpers = GraphQLResolveInfoHelpers(
+            gather=partial(FastExecutor.gather_async_work, it), track=partial(FastExecutor.track_async_work, it)
+        )
         middleware = self.middleware_manager
         self._is_plain = middleware is None or not middleware.middlewares
         if compiled is None or not compiled.is_fixed:

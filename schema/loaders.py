@@ -51,17 +51,13 @@ class Loaders:
         self._fields = fields
         self._runs: dict[UUID, Run] = {}
         self._steps: dict[StepPlace, Step] = {}
-        self._calls: dict[StepPlace, list[ToolCall]] = {}
-        self._approvals: dict[StepPlace, list[Approval]] = {}
-        self._filtered: dict[tuple[str, frozenset[Any] | None], DataLoader[UUID, Any]] = {}
-        self.run = _loader(self._load_runs)
-        self.step = _loader(self._load_steps)
-        self.approval = _loader(self._load_approvals)
-        self.user = _loader(self._load_users)
-        self.events = _loader(self._load_events)
-        self._neighbours = _loader(self._load_neighbours)
-        self._calls_of_step = _loader(self._load_calls)
-        self._approvals_of_step = _loader(self._load_approvals_of_steps)
+        self._batched: dict[Hashable, DataLoader[Any, Any]] = {}
+
+    def forget(self) -> None:
+        """Let go of all that was read: it refers back to here, and would stay until garbage is collected."""
+        self._runs.clear()
+        self._steps.clear()
+        self._batched.clear()
 
     def texts(self, of: type) -> frozenset[str]:
         """The columns with JSON of this type that the operation shows."""
@@ -70,6 +66,38 @@ class Loaders:
         )
 
     # ── one of a kind ──
+
+    @property
+    def run(self) -> "DataLoader[UUID, Run | None]":
+        """Runs by id."""
+        return self._batches("run", self._load_runs)
+
+    @property
+    def step(self) -> "DataLoader[StepPlace, Step | None]":
+        """Steps by place."""
+        return self._batches("step", self._load_steps)
+
+    @property
+    def approval(self) -> "DataLoader[UUID, Approval | None]":
+        """Approvals by id."""
+        return self._batches("approval", self._load_approvals)
+
+    @property
+    def user(self) -> "DataLoader[UUID, User | None]":
+        """People by id."""
+        return self._batches("user", self._load_users)
+
+    @property
+    def events(self) -> "DataLoader[EventsAfter, Page[EventRow]]":
+        """Pages of timelines."""
+        return self._batches("events", self._load_events)
+
+    def _batches(self, what: Hashable, read: Callable[[list[K]], Awaitable[Sequence[T]]]) -> "DataLoader[K, T]":
+        """The loader of these, which reads in one statement what is asked for at a time."""
+        known = self._batched.get(what)
+        if known is None:
+            known = self._batched[what] = DataLoader[Any, Any](load_fn=read)
+        return known
 
     def know_runs(self, runs: Iterable[Run]) -> None:
         """Answer with these runs, which were read as a list, instead of reading them again."""
@@ -113,7 +141,7 @@ class Loaders:
             rows = await self._reads.steps_of_runs(self._scope, runs, states=states, texts=self.texts(Step))
             return _grouped(runs, await self.steps_from(rows), lambda step: step.row.run_id)
 
-        return self._by_filter("steps", states, read).load(run)
+        return self._batches(("steps", _any_of(states)), read).load(run)
 
     def approvals_of_run(self, run: UUID, statuses: Collection[ApprovalStatus] | None) -> Awaitable[list[Approval]]:
         """A run's approvals (in these statuses), oldest first."""
@@ -123,15 +151,7 @@ class Loaders:
             rows = await self._reads.approvals_of_runs(self._scope, runs, statuses=statuses, texts=texts)
             return _grouped(runs, map(Approval, rows), lambda approval: approval.row.run_id)
 
-        return self._by_filter("approvals", statuses, read).load(run)
-
-    def _by_filter(
-        self, what: str, words: Collection[Any] | None, read: Callable[[list[UUID]], Awaitable[list[list[T]]]]
-    ) -> "DataLoader[UUID, list[T]]":
-        key = (what, None if words is None else frozenset(words))
-        if key not in self._filtered:
-            self._filtered[key] = _loader(read)
-        return self._filtered[key]
+        return self._batches(("approvals", _any_of(statuses)), read).load(run)
 
     async def _load_events(self, wanted: list[EventsAfter]) -> list[Page[EventRow]]:
         pages = await self._reads.pages_of_events(self._scope, wanted)
@@ -151,27 +171,31 @@ class Loaders:
             if "Step.dependents" in self._fields:
                 places.update((row.run_id, position) for position in row.dependents)
         await self._know_steps(places)
-        own = [(step.row.run_id, step.row.position) for step in steps]
+        own = [_place(step.row) for step in steps]
         if own and "Step.toolCalls" in self._fields:
-            await self._load_calls(own)
+            for step, calls in zip(steps, await self._load_calls(own), strict=True):
+                step.tool_calls = calls
         if own and "Step.approvals" in self._fields:
-            await self._load_approvals_of_steps(own)
+            for step, approvals in zip(steps, await self._load_approvals_of_steps(own), strict=True):
+                step.approvals = approvals
         return steps
 
     def neighbours(self, run: UUID, positions: Sequence[int]) -> "list[Step] | Awaitable[list[Step]]":
         """Steps of a run by their positions; at once if they are known."""
         known = [step for position in positions if (step := self._steps.get((run, position))) is not None]
-        return known if len(known) == len(positions) else self._neighbours.load((run, tuple(positions)))
+        return (
+            known
+            if len(known) == len(positions)
+            else self._batches("neighbours", self._load_neighbours).load((run, tuple(positions)))
+        )
 
-    def calls_of(self, run: UUID, position: int) -> "list[ToolCall] | Awaitable[list[ToolCall]]":
-        """A step's tool calls, by attempt; at once if they are known."""
-        known = self._calls.get((run, position))
-        return self._calls_of_step.load((run, position)) if known is None else known
+    def calls_of(self, run: UUID, position: int) -> Awaitable[list[ToolCall]]:
+        """A step's tool calls, by attempt."""
+        return self._batches("calls", self._load_calls).load((run, position))
 
-    def approvals_of(self, run: UUID, position: int) -> "list[Approval] | Awaitable[list[Approval]]":
-        """A step's approvals, oldest first; at once if they are known."""
-        known = self._approvals.get((run, position))
-        return self._approvals_of_step.load((run, position)) if known is None else known
+    def approvals_of(self, run: UUID, position: int) -> Awaitable[list[Approval]]:
+        """A step's approvals, oldest first."""
+        return self._batches("approvals", self._load_approvals_of_steps).load((run, position))
 
     async def _load_neighbours(self, wanted: list[tuple[UUID, tuple[int, ...]]]) -> list[list[Step]]:
         await self._know_steps({(run, position) for run, positions in wanted for position in positions})
@@ -182,15 +206,11 @@ class Loaders:
 
     async def _load_calls(self, places: list[StepPlace]) -> list[list[ToolCall]]:
         rows = await self._reads.tool_calls_of_steps(self._scope, places, texts=self.texts(ToolCall))
-        found = _grouped(places, map(ToolCall, rows), lambda call: _place(call.row))
-        self._calls.update(zip(places, found, strict=True))
-        return found
+        return _grouped(places, map(ToolCall, rows), lambda call: _place(call.row))
 
     async def _load_approvals_of_steps(self, places: list[StepPlace]) -> list[list[Approval]]:
         rows = await self._reads.approvals_of_steps(self._scope, places, texts=self.texts(Approval))
-        found = _grouped(places, map(Approval, rows), lambda approval: _place(approval.row))
-        self._approvals.update(zip(places, found, strict=True))
-        return found
+        return _grouped(places, map(Approval, rows), lambda approval: _place(approval.row))
 
     async def _know_steps(self, places: Collection[StepPlace]) -> None:
         unknown = [place for place in places if place not in self._steps]
@@ -203,8 +223,8 @@ class Loaders:
         return steps
 
 
-def _loader(read: Callable[[list[K]], Awaitable[Sequence[T]]]) -> "DataLoader[K, T]":
-    return DataLoader(load_fn=read)
+def _any_of(words: Collection[Any] | None) -> Hashable:
+    return None if words is None else frozenset(words)
 
 
 def _place(row: StepRow | ApprovalRow | ToolCallRow) -> StepPlace:

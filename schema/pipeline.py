@@ -82,7 +82,8 @@ class Schema(strawberry.Schema):
     """A Strawberry schema that runs operations through the fast executor, within limits and deadlines.
 
     `unavailable` are the exceptions by which resolvers say that the database
-    is away. `admit` sees every operation's analysis before it runs. Strawberry's
+    is away. `admit` sees every operation's analysis before it runs. A context
+    with a `forget()` is told when its query or mutation is answered. Strawberry's
     schema extensions do not run here.
     """
 
@@ -291,6 +292,9 @@ class Schema(strawberry.Schema):
             return ExecutionResult(None, [refusal(unavailable())])
         except AnswerTooLarge:
             return ExecutionResult(None, [refusal(self.limits.too_large_an_answer())])
+        finally:
+            if (forget := getattr(context, "forget", None)) is not None:
+                forget()
         return self._shown(result)
 
     async def _answers(

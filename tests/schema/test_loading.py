@@ -1,12 +1,18 @@
 """No operation costs a statement for each of its parents."""
 
+import asyncio
+import gc
 from typing import Any
 
 import pytest
 
 from persistence.states import Risk
+from schema.context import Context
+from schema.execution import FastExecutor
 from schema.limits import Limits
 from schema.schema import TIMELINE_PAGE
+from schema.types.runs import Run
+from schema.types.steps import Step
 from tests.schema.stories import Told
 from tests.schema.world import person_of, world
 
@@ -130,3 +136,23 @@ async def test_far_neighbours_are_found_step_by_step(dsn: str):
             "key": "s0", "args": {"n": 0}, "waitingFor": "Waiting for a free worker.", "toolCalls": [], "approvals": [],
         }  # fmt: skip
         assert len(it.statements) <= 9, it.statements
+
+
+async def test_what_was_read_is_gone_with_the_answer_and_waits_for_no_garbage_collection(dsn: str):
+    async with world(dsn, executes=False) as it:
+        run = await it.stories.run(person_of(it.admin), [Told("a"), Told("b", after=("a",)), Told("c", risk=Risk.L3)])
+        query = """query ($id: ID!) { run(id: $id) { steps {
+            run { id } dependsOn { toolCalls { status } } approvals { step { key } }
+        } } }"""
+        await it.ask(it.admin, query, id=f"run_{run.hex}")
+        gc.collect()
+        gc.disable()
+        try:
+            await it.ask(it.admin, query, id=f"run_{run.hex}")
+            for _ in range(3):  # what woke us holds what it brought until the loop turns
+                await asyncio.sleep(0)
+            left = [each for each in gc.get_objects() if isinstance(each, FastExecutor | Step | Run | Context)]
+        finally:
+            gc.enable()
+
+        assert left == []
