@@ -25,8 +25,9 @@ _SECONDS: Final = 5.0
 """For what a test leaves behind to end."""
 
 _SCHEMA: Final = " UNION ALL ".join(
-    f"SELECT '{catalog}', count(*), max(xmin::text::bigint) FROM pg_catalog.{catalog}"
-    for catalog in (
+    f"SELECT '{table}', count(*), max(xmin::text::bigint) FROM {table}"
+    for table in (
+        "alembic_version",
         "pg_class",
         "pg_attribute",
         "pg_constraint",
@@ -38,7 +39,7 @@ _SCHEMA: Final = " UNION ALL ".join(
         "pg_db_role_setting",
     )
 )
-"""Any change of the schema, of rights or of statistics shows in one of these."""
+"""Any change of the schema, of its revision, of rights or of statistics shows in one of these."""
 
 _EMPTY: Final = """
     SELECT format('DELETE FROM %s', c.oid::regclass) FROM pg_class c

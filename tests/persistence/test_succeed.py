@@ -1,4 +1,4 @@
-"""The narrow statement for successes does exactly what the wide one does."""
+"""The narrow statement for successes, and the function for a lone one, do exactly what the wide one does."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def plan(dice: random.Random) -> list[Draft]:
     ]
 
 
-async def played(stage: Stage, seed: int, *, narrow: bool) -> tuple[list[list[Any]], list[Any]]:
+async def played(stage: Stage, seed: int, *, narrow: bool, alone: bool) -> tuple[list[list[Any]], list[Any]]:
     """What is recorded after a game in which every choice follows from the seed; and what its moves gave back."""
     dice = random.Random(seed)
     settle = by_the_narrow if narrow else by_the_wide
@@ -62,12 +62,16 @@ async def played(stage: Stage, seed: int, *, narrow: bool) -> tuple[list[list[An
                 return [await recorded(stage, run) for run in runs], told
             continue
         running.sort(key=lambda step: (names[step.run], step.position))
-        ending = dice.sample(running, dice.randint(1, len(running)))
+        ending = dice.sample(running, 1 if alone else dice.randint(1, len(running)))
         if dice.random() < 0.1:
             await stage.settle(failed(ending[0], worker))
         outcomes = [succeeded(each, worker) for each in ending]
         if dice.random() < 0.2:
-            outcomes.append(outcomes[0]._replace(attempt=outcomes[0].attempt + 1))  # nobody's
+            nobodys = outcomes[0]._replace(attempt=outcomes[0].attempt + 1)
+            if alone:
+                told.append(await settle(stage, [nobodys], Claimer(worker, 1)))
+            else:
+                outcomes.append(nobodys)
         done = await settle(stage, outcomes, Claimer(worker, dice.randint(0, 3)))
         told.append(
             (
@@ -105,10 +109,11 @@ async def recorded(stage: Stage, run: UUID) -> list[Any]:
     return [plain(row) for row in rows]
 
 
+@pytest.mark.parametrize("alone", [False, True], ids=["in groups", "alone"])
 @pytest.mark.parametrize("seed", range(20))
-async def test_it_does_what_the_wide_statement_does(stage: Stage, seed: int) -> None:
-    rows, told = await played(stage, seed, narrow=True)
-    rows_of_the_wide, told_of_the_wide = await played(stage, seed, narrow=False)
+async def test_it_does_what_the_wide_statement_does(stage: Stage, seed: int, alone: bool) -> None:  # noqa: FBT001
+    rows, told = await played(stage, seed, narrow=True, alone=alone)
+    rows_of_the_wide, told_of_the_wide = await played(stage, seed, narrow=False, alone=alone)
     for mine, other in zip(told, told_of_the_wide, strict=True):
         assert mine == other
     for mine, other in zip(chain(*rows), chain(*rows_of_the_wide), strict=True):
