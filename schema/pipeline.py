@@ -9,7 +9,7 @@ starts, everything has a deadline and every error a code.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 
 from asyncio import get_running_loop, sleep, timeout
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
@@ -33,6 +33,7 @@ from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType as AllowedOperation
 
 from schema.documents import Document, Documents, Operation
+from schema.eager import in_time
 from schema.execution import FastExecutor, Memo, SharedData
 from schema.faults import BAD_USER_INPUT, RequestError, present, refusal, unavailable
 from schema.limits import Analysis, Limits
@@ -283,11 +284,11 @@ class Schema(strawberry.Schema):
         if isinstance(executor, list):
             return PreExecutionError(None, executor)
         try:
-            async with timeout(self._request_timeout_seconds):
-                with spending(self.limits.entries):
-                    result = executor.execute_operation()
-                    if not isinstance(result, CoreResult):
-                        result = await cast("Awaitable[CoreResult]", result)
+            deadline = get_running_loop().time() + self._request_timeout_seconds
+            with spending(self.limits.entries):
+                result = executor.execute_operation()
+                if not isinstance(result, CoreResult):
+                    result = await in_time(deadline, cast("Coroutine[Any, Any, CoreResult]", result))
         except TimeoutError:
             return ExecutionResult(None, [refusal(unavailable())])
         except AnswerTooLarge:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
 from pathlib import Path
 from secrets import token_hex
-from typing import Final
+from typing import Any, Final
 
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
@@ -53,7 +53,7 @@ def build_site(
     services: Services,
     settings: SiteSettings,
     *,
-    authenticate: Callable[[str], Awaitable[Viewer | None]],
+    authenticate: Callable[[str], Coroutine[Any, Any, Viewer | None]],
     is_stopping: Callable[[], bool],
     checks: dict[str, Check],
     metrics: CollectorRegistry,
@@ -92,8 +92,8 @@ def build_site(
     )
     app = Starlette(
         routes=[
-            Route("/", home),
             *view.routes(),
+            Route("/", home),
             *health_routes(checks),
             metrics_route(metrics, public=settings.metrics_public, sign_in=view.signed_in, refresh=refresh_metrics),
             calendar_route(find_calendar),

@@ -1,11 +1,12 @@
 """From an HTTP request to the operation it asks for, or to a refusal with a status and a code."""
 
-from asyncio import timeout_at
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final, cast
 
 from starlette.requests import ClientDisconnect, Request
 
+from schema.eager import in_time
 from schema.faults import BAD_USER_INPUT, LIMIT_EXCEEDED, RequestError
 from schema.http.settings import HttpSettings
 from schema.jsontext import decode
@@ -46,9 +47,7 @@ def check_before_reading(request: Request, settings: HttpSettings) -> None:
         raise HttpError(405, "Operations are sent by GET or POST.", headers={"Allow": "GET, POST"})
     if request.method == "GET":
         return
-    media_type, *parameters = (part.strip().lower() for part in request.headers.get("content-type", "").split(";"))
-    charset = next((each[8:].strip('"') for each in parameters if each.startswith("charset=")), "utf-8")
-    if media_type != "application/json" or charset not in ("utf-8", "utf8"):
+    if not _is_json(request.headers.get("content-type", "")):
         raise HttpError(415, "The content type has to be application/json, in UTF-8.")
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise HttpError(415, "The body can't be compressed.")
@@ -62,8 +61,7 @@ async def read_operation(request: Request, settings: HttpSettings, deadline: flo
     if request.method == "GET":
         return operation_from(_from_address(request))
     try:
-        async with timeout_at(deadline):
-            body = await _read_body(request, settings)
+        body = await in_time(deadline, _read_body(request, settings))
     except TimeoutError:
         raise HttpError(408, "The body did not arrive in time.") from None
     except ClientDisconnect:
@@ -89,6 +87,13 @@ def operation_from(parameters: object) -> Asked:
     if extensions is not None and not isinstance(extensions, dict):
         raise HttpError(400, "extensions has to be an object or null.")
     return Asked(query, name or None, cast("dict[str, Any] | None", variables))
+
+
+@lru_cache(maxsize=64)
+def _is_json(content_type: str) -> bool:
+    media_type, *parameters = (part.strip().lower() for part in content_type.split(";"))
+    charset = next((each[8:].strip('"') for each in parameters if each.startswith("charset=")), "utf-8")
+    return media_type == "application/json" and charset in ("utf-8", "utf8")
 
 
 async def _read_body(request: Request, settings: HttpSettings) -> bytes:

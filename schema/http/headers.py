@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Final
 
-from starlette.datastructures import MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
@@ -23,7 +22,8 @@ class Guarded:
 
     def __init__(self, app: ASGIApp, headers: Mapping[str, str]) -> None:
         self._app = app
-        self._headers = {"Content-Security-Policy": _NOTHING, "Cache-Control": "no-store", **headers}
+        headers = {"Content-Security-Policy": _NOTHING, "Cache-Control": "no-store", **headers}
+        self._headers = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -36,9 +36,10 @@ class Guarded:
 
         async def send_guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in self._headers.items():
-                    headers.setdefault(name, value)
+                # ASGI has their names in lower case.
+                given = list(message.get("headers", ()))
+                names = {name for name, _ in given}
+                message = {**message, "headers": given + [each for each in self._headers if each[0] not in names]}
             await send(message)
 
         app = self._app if _names_one_host(scope) else PlainTextResponse("A request has to name one host.\n", 400)

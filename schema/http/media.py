@@ -1,5 +1,6 @@
 """Which media type a request would like its answer in."""
 
+from functools import lru_cache
 from typing import Final
 
 __all__ = ["EVENT_STREAM", "GRAPHQL_RESPONSE", "JSON_TYPE", "accepted", "wants_page"]
@@ -12,7 +13,8 @@ _ANSWERS: Final = (JSON_TYPE, GRAPHQL_RESPONSE, EVENT_STREAM)
 _LONGEST: Final = 1000
 
 
-def accepted(accept: str | None) -> list[str]:
+@lru_cache(maxsize=64)
+def accepted(accept: str | None) -> tuple[str, ...]:
     """The media types that we speak and the client takes, best first; plain JSON if it takes none.
 
     Equal weights count in the order in which they stand. A wildcard means JSON:
@@ -23,7 +25,7 @@ def accepted(accept: str | None) -> list[str]:
         if media_type in ("*/*", "application/*"):
             media_type = JSON_TYPE  # noqa: PLW2901 - what the wildcard stands for
         wanted += [answer for answer in _ANSWERS if answer == media_type and answer not in wanted]
-    return wanted or [JSON_TYPE]
+    return tuple(wanted) or (JSON_TYPE,)
 
 
 def wants_page(accept: str | None) -> bool:

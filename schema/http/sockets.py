@@ -21,12 +21,12 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.types import Messag
 from strawberry.types import ExecutionResult
 from strawberry.types.execution import PreExecutionError
 
+from schema.eager import Rest, begin
 from schema.execution import SharedData
 from schema.faults import LIMIT_EXCEEDED, RequestError, internal, refusal
 from schema.http.bodies import operation_from
 from schema.http.connections import CLOSE_REASONS, TooManyConnections, Viewer
 from schema.http.credentials import bearer, token_of
-from schema.http.eager import Rest, begin
 from schema.jsontext import decode, encode
 
 if TYPE_CHECKING:
@@ -99,11 +99,11 @@ class SocketAdapter(ASGIWebSocketAdapter):
             # Starlette raises RuntimeError for a socket that we have closed meanwhile.
             raise WebSocketDisconnected from error
 
-    def send_at_once(self, text: str) -> Rest | None:
+    def send_at_once(self, text: str) -> Rest[Any] | None:
         """Send a message now, or what is left of that when the client takes nothing at the moment."""
         return begin(self.ws.send_text(text))
 
-    async def send_rest(self, rest: Rest) -> None:
+    async def send_rest(self, rest: Rest[Any]) -> None:
         """Finish what `send_at_once` began."""
         try:
             async with asyncio.timeout(self._settings.send_timeout_seconds):
@@ -160,7 +160,7 @@ class _Outlet:
         if self._sending is not None:
             await asyncio.wait([self._sending])
 
-    async def _finish(self, rest: Rest) -> None:
+    async def _finish(self, rest: Rest[Any]) -> None:
         try:
             await self._socket.send_rest(rest)
         except WebSocketDisconnected:

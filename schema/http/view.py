@@ -4,7 +4,7 @@
 # pyright: reportUnknownMemberType=false, reportMissingTypeArgument=false, reportUnknownParameterType=false
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from datetime import timedelta
 from inspect import isawaitable
 from math import ceil
@@ -21,6 +21,7 @@ from strawberry.types import ExecutionResult
 from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType as AllowedOperation
 
+from schema.eager import in_time
 from schema.faults import (
     LIMIT_EXCEEDED,
     UNAUTHENTICATED,
@@ -74,7 +75,7 @@ class GraphQLView(GraphQL[Any, None], Generic[V]):
         self,
         schema: Schema,
         *,
-        authenticate: Callable[[str], Awaitable[V | None]],
+        authenticate: Callable[[str], Coroutine[Any, Any, V | None]],
         make_context: Callable[[V], object],
         render_page: Page | None = None,
         render_message: Message | None = None,
@@ -131,8 +132,7 @@ class GraphQLView(GraphQL[Any, None], Generic[V]):
     async def identify(self, token: str) -> V | None:
         """Whose token it is; a `RequestError` with `UNAVAILABLE` if that can't be found out now."""
         try:
-            async with asyncio.timeout(self.settings.request_timeout_seconds):
-                return await self._authenticate(token)
+            return await in_time(self._deadline(), self._authenticate(token))
         except (*self._unavailable, TimeoutError):
             raise unavailable() from None
 
@@ -192,7 +192,7 @@ class GraphQLView(GraphQL[Any, None], Generic[V]):
             page = await self.sign_in(request) or await self._page(request)
             if page is not None:
                 return page
-        deadline = asyncio.get_running_loop().time() + self.settings.request_timeout_seconds
+        deadline = self._deadline()
         token, viewer = await self._sign_in(request)
         asked = await read_operation(request, self.settings, deadline)
         types = accepted(request.headers.get("accept"))
@@ -201,18 +201,23 @@ class GraphQLView(GraphQL[Any, None], Generic[V]):
         media_type = next((each for each in types if each != EVENT_STREAM), JSON_TYPE)
         try:
             # One deadline for all of it: what signing in took is not there for the operation.
-            async with asyncio.timeout_at(deadline):
-                result = await self.schema.execute(
+            result = await in_time(
+                deadline,
+                self.schema.execute(
                     asked.query,
                     variable_values=asked.variables,
                     context_value=self.make_context(viewer, request, token),
                     operation_name=asked.operation_name,
                     allowed_operation_types=_BY_GET if request.method == "GET" else _BY_POST,
-                )
+                ),
+            )
         except TimeoutError:
             error = unavailable()
             raise HttpError(503, error.message, error.code, headers=self._retry_after()) from None
         return self._answer(result, media_type)
+
+    def _deadline(self) -> float:
+        return asyncio.get_running_loop().time() + self.settings.request_timeout_seconds
 
     async def get_context(self, request: Any, response: Any) -> Any:
         """For sockets: the handshake, until it is known who signs in."""

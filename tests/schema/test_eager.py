@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from schema.http.eager import begin
+from schema.eager import begin, in_time
 
 
 async def test_what_never_waits_is_over_at_once():
@@ -80,3 +80,24 @@ async def test_a_time_limit_reaches_into_it():
         async with asyncio.timeout(0.01):
             await rest
     assert ended == [asyncio.CancelledError]
+
+
+async def test_a_deadline_is_for_what_waits():
+    async def at_once() -> int:
+        return 1
+
+    async def later() -> int:
+        await asyncio.sleep(0)
+        return 2
+
+    loop = asyncio.get_running_loop()
+    assert await in_time(loop.time() - 1, at_once()) == 1
+    assert await in_time(loop.time() + 60, later()) == 2
+    with pytest.raises(TimeoutError):
+        await in_time(loop.time() - 1, later())
+    with pytest.raises(TimeoutError):
+        await in_time(loop.time() + 0.01, _for_ever())
+
+
+async def _for_ever() -> None:
+    await asyncio.Event().wait()
