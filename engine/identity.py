@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
 
 from engine.access import Viewer
+from engine.gather import Gather
 from engine.oidc import Issuer, is_jwt
 from persistence.database import Database
 from persistence.reads.rows import UserRow
@@ -17,6 +20,7 @@ _FRESH_SECONDS: Final = 1.0
 """How long an answer is believed: so long may a revoked token still be good elsewhere."""
 
 _MOST_KNOWN: Final = 10_000
+_MOST_AT_ONCE: Final = 256
 
 
 FINGERPRINT: Final = 16
@@ -31,6 +35,7 @@ class Identity:
         self._issuer = issuer
         self._known: dict[bytes, tuple[float, Viewer | None]] = {}
         self._latest: dict[str, Viewer | None] = {}
+        self._asking = Gather(self._users_of, at_most=_MOST_AT_ONCE, writers=2, name="sign-ins")
 
     async def viewer_of(self, token: str) -> Viewer | None:
         """The person whose valid token it is, or None. Raises Unavailable."""
@@ -50,12 +55,19 @@ class Identity:
 
     async def _user_of(self, token: str) -> UserRow | None:
         if self._issuer is None or not is_jwt(token):
-            return await user_of_token(self._database, token)
+            return await self._asking.add(token)
         claims = await self._issuer.claims_of(token)
         if claims is None:
             return None
         known = KnownElsewhere(claims.issuer, claims.subject, claims.name, claims.roles, claims.issued_at)
         return await user_of_identity(self._database, known)
+
+    async def _users_of(self, tokens: Sequence[str]) -> Sequence[UserRow | None]:
+        """Whoever they belong to, each asked for once: where an answer grows old, many come at once."""
+        different = dict.fromkeys(tokens)
+        users = await asyncio.gather(*(user_of_token(self._database, token) for token in different))
+        found = dict(zip(different, users, strict=True))
+        return [found[token] for token in tokens]
 
     def holds(self, viewer: Viewer) -> bool:
         """Whether the token that this person came with still lets them do the same, as far as is known here.
