@@ -89,7 +89,7 @@ def operation_from(parameters: object) -> Asked:
     return Asked(query, name or None, cast("dict[str, Any] | None", variables))
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=16)
 def _is_json(content_type: str) -> bool:
     media_type, *parameters = (part.strip().lower() for part in content_type.split(";"))
     charset = next((each[8:].strip('"') for each in parameters if each.startswith("charset=")), "utf-8")

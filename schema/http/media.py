@@ -13,7 +13,7 @@ _ANSWERS: Final = (JSON_TYPE, GRAPHQL_RESPONSE, EVENT_STREAM)
 _LONGEST: Final = 1000
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=16)
 def accepted(accept: str | None) -> tuple[str, ...]:
     """The media types that we speak and the client takes, best first; plain JSON if it takes none.
 
