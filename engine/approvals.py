@@ -14,7 +14,7 @@ from engine.digest import args_digest
 from engine.errors import AlreadyDecided, ArgsChanged, Fault, Forbidden, InvalidInput, InvalidState, NotFound
 from engine.references import check_secrets, secrets_in
 from engine.resolving import resolutions
-from engine.runs import check_reason, gate_policy
+from engine.runs import LocalWorker, check_reason, gate_policy
 from engine.settings import EngineSettings
 from engine.tools import ArgsUnfit, Registry
 from engine.unset import UNSET, Unset
@@ -33,11 +33,13 @@ from persistence.states import (
     ToolCallStatus,
 )
 from persistence.transitions.advance import Advance, Note, Outcome, advance, freed_references
+from persistence.transitions.approve import Grant, approve
 from persistence.transitions.decide import (
     ApprovalFacts,
     DecidedStep,
     decide,
     expire,
+    find_approval,
     hold_approval,
     overdue_runs,
 )
@@ -50,7 +52,15 @@ _EXPIRED_AT_ONCE = 500
 class Approvals:
     """The verbs on approvals."""
 
-    def __init__(self, database: Database, registry: Registry, settings: EngineSettings, wakeups: Wakeups) -> None:
+    def __init__(
+        self,
+        database: Database,
+        registry: Registry,
+        settings: EngineSettings,
+        wakeups: Wakeups,
+        worker: LocalWorker | None = None,
+    ) -> None:
+        self._worker = worker or LocalWorker()
         self._database = database
         self._registry = registry
         self._settings = settings
@@ -109,7 +119,45 @@ class Approvals:
 
         edits = "" if edited_args is UNSET else ", with other arguments"
         line = line_of(viewer, Action.DECIDE_APPROVAL, approval_id(approval), detail=f"{decision}{edits}")
+        if approved and await self._approved_at_once(
+            viewer, approval, reason=reason, seen=args_digest_seen, edited_args=edited_args, line=line
+        ):
+            return
         await self._on(viewer, approval, write, line)
+
+    async def _approved_at_once(
+        self,
+        viewer: Viewer,
+        approval: UUID,
+        *,
+        reason: str | None,
+        seen: str | None,
+        edited_args: object | Unset,
+        line: AuditLine,
+    ) -> bool:
+        """Approve and begin the step in one commit, if nothing is in the way; what is, is found out under the lock."""
+        async with self._database.connection() as connection:
+            facts = await find_approval(connection, viewer.scope, approval)
+            if (
+                facts is None
+                or not self._may_decide(viewer, facts)
+                or facts.kind is not ApprovalKind.EXECUTE
+                or facts.status is not ApprovalStatus.REQUIRED
+                or (seen is not None and seen.lower() != facts.digest)
+            ):
+                return False
+            edited = (None, None) if edited_args is UNSET else self._edited(facts, edited_args)
+            step = DecidedStep(facts.id, facts.run, facts.position, facts.attempt, facts.name)
+            note = _note(step, EventType.APPROVAL_APPROVED, viewer, reason, edited=edited_args is not UNSET)
+            with self._worker.reserve() as claimer:
+                done = await approve(
+                    connection, facts, Grant(viewer.id, reason, *edited), note=note, line=line, claimer=claimer
+                )
+                if done is None:
+                    return False
+                self._worker.take(claimer, done)
+        self._announce(done)
+        return True
 
     async def resolve(
         self,
@@ -208,13 +256,18 @@ class Approvals:
             facts = await hold_approval(tx, viewer.scope, approval)
             if facts is None:
                 raise NotFound(("approvalId",))
-            if not may_decide(viewer, facts.submitted_by, separation_of_duties=self._settings.separation_of_duties):
+            if not self._may_decide(viewer, facts):
                 raise Forbidden("somebody else than the run's submitter, with the role APPROVER")
             done = await write(tx, facts)
             await write_lines(tx, [line])
             return done
 
-        done = await self._database.transaction(locked)
+        self._announce(await self._database.transaction(locked))
+
+    def _may_decide(self, viewer: Viewer, facts: ApprovalFacts) -> bool:
+        return may_decide(viewer, facts.submitted_by, separation_of_duties=self._settings.separation_of_duties)
+
+    def _announce(self, done: Advance) -> None:
         self._wakeups.announce(done.marks, work=any(mark.ready for mark in done.marks))
 
     def _edited(self, facts: ApprovalFacts, edited: object) -> tuple[str, str]:

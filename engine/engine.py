@@ -64,7 +64,7 @@ class Engine:
             self._life = LifeSign(
                 work.settings, lease_seconds=settings.lease_seconds, on_alive=self._alive, on_lost=self._lost
             )
-        self._approvals = Approvals(database, registry, settings, wakeups)
+        self._approvals = Approvals(database, registry, settings, wakeups, local)
         self._runs = Runs(database, registry, planner, settings, wakeups=wakeups, worker=local)
         self._people = People(database)
         self._on_revoked = on_revoked

@@ -169,11 +169,90 @@ BEGIN
 END $$"""
 
 
+APPROVE = """
+CREATE FUNCTION approve_alone(its_id uuid, its_run uuid, its_place integer, its_attempt integer, its_digest text,
+    person uuid, why text, edited text, edited_digest text, message text, metadata text, worker uuid, slots integer,
+    action text, outcome text, user_name text, subject text, detail text, address text, token text, request text)
+RETURNS SETOF told LANGUAGE plpgsql AS $$
+DECLARE
+    run runs;
+    step steps;
+    granted text;
+    at timestamptz;
+    events said[];
+BEGIN
+    SELECT * INTO run FROM runs WHERE id = its_run FOR NO KEY UPDATE SKIP LOCKED;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+    IF slots > 0 AND NOT EXISTS (
+        SELECT FROM workers w WHERE w.id = worker AND w.ended_at IS NULL AND w.lease_until > clock_timestamp())
+    THEN
+        slots := 0;
+    END IF;
+    at := clock_timestamp();
+    UPDATE approvals a SET status = 'APPROVED', decided_by = person, decided_at = at, moved_at = at,
+        decision_reason = why, edited_args = edited::json, granted_digest = coalesce(edited_digest, a.digest),
+        spent_at = CASE WHEN slots > 0 THEN at END
+    WHERE a.id = its_id AND a.status = 'REQUIRED' AND a.kind = 'EXECUTE' AND a.digest = its_digest
+        AND (a.expires_at IS NULL OR a.expires_at > at)
+    RETURNING a.granted_digest INTO granted;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+    at := greatest(at, run.moved_at);
+    UPDATE steps s SET state = CASE WHEN slots > 0 THEN 'RUNNING' ELSE 'READY' END,
+        resolved_args = coalesce(edited::json, s.resolved_args), digest = coalesce(edited_digest, s.digest),
+        error_code = null, error_message = null,
+        ready_at = coalesce(s.ready_at, at),
+        due_at = CASE WHEN slots <= 0 THEN at END,
+        started_at = CASE WHEN slots > 0 THEN coalesce(s.started_at, at) ELSE s.started_at END,
+        owner = CASE WHEN slots > 0 THEN worker END,
+        attempt = s.attempt + (slots > 0)::integer,
+        calls = s.calls + (slots > 0)::integer
+    WHERE s.run_id = its_run AND s.position = its_place AND s.state = 'BLOCKED' AND s.attempt = its_attempt
+    RETURNING s.* INTO STRICT step;
+    events := ARRAY[
+        ('APPROVAL_APPROVED', its_place, its_id, message, metadata::json)::said,
+        ('STEP_READY', its_place, null, step.name || ' is ready', '{}')::said];
+    IF run.state = 'WAITING_APPROVAL' THEN
+        events := events || ('WORKFLOW_RESUMED', null, null, 'Going on', '{}')::said;
+    END IF;
+    run.blocked := run.blocked - 1;
+    IF slots > 0 THEN
+        run.running := run.running + 1;
+        run.started_at := coalesce(run.started_at, at);
+        INSERT INTO tool_calls (run_id, position, attempt, tool, args, digest, approval_id, started_at)
+        VALUES (its_run, its_place, step.attempt, step.tool, coalesce(step.resolved_args, step.args), granted, its_id,
+            at);
+        events := events || ('STEP_RUNNING', its_place, its_id, step.name || ' is running' ||
+            CASE WHEN step.attempt > 1 THEN ' (attempt ' || step.attempt || ')' ELSE '' END,
+            json_build_object('attempt', step.attempt))::said;
+        RETURN NEXT (2, its_run, its_place, step.attempt, step.tool, step.calls, step.max_attempts, step.losses,
+            coalesce(step.resolved_args, step.args)::text, granted, step.gated, step.idempotent, step.feeds,
+            step.timeout_seconds, step.submitted_by)::told;
+    ELSE
+        run.ready := run.ready + 1;
+    END IF;
+    INSERT INTO timeline_events (run_id, seq, type, position, approval_id, message, metadata, created_at)
+    SELECT its_run, run.last_seq + e.nth, e.type, e.position, e.approval_id, e.message, e.metadata, at
+    FROM unnest(events) WITH ORDINALITY AS e (type, position, approval_id, message, metadata, nth);
+    run.last_seq := run.last_seq + cardinality(events);
+    UPDATE runs r SET state = 'EXECUTING', last_seq = run.last_seq, blocked = run.blocked, ready = run.ready,
+        running = run.running, started_at = run.started_at, moved_at = at
+    WHERE r.id = its_run;
+    INSERT INTO audit_lines (action, outcome, user_id, user_name, subject, detail, address, token, request)
+    VALUES (action, outcome, person, user_name, subject, detail, address, token, request);
+    RETURN NEXT (0, its_run, run.last_seq, run.ready, 'EXECUTING', 1, null, null, null, null, null, null, null, null,
+        null)::told;
+END $$"""
+
+
 def upgrade() -> None:
-    for statement in (*TYPES, SUCCEED):
+    for statement in (*TYPES, SUCCEED, APPROVE):
         op.execute(statement)
 
 
 def downgrade() -> None:
-    op.execute("DROP FUNCTION succeed_alone")
+    op.execute("DROP FUNCTION succeed_alone, approve_alone")
     op.execute("DROP TYPE told, said")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from persistence.database import Connection
@@ -94,6 +95,7 @@ class ApprovalFacts:
     position: int
     kind: ApprovalKind
     status: ApprovalStatus
+    name: str
     tool: str
     digest: str
     risk: int
@@ -104,13 +106,11 @@ class ApprovalFacts:
     decided_at: datetime | None
     resolution: str | None
     submitted_by: UUID
-    overdue: bool
 
 
 _FACTS = """
-    a.id, a.run_id, a.position, a.kind, a.status, s.tool, a.digest, a.risk, a.attempt, a.edited_args::text,
-    a.decided_by, u.name, a.decided_at, a.resolution, r.submitted_by,
-    a.status = 'REQUIRED' AND a.expires_at <= clock_timestamp() IS TRUE
+    a.id, a.run_id, a.position, a.kind, a.status, s.name, s.tool, a.digest, a.risk, a.attempt, a.edited_args::text,
+    a.decided_by, u.name, a.decided_at, a.resolution, r.submitted_by
 FROM approvals a
 JOIN steps s ON s.run_id = a.run_id AND s.position = a.position
 JOIN runs r ON r.id = a.run_id
@@ -118,14 +118,19 @@ LEFT JOIN users u ON u.id = a.decided_by
 """
 
 
+async def find_approval(connection: Connection, scope: Scope, approval: UUID) -> ApprovalFacts | None:
+    """The facts of an approval as they are now, nothing locked; None if it is not within the scope."""
+    where = _of(scope, approval)
+    row = await connection.fetchrow(f"SELECT {_FACTS} {where}", *where.values)
+    return None if row is None else _facts(tuple(row))
+
+
 async def hold_approval(tx: Connection, scope: Scope, approval: UUID) -> ApprovalFacts | None:
     """The facts of an approval, its run locked; None, and nothing is locked, if it is not within the scope.
 
     One statement when nobody else moves the run. Who had to wait for it has old facts, and reads them again.
     """
-    where = Where()
-    where.add("a.id = {}", approval)
-    where.seen_by(scope)
+    where = _of(scope, approval)
     # `old` is the row as the statement's snapshot has it, and `r`, once it is locked, as it is.
     row = await tx.fetchrow(
         f"SELECT r.last_seq = old.last_seq, {_FACTS} JOIN runs old ON old.id = r.id {where} FOR NO KEY UPDATE OF r",
@@ -133,8 +138,17 @@ async def hold_approval(tx: Connection, scope: Scope, approval: UUID) -> Approva
     )
     if row is None:
         return None
-    facts = list(row)[1:]
-    if not row[0]:
-        facts = list(await tx.fetchrow(f"SELECT {_FACTS} WHERE a.id = $1", approval) or ())
+    return _facts(tuple(row)[1:]) if row[0] else await find_approval(tx, scope, approval)
+
+
+def _of(scope: Scope, approval: UUID) -> Where:
+    where = Where()
+    where.add("a.id = {}", approval)
+    where.seen_by(scope)
+    return where
+
+
+def _facts(row: Sequence[Any]) -> ApprovalFacts:
+    facts = list(row)
     facts[3], facts[4] = ApprovalKind(facts[3]), ApprovalStatus(facts[4])
     return ApprovalFacts(*facts)

@@ -22,7 +22,7 @@ from engine.plans import Plan
 from engine.tools import Registry, ToolContext, tool
 from persistence import broadcast
 from persistence.transitions import begin
-from tests.engine.harness import APPROVE, Running, intent, running, step
+from tests.engine.harness import APPROVE, REJECT, Running, intent, running, step
 
 KEY: Final = "pressed twice"
 SENTENCE: Final = "plan groceries"
@@ -78,6 +78,11 @@ async def _plans(engine: Running, _: str) -> None:
 async def _decides(engine: Running, _: str) -> None:
     run = await engine.submit(step("one", "gated"))
     await engine.decide(await engine.asked(run), APPROVE)
+
+
+async def _rejects(engine: Running, _: str) -> None:
+    run = await engine.submit(step("one", "gated"))
+    await engine.decide(await engine.asked(run), REJECT)
 
 
 # Where it dies
@@ -149,8 +154,9 @@ POINTS: Final[Mapping[str, tuple[Scenario, ModuleType | type | None, str, Patch 
     "after the claim of a run to plan": (_plans, begin, "claim_planning", after_some),
     "before the plan commits": (_plans, begin, "store_steps", before_its_commit),
     "after the plan": (_plans, planning.Planning, "_store", after),
-    "before the decision commits": (_decides, approvals, "advance", before_its_commit),
-    "after the decision": (_decides, approvals.Approvals, "_on", after),
+    "before the decision commits": (_decides, approvals, "approve", before_its_commit),
+    "after the decision": (_decides, approvals, "approve", after),
+    "before the commit of a rejection": (_rejects, approvals, "advance", before_its_commit),
 }
 """By name: what the process does, and around which call of the engine it dies how."""
 

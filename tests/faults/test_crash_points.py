@@ -201,8 +201,9 @@ async def test_a_run_is_planned_once_whoever_died_over_it(point: str, crash: Aft
         assert list(await engine.steps(run)) == ["one"]
 
 
-async def test_a_decision_that_did_not_commit_was_not_made(crash: After) -> None:
-    await crash.died("before the decision commits")
+@pytest.mark.parametrize("point", ["before the decision commits", "before the commit of a rejection"])
+async def test_a_decision_that_did_not_commit_was_not_made(point: str, crash: After) -> None:
+    await crash.died(point)
 
     async with crash.another() as engine:
         (run,) = await crash.runs()

@@ -277,7 +277,9 @@ async def test_of_twenty_rivals_exactly_one_decides_each_of_500_approvals(stage:
         won: list[tuple[UUID, ApprovalStatus]] = []
         for approval in approvals:
             status = dice.choice([APPROVED, REJECTED])
-            if await stage.decide(approval, status) is not None:
+            # As the engine does: in one commit, and where somebody is in the way, by taking turns.
+            at_once = await stage.approve(approval) if status is APPROVED else None
+            if at_once is not None or await stage.decide(approval, status) is not None:
                 won.append((approval, status))
         return won
 

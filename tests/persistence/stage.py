@@ -17,9 +17,11 @@ from uuid import UUID
 from engine.runs import Place, coming_back
 from engine.scheduler import rescue
 from persistence import users, workers
+from persistence.audit import ACCEPTED, Action, AuditLine
 from persistence.claims import lost_steps, runs_of
 from persistence.database import Connection, Database, DatabaseSettings
 from persistence.ids import new_id
+from persistence.scope import Reach, Scope
 from persistence.states import (
     ApprovalKind,
     ApprovalStatus,
@@ -46,9 +48,10 @@ from persistence.transitions.advance import (
     advance_free,
     freed_references,
 )
+from persistence.transitions.approve import Grant, approve
 from persistence.transitions.cancel import cancel
 from persistence.transitions.claim import Entry, claim, enter
-from persistence.transitions.decide import DecidedStep, decide, expire
+from persistence.transitions.decide import ApprovalFacts, DecidedStep, decide, expire, find_approval
 from persistence.transitions.locks import lock_free_runs, lock_runs
 from persistence.transitions.redrive import redrive
 from tests.lending import LastingDatabase
@@ -228,6 +231,31 @@ class Stage:
 
         return await self.database.transaction(write)
 
+    async def approve(
+        self, approval: UUID, *, by: UUID | None = None, edited: str | None = None, claimer: Claimer = NOBODY
+    ) -> Advance | None:
+        """Approve and begin the step in one commit; None when the run is held, or it was no longer open."""
+        async with self.database.connection() as connection:
+            facts = await find_approval(connection, Scope(self.user, Reach.ALL), approval)
+            assert facts is not None
+            return await self.approve_as(connection, facts, by=by, edited=edited, claimer=claimer)
+
+    async def approve_as(
+        self,
+        connection: Connection,
+        facts: ApprovalFacts,
+        *,
+        by: UUID | None = None,
+        edited: str | None = None,
+        claimer: Claimer = NOBODY,
+    ) -> Advance | None:
+        """The same, for who has read these facts before."""
+        grant = Grant(by or self.user, None, edited, None if edited is None else digest(edited))
+        step = DecidedStep(facts.id, facts.run, facts.position, facts.attempt, facts.name)
+        line = AuditLine(Action.DECIDE_APPROVAL, ACCEPTED, subject=f"{facts.id}")
+        said = note(step, EventType.APPROVAL_APPROVED)
+        return await approve(connection, facts, grant, note=said, line=line, claimer=claimer)
+
     async def resolve(self, approval: UUID, resolution: InDoubtResolution, *, result: str = "{}") -> Advance | None:
         """Say of a call in doubt whether it happened; None when that was said before."""
 
@@ -343,6 +371,29 @@ class Stage:
     async def types(self, run: UUID, *, after: int = 0) -> list[str]:
         """The types of the run's events after `after`."""
         return [event["type"] for event in await self.events(run) if event["seq"] > after]
+
+    async def recorded(self, run: UUID) -> list[Any]:
+        """All that is kept about a run, without what differs between any two: ids and times."""
+        approvals = await self.approvals(run)
+        places = {each["id"]: place for place, each in enumerate(approvals)}
+
+        def plain(row: dict[str, Any]) -> dict[str, Any]:
+            return {
+                name: value is not None
+                if name.endswith(("_at", "_by")) or name in {"owner", "run_id", "id"}
+                else places.get(value, value)
+                if isinstance(value, UUID)
+                else value
+                for name, value in row.items()
+            }
+
+        events = await self.events(run)
+        times = [event["created_at"] for event in events]
+        assert times == sorted(times)
+        for event in events:
+            event["metadata"].pop("expiresAt", None)
+        rows = [await self.run(run), *await self.steps(run), *approvals, *await self.calls(run), *events]
+        return [plain(row) for row in rows]
 
 
 @asynccontextmanager
