@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from graphlib import CycleError, TopologicalSorter
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import orjson
@@ -39,8 +39,7 @@ _FEW_BYTES: Final = 10_000
 _NOTHING: Final = References((), everything=False, dynamic=False, faults=())
 
 
-@dataclass(frozen=True, slots=True)
-class SoundStep:
+class SoundStep(NamedTuple):
     """A step of a plan in which nothing is wrong; all places are positions in the plan."""
 
     position: int

@@ -33,7 +33,7 @@ class NewRun:
     line: AuditLine | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen, which would take six times as long to make, for each step that there ever is
 class NewStep:
     """One step, ready to be stored. All places are positions in the plan; `args` and `resolved_args` are JSON text.
 
