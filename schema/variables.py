@@ -212,7 +212,6 @@ def _object(type_: GraphQLInputObjectType, attributes: Mapping[str, str], make: 
         name: (attributes[name], _reader(field.type), not is_non_null_type(field.type))
         for name, field in type_.fields.items()
     }
-    required = {attribute for attribute, _, nullable in fields.values() if not nullable}
 
     def read_object(value: Any) -> Any:
         if type(value) is not dict:
@@ -221,8 +220,7 @@ def _object(type_: GraphQLInputObjectType, attributes: Mapping[str, str], make: 
         for name, each in cast("dict[str, Any]", value).items():
             attribute, read, nullable = fields[name]
             given[attribute] = None if each is None and nullable else read(each)
-        if not given.keys() >= required:
-            raise _Unusual
+        # It refuses to be made without what has no default: that is what must be given.
         return make(**given)
 
     return read_object
