@@ -59,9 +59,12 @@ def present(
     error: GraphQLError,
     *,
     unavailable_types: tuple[type[BaseException], ...] = (),
+    refusals: Mapping[type[BaseException], RequestError] | None = None,
     otherwise: str = INTERNAL,
 ) -> GraphQLError:
     """The error as the client may see it: it carries a code and nothing of our insides.
+
+    `refusals` says what a client is told of an exception that is no fault of ours.
 
     `otherwise` is the code of an error that only graphql-core knows about: it
     depends on the phase. What turns out to be our own fault is logged here, so
@@ -70,6 +73,8 @@ def present(
     cause = _cause(error)
     if isinstance(cause, RequestError):
         return refusal(cause, error)
+    if refusals is not None and type(cause) in refusals:
+        return refusal(refusals[type(cause)], error)
     if isinstance(cause, (*unavailable_types, TimeoutError)):
         _log.warning("unavailable", path=error.path, error=type(cause).__name__)
         return refusal(unavailable(), error)

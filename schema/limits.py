@@ -35,6 +35,7 @@ from graphql import (
 )
 from graphql.pyutils import Undefined
 
+from persistence.reads import MOST_BYTES
 from schema.faults import LIMIT_EXCEEDED, RequestError
 
 __all__ = ["Analysis", "Limits", "OperationShape", "analyse", "shape_of"]
@@ -53,6 +54,8 @@ class Limits:
     aliases: int = 30
     directives: int = 10
     nodes: int = 10_000
+    json_bytes: int = MOST_BYTES
+    """How many bytes of arguments and results one answer may have."""
     page: int = 100
     """The most that `first` may ask for, and where a field has its own: `{"Run.timeline": 1000}`.
 
@@ -101,6 +104,12 @@ class Limits:
     def too_large_an_answer(self) -> RequestError:
         """The refusal of an operation whose lists, within lists, turn out to be too long."""
         return over("MAX_QUERY_NODES", self.entries, "The lists of the answer have too many entries")
+
+    def too_much_json(self) -> RequestError:
+        """The refusal of an operation whose answer would have too much JSON in it."""
+        return over(
+            "MAX_ANSWER_JSON_BYTES", self.json_bytes, "The arguments and results asked for are too long for one answer"
+        )
 
     def too_many_repeats(self) -> RequestError:
         """The refusal of a document in which too many fields have to be compared with each other."""

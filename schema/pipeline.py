@@ -38,7 +38,7 @@ from schema.execution import FastExecutor, Memo, SharedData
 from schema.faults import BAD_USER_INPUT, RequestError, present, refusal, unavailable
 from schema.limits import Analysis, Limits
 from schema.scalars import SCALARS
-from schema.spending import AnswerTooLarge, spending
+from schema.spending import AnswerTooLarge, TooMuchJson, spending
 from schema.variables import read_into_objects
 
 __all__ = ["OperationNotAllowed", "Schema", "StreamEnded"]
@@ -83,9 +83,10 @@ class Schema(strawberry.Schema):
     """A Strawberry schema that runs operations through the fast executor, within limits and deadlines.
 
     `unavailable` are the exceptions by which resolvers say that the database
-    is away. `admit` sees every operation's analysis before it runs. A context
-    with a `forget()` is told when its query or mutation is answered. Strawberry's
-    schema extensions do not run here.
+    is away, `refusals` what clients are told of others. `admit` sees every
+    operation's analysis before it runs. A context with a `forget()` is told
+    when its query or mutation is answered. Strawberry's schema extensions do
+    not run here.
     """
 
     def __init__(
@@ -98,6 +99,7 @@ class Schema(strawberry.Schema):
         limits: Limits | None = None,
         request_timeout_seconds: float = 10.0,
         unavailable: tuple[type[BaseException], ...] = (),
+        refusals: Mapping[type[BaseException], RequestError] | None = None,
         admit: Admit | None = None,
         scalar_map: Mapping[object, Any] | None = None,
     ) -> None:
@@ -114,6 +116,7 @@ class Schema(strawberry.Schema):
         self.documents = Documents(self._schema, self.limits)
         self._request_timeout_seconds = request_timeout_seconds
         self._unavailable = unavailable
+        self._refusals = refusals
         self._admit = admit
         self._reader = ThreadPoolExecutor(1, "documents")
 
@@ -285,14 +288,14 @@ class Schema(strawberry.Schema):
             return PreExecutionError(None, executor)
         try:
             deadline = get_running_loop().time() + self._request_timeout_seconds
-            with spending(self.limits.entries):
+            with spending(self.limits.entries, self.limits.json_bytes):
                 result = executor.execute_operation()
                 if not isinstance(result, CoreResult):
                     result = await in_time(deadline, cast("Coroutine[Any, Any, CoreResult]", result))
         except TimeoutError:
             return ExecutionResult(None, [refusal(unavailable())])
-        except AnswerTooLarge:
-            return ExecutionResult(None, [refusal(self.limits.too_large_an_answer())])
+        except AnswerTooLarge as error:
+            return ExecutionResult(None, [refusal(self._too_large(error))])
         finally:
             if (forget := getattr(context, "forget", None)) is not None:
                 forget()
@@ -348,7 +351,7 @@ class Schema(strawberry.Schema):
                 return
             try:
                 async with timeout(self._request_timeout_seconds):
-                    with spending(self.limits.entries):
+                    with spending(self.limits.entries, self.limits.json_bytes):
                         result = executor.answer(event)
                         if not isinstance(result, CoreResult):
                             result = await result
@@ -356,14 +359,17 @@ class Schema(strawberry.Schema):
                 # The stream ends here, so that the client goes on from the event it knows.
                 yield StreamEnded(None, [refusal(unavailable())])
                 return
-            except AnswerTooLarge:
-                yield StreamEnded(None, [refusal(self.limits.too_large_an_answer())])
+            except AnswerTooLarge as error:
+                yield StreamEnded(None, [refusal(self._too_large(error))])
                 return
             yield self._shown(result)
             answered += 1
             if answered % _EVENTS_IN_A_ROW == 0:
                 # Neither a full buffer to read from nor an empty one to send into ever waits.
                 await sleep(0)
+
+    def _too_large(self, error: AnswerTooLarge) -> RequestError:
+        return self.limits.too_much_json() if isinstance(error, TooMuchJson) else self.limits.too_large_an_answer()
 
     def _shown(self, result: CoreResult) -> ExecutionResult:
         return ExecutionResult(result.data, self._presented(result.errors) if result.errors else None)
@@ -372,7 +378,7 @@ class Schema(strawberry.Schema):
         return [self._present(error) for error in errors]
 
     def _present(self, error: GraphQLError) -> GraphQLError:
-        return present(error, unavailable_types=self._unavailable)
+        return present(error, unavailable_types=self._unavailable, refusals=self._refusals)
 
 
 def _pushed(executor: FastExecutor, push: Callable[[SharedData], bool], memo: Memo, make: Callable[[], object]) -> bool:

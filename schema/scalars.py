@@ -9,6 +9,7 @@ from strawberry.types.scalar import ScalarDefinition
 
 from schema.faults import BAD_USER_INPUT, RequestError
 from schema.jsontext import check_json
+from schema.spending import spend_json
 
 __all__ = ["JSON", "MAX_JSON_DEPTH", "SCALARS"]
 
@@ -67,7 +68,7 @@ SCALARS: Final[dict[object, ScalarDefinition]] = {
         name="JSON",
         description="Any JSON value.",
         specified_by_url="https://www.rfc-editor.org/rfc/rfc8259",
-        serialize=lambda value: value,
+        serialize=spend_json,
         parse_value=read_json,
     ),
 }

@@ -5,6 +5,7 @@ from typing import Final
 from graphql import GraphQLObjectType, GraphQLSchema, print_schema
 
 from persistence.database import Unavailable
+from persistence.reads import TooManyBytes
 from schema.limits import Limits
 from schema.mutations import Mutation
 from schema.pipeline import Admit, Schema
@@ -29,6 +30,7 @@ def build_schema(
         limits=limits,
         request_timeout_seconds=request_timeout_seconds,
         unavailable=(Unavailable,),
+        refusals={TooManyBytes: limits.too_much_json()},
         admit=admit,
     )
     _cut_defaults(schema.documents.schema, limits)

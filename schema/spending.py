@@ -1,7 +1,8 @@
 """How large an answer may grow: what is counted while it is made, because no text says how long unpaged lists are.
 
 A run's steps lead to the steps that they wait for, those to their own, and so on: a document of twenty words asks for
-millions of objects, all of them read already. They would be made in one go, with nobody else served meanwhile.
+millions of objects, all of them read already. They would be made in one go, with nobody else served meanwhile. And one
+long result is shown wherever its step is.
 """
 
 from asyncio import Lock, sleep
@@ -12,7 +13,18 @@ from typing import Any, Final, TypeVar
 
 from strawberry.execution import optimized_is_awaitable
 
-__all__ = ["ONE_BY_ONE", "AnswerTooLarge", "in_turn", "is_long", "spend", "spending", "with_pauses"]
+__all__ = [
+    "ONE_BY_ONE",
+    "AnswerTooLarge",
+    "TooMuchJson",
+    "in_turn",
+    "is_long",
+    "spend",
+    "spend_json",
+    "spending",
+    "weighed",
+    "with_pauses",
+]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -26,18 +38,24 @@ _WITHOUT_PAUSE: Final = 50_000
 
 
 class AnswerTooLarge(BaseException):
-    """The answer has more entries than one answer may have.
+    """The answer has more entries, or more JSON, than one answer may have.
 
     It is no `Exception`: what becomes of a field's error is to be an error beside the other fields' values, and what
     becomes of this one is that no more is made of the answer.
     """
 
 
-class _Purse:
-    __slots__ = ("left", "turn", "unpaused")
+class TooMuchJson(AnswerTooLarge):
+    """The arguments and results in the answer are too long together."""
 
-    def __init__(self, entries: int) -> None:
+
+class _Purse:
+    __slots__ = ("bytes_left", "left", "sizes", "turn", "unpaused")
+
+    def __init__(self, entries: int, json_bytes: int) -> None:
         self.left = entries
+        self.bytes_left = json_bytes
+        self.sizes: dict[int, int] = {}
         self.unpaused = 0
         self.turn = Lock()
 
@@ -46,9 +64,12 @@ _PURSE: Final = ContextVar[_Purse | None]("purse", default=None)
 
 
 @contextmanager
-def spending(entries: int) -> Generator[None]:
-    """Within the block, the lists that are made, in tasks begun there too, have no more entries together than that."""
-    before = _PURSE.set(_Purse(entries))
+def spending(entries: int, json_bytes: int) -> Generator[None]:
+    """Within the block, and in tasks begun there, the lists that are made have no more entries together than that.
+
+    And the JSON in them has no more bytes.
+    """
+    before = _PURSE.set(_Purse(entries, json_bytes))
     try:
         yield
     finally:
@@ -63,6 +84,27 @@ def spend(entries: int, *, at_once: bool = True) -> None:
         purse.unpaused += entries if at_once else 0
         if purse.left < 0 or purse.unpaused > _WITHOUT_PAUSE:
             raise AnswerTooLarge
+
+
+def weighed(value: T, size: int) -> T:
+    """The value of a JSON text of that size, to be counted wherever it is shown: one may be shown a thousand times.
+
+    It has to live as long as the operation.
+    """
+    purse = _PURSE.get()
+    if purse is not None:
+        purse.sizes[id(value)] = size
+    return value
+
+
+def spend_json(value: T) -> T:
+    """Count what is shown of JSON; `TooMuchJson` when it is too much for an answer."""
+    purse = _PURSE.get()
+    if purse is not None:
+        purse.bytes_left -= purse.sizes.get(id(value), 0)
+        if purse.bytes_left < 0:
+            raise TooMuchJson
+    return value
 
 
 async def with_pauses(items: Sequence[T], make: Callable[[T], R]) -> list[R]:

@@ -2,10 +2,20 @@
 
 from persistence.reads.columns import TEXTS
 from persistence.reads.cursors import BadCursor, Place
-from persistence.reads.reads import ApprovalFilter, EventsAfter, Page, Reads, RunFilter, StepPlace
+from persistence.reads.reads import (
+    MOST_BYTES,
+    ApprovalFilter,
+    EventsAfter,
+    Page,
+    Reads,
+    RunFilter,
+    StepPlace,
+    TooManyBytes,
+)
 from persistence.reads.rows import ApprovalRow, EventRow, RunRow, StepRow, ToolCallRow, UserRow
 
 __all__ = [
+    "MOST_BYTES",
     "TEXTS",
     "ApprovalFilter",
     "ApprovalRow",
@@ -19,6 +29,7 @@ __all__ = [
     "RunRow",
     "StepPlace",
     "StepRow",
+    "TooManyBytes",
     "ToolCallRow",
     "UserRow",
 ]

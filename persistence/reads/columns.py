@@ -5,6 +5,7 @@ A step's arguments and result may be large, so a reader names those that are loo
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache
 from typing import Final
 
@@ -16,8 +17,9 @@ RUN: Final = """r.id, r.submitted_by, u.name, u.roles, r.intent, r.state, r.outc
     r.cancelled, r.created_at, r.started_at, r.finished_at"""
 RUNS: Final = "runs r JOIN users u ON u.id = r.submitted_by"
 
-_STEP: Final = """s.run_id, s.position, s.key, s.name, s.tool, s.risk, s.state, s.skip_reason, {args},
-    {resolved_args}, {result}, s.error_code, s.error_message, s.depends_on, s.dependents, s.attempt, s.max_attempts,
+_STEP: Final = """s.run_id, s.position, s.key, s.name, s.tool, s.risk, s.state, s.skip_reason, {args} AS args,
+    {resolved_args} AS resolved_args, {result} AS result, s.error_code, s.error_message, s.depends_on, s.dependents,
+    s.attempt, s.max_attempts,
     s.due_at, s.due_at IS NOT NULL AND s.due_at <= clock_timestamp(),
     CASE s.state WHEN 'BLOCKED' THEN EXISTS (
         SELECT FROM approvals d WHERE d.run_id = s.run_id AND d.position = s.position
@@ -25,14 +27,15 @@ _STEP: Final = """s.run_id, s.position, s.key, s.name, s.tool, s.risk, s.state, 
     s.dead_lettered, s.created_at, s.ready_at, s.started_at, s.finished_at"""
 STEPS: Final = "steps s JOIN runs r ON r.id = s.run_id"
 
-_APPROVAL: Final = """a.id, a.run_id, a.position, r.submitted_by, a.kind, a.status, a.risk, a.reason, {proposed_args},
-    a.digest, {edited_args}, a.created_at, a.expires_at, a.decided_by, u.name, u.roles, a.decided_at,
+_APPROVAL: Final = """a.id, a.run_id, a.position, r.submitted_by, a.kind, a.status, a.risk, a.reason,
+    {proposed_args} AS proposed_args, a.digest, {edited_args} AS edited_args, a.created_at,
+    a.expires_at, a.decided_by, u.name, u.roles, a.decided_at,
     a.decision_reason"""
 APPROVALS: Final = "approvals a JOIN runs r ON r.id = a.run_id"
 DECIDERS: Final = "LEFT JOIN users u ON u.id = a.decided_by"
 
-_TOOL_CALL: Final = """c.run_id, c.position, c.attempt, c.tool, c.status, {args}, {result}, c.error_code,
-    c.error_message, c.started_at, c.finished_at"""
+_TOOL_CALL: Final = """c.run_id, c.position, c.attempt, c.tool, c.status, {args} AS args, {result} AS result,
+    c.error_code, c.error_message, c.started_at, c.finished_at"""
 
 EVENT: Final = "e.run_id, e.seq, e.type, e.position, e.approval_id, e.message, e.metadata, e.created_at"
 
@@ -65,6 +68,18 @@ def approval(texts: frozenset[str]) -> str:
 def tool_call(texts: frozenset[str]) -> str:
     """A tool call's columns; of its JSON, those named."""
     return _TOOL_CALL.format(args=_if("args" in texts, "c.args"), result=_if("result" in texts, "c.result"))
+
+
+def bounded(statement: str, texts: Iterable[str], most: int) -> str:
+    """The statement's rows in their order, as long as these columns of theirs have no more than `most` bytes together.
+
+    One row that is past it comes too, and each has one more column: the bytes up to there. A long text's size is known
+    without reading it.
+    """
+    size = " + ".join(f"coalesce(octet_length({text}::text), 0)" for text in texts)
+    return f"""SELECT * FROM (
+        SELECT *, sum({size}) OVER (ROWS UNBOUNDED PRECEDING) AS bytes FROM ({statement}) AS wanted) AS counted
+    WHERE bytes - ({size}) <= {most}"""
 
 
 def _if(is_wanted: bool, column: str) -> str:  # noqa: FBT001 - reads as the condition that it is

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 from uuid import UUID
 
 from persistence.database import Database
@@ -22,6 +22,9 @@ from persistence.scope import Reach, Scope
 from persistence.states import ApprovalStatus, RunState, StepState
 
 T = TypeVar("T")
+
+MOST_BYTES: Final = 32 * 1024 * 1024
+"""How much JSON one answer may have: a hundred of the largest results, and much more than anybody reads at once."""
 
 StepPlace = tuple[UUID, int]
 """A step by its run and its position."""
@@ -79,11 +82,23 @@ class ApprovalFilter:
             where.add("a.run_id = {}::uuid", self.run)
 
 
-class Reads:
-    """Answers from the database. Raises `Unavailable` when it is away."""
+class TooManyBytes(Exception):
+    """The arguments and results that one question asks for are more than may be held in memory at once."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, most: int) -> None:
+        self.most = most
+        super().__init__(f"more than {most} bytes of JSON")
+
+
+class Reads:
+    """Answers from the database. Raises `Unavailable` when it is away.
+
+    Raises `TooManyBytes` for a question about more than `most_bytes` of JSON, of which no more is read.
+    """
+
+    def __init__(self, database: Database, *, most_bytes: int = MOST_BYTES) -> None:
         self._database = database
+        self._most_bytes = most_bytes
 
     # ── by id ──
 
@@ -102,7 +117,7 @@ class Reads:
         where = Where()
         steps = _at(where, places, "steps", "s")
         where.seen_by(scope)
-        rows = await self._rows(StepRow, f"SELECT {columns.step(texts)} FROM {steps} {where}", where)
+        rows = await self._rows(StepRow, f"SELECT {columns.step(texts)} FROM {steps} {where}", where, texts)
         return {(row.run_id, row.position): row for row in rows}
 
     async def approvals(
@@ -152,7 +167,10 @@ class Reads:
             where.is_one_of("s.state", states)
         where.seen_by(scope)
         return await self._rows(
-            StepRow, f"SELECT {columns.step(texts)} FROM {columns.STEPS} {where} ORDER BY s.run_id, s.position", where
+            StepRow,
+            f"SELECT {columns.step(texts)} FROM {columns.STEPS} {where} ORDER BY s.run_id, s.position",
+            where,
+            texts,
         )
 
     async def approvals_of_runs(
@@ -182,6 +200,7 @@ class Reads:
             ApprovalRow,
             f"SELECT {columns.approval(texts)} FROM {approvals} {columns.DECIDERS} {where} ORDER BY a.created_at, a.id",
             where,
+            texts,
         )
 
     async def tool_calls_of_steps(
@@ -195,6 +214,7 @@ class Reads:
             ToolCallRow,
             f"SELECT {columns.tool_call(texts)} FROM {calls} {where} ORDER BY c.attempt",
             where,
+            texts,
         )
 
     # ── pages, newest first ──
@@ -257,7 +277,8 @@ class Reads:
                 after.position,
             )
         order = f"ORDER BY s.finished_at DESC, s.run_id DESC, s.position DESC LIMIT {where.value(first + 1)}"
-        rows = await self._rows(StepRow, f"SELECT {columns.step(texts)} FROM {columns.STEPS} {where} {order}", where)
+        statement = f"SELECT {columns.step(texts)} FROM {columns.STEPS} {where} {order}"
+        rows = await self._rows(StepRow, statement, where, texts)
         return _page(rows, first)
 
     async def count_dead_letters(self, scope: Scope) -> int:
@@ -296,11 +317,18 @@ class Reads:
 
     async def _approvals(self, where: Where, texts: frozenset[str], *, order: str = "") -> list[ApprovalRow]:
         statement = f"SELECT {columns.approval(texts)} FROM {columns.APPROVALS} {columns.DECIDERS} {where} {order}"
-        return await self._rows(ApprovalRow, statement, where)
+        return await self._rows(ApprovalRow, statement, where, texts)
 
-    async def _rows(self, row: Any, statement: str, where: Where) -> list[Any]:
+    async def _rows(self, row: Any, statement: str, where: Where, texts: frozenset[str] = frozenset()) -> list[Any]:
         make: Callable[[Iterable[Any]], Any] = row._make
-        return list(map(make, await self._database.fetch(statement, *where.values)))
+        texts = texts.intersection(row._fields)
+        if not texts:
+            return list(map(make, await self._database.fetch(statement, *where.values)))
+        statement = columns.bounded(statement, sorted(texts), self._most_bytes)
+        records = await self._database.fetch(statement, *where.values)
+        if records and records[-1]["bytes"] > self._most_bytes:
+            raise TooManyBytes(self._most_bytes)
+        return [make(record[:-1]) for record in records]
 
     async def _count(self, statement: str, where: Where) -> int:
         return await self._database.fetchval(statement, *where.values)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 import orjson
 import strawberry
 
+from schema.spending import weighed
 from schema.visible import visible
 
 if TYPE_CHECKING:
@@ -78,6 +79,6 @@ def json_of(column: str) -> Callable[[Any], Any]:
 
     def read(thing: Any) -> Any:
         text = text_of(thing)
-        return None if text is None else orjson.loads(text)
+        return None if text is None else weighed(orjson.loads(text), len(text))
 
     return read

@@ -1,3 +1,4 @@
+from collections.abc import Awaitable
 from typing import Any
 from uuid import UUID
 
@@ -5,7 +6,7 @@ import pytest
 
 from persistence.database import Database
 from persistence.ids import new_id
-from persistence.reads import ApprovalFilter, EventsAfter, Place, Reads, RunFilter
+from persistence.reads import ApprovalFilter, EventsAfter, Place, Reads, RunFilter, TooManyBytes
 from persistence.scope import Reach, Scope
 from persistence.states import ApprovalStatus, Risk, Role, RunState, StepState
 from tests.schema.stories import Person, Stories, Told
@@ -277,3 +278,39 @@ async def test_pages_of_many_timelines_come_in_one_statement(stories: Stories, r
     assert [[row.seq for row in pages[each].rows] for each in asked_for] == [[1, 2], [3], [2, 3], []]
     assert [pages[each].has_more for each in asked_for] == [True, False, False, False]
     assert {row.run_id for row in pages[asked_for[2]].rows} == {other}
+
+
+@pytest.mark.parametrize("most", [3 * 29, 3 * 29 - 1], ids=["at the limit", "past it"])
+async def test_no_more_json_is_read_than_may_be_held(stories: Stories, database: Database, most: int):
+    owner = await stories.person("owner")
+    texts = [f'{{"text":"{letter * 18}"}}' for letter in "abc"]
+    assert {len(text) for text in texts} == {29}
+    free, gated = [
+        await stories.run(owner, [Told(letter, risk=risk, args={"text": letter * 18}) for letter in "abc"])
+        for risk in (Risk.L0, Risk.L3)
+    ]
+    await stories.claim()
+    reads = Reads(database, most_bytes=most)
+    args, proposed = frozenset({"args"}), frozenset({"proposed_args"})
+
+    async def those(read: Awaitable[Any], column: str) -> list[str]:
+        found = await read
+        rows = found.values() if isinstance(found, dict) else getattr(found, "rows", found)
+        return [getattr(row, column) for row in rows]
+
+    def places(run: UUID) -> list[tuple[UUID, int]]:
+        return [(run, position) for position in range(3)]
+
+    for answer in (
+        those(reads.steps_of_runs(own(owner), [free], texts=args), "args"),
+        those(reads.steps(own(owner), places(free), texts=args), "args"),
+        those(reads.tool_calls_of_steps(own(owner), places(free), texts=args), "args"),
+        those(reads.approvals_of_runs(own(owner), [gated], texts=proposed), "proposed_args"),
+        those(reads.approvals_of_steps(own(owner), places(gated), texts=proposed), "proposed_args"),
+        those(reads.page_of_approvals(own(owner), ApprovalFilter(), first=5, texts=proposed), "proposed_args"),
+    ):
+        if most < 3 * 29:
+            with pytest.raises(TooManyBytes):
+                await answer
+        else:
+            assert sorted(await answer) == texts

@@ -2,10 +2,12 @@
 
 import asyncio
 import gc
+from functools import partial
 from typing import Any
 
 import pytest
 
+from persistence.reads import Reads
 from persistence.states import Risk
 from schema.context import Context
 from schema.execution import FastExecutor
@@ -162,3 +164,38 @@ async def test_what_was_read_is_gone_with_the_answer_and_waits_for_no_garbage_co
 def read_objects() -> dict[int, Any]:
     """What belongs to operations, here and in tests before, by its identity."""
     return {id(each): each for each in gc.get_objects() if isinstance(each, FastExecutor | Step | Run | Context)}
+
+
+SHOWN_TWICE = "query ($id: ID!) { run(id: $id) { steps { args dependsOn { args } } } }"
+
+
+@pytest.mark.parametrize(("most", "is_refused"), [(5 * 29, False), (5 * 29 - 1, True)], ids=["at the limit", "past it"])
+async def test_json_counts_wherever_it_is_shown(dsn: str, most: int, *, is_refused: bool):
+    limits = Limits(json_bytes=most, pages={"Run.timeline": TIMELINE_PAGE})
+    async with world(dsn, executes=False, limits=limits) as it:
+        args = {"text": "x" * 18}
+        told = [Told("a", args=args), *(Told(key, after=("a",), args=args) for key in "bc")]
+        run = await it.stories.run(person_of(it.admin), told)
+
+        result = await it.schema.execute(SHOWN_TWICE, {"id": f"run_{run.hex}"}, it.services.context(it.admin))
+
+    if not is_refused:
+        assert not result.errors
+        return
+    assert result.data is None
+    [error] = result.errors or []
+    assert error.extensions == {"code": "LIMIT_EXCEEDED", "limit": "MAX_ANSWER_JSON_BYTES", "maximum": most}
+
+
+async def test_json_that_is_too_much_to_read_is_refused_as_what_it_is(dsn: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("tests.schema.world.Reads", partial(Reads, most_bytes=40))
+    async with world(dsn, executes=False) as it:
+        run = await it.stories.run(person_of(it.admin), [Told(key, args={"text": "x" * 18}) for key in "ab"])
+        question = "query ($id: ID!) { run(id: $id) { steps { args } } }"
+
+        result = await it.schema.execute(question, {"id": f"run_{run.hex}"}, it.services.context(it.admin))
+
+    assert result.data == {"run": None}
+    [error] = result.errors or []
+    assert (error.extensions or {})["limit"] == "MAX_ANSWER_JSON_BYTES"
+    assert error.message.startswith("The arguments and results asked for are too long for one answer")
