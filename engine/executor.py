@@ -51,6 +51,9 @@ _AGAIN_SECONDS = 0.002
 _LOOK_AGAIN_SECONDS = 0.05
 """When to look again at steps that seem to be ours without our knowing, or whose runs are held for long."""
 
+_BEYOND = 10
+"""Of so many slots, one more is there for people who have no step running."""
+
 _PATIENCE_SECONDS = 0.02
 """How long a few free slots wait for more of them, while steps wait in numbers."""
 
@@ -142,8 +145,8 @@ class Executor(LocalWorker):
                 attempt.stop(Stop.LOST)
 
     @contextmanager
-    def reserve(self, *, own: int = 0) -> Generator[Claimer]:
-        """The process as a worker with its free slots, which no other transaction claims for meanwhile."""
+    def reserve(self, *, own: int = 0, beyond: int = 0) -> Generator[Claimer]:
+        """The process as a worker with its free slots, and some beyond, which no other transaction claims for."""
         if self._worker is None or not self._claiming:
             yield NOBODY
             return
@@ -151,7 +154,7 @@ class Executor(LocalWorker):
             # Others wait: of the slots that end here, one goes through the queue, where everybody has a turn.
             own -= 1
         # Steps whose runs were busy keep their slots a little longer, and those that follow may have them already.
-        slots = max(0, self._settings.concurrency - len(self._running) - self._reserved + own)
+        slots = max(0, self._settings.concurrency + beyond - len(self._running) - self._reserved + own)
         more = max(0, slots - own)
         self._reserved += more
         claim = object()
@@ -203,23 +206,47 @@ class Executor(LocalWorker):
                 self._patience = asyncio.get_running_loop().call_later(_PATIENCE_SECONDS, self._hurry)
             return
         self._more = self._hurries = False
+        is_first = True
         while True:
             with self.reserve() as claimer:
                 if claimer.slots == 0:
                     self._more = True  # what ends next looks again
-                    return
+                    break
+                is_first = False
                 async with self._database.connection() as connection:
                     done = await claim(connection, claimer)
                 self.take(claimer, done)
             self._wakeups.announce(done.marks)
             if len(done.claimed) < claimer.slots:
-                self._again = (
-                    min(self._again * 2, _LOOK_AGAIN_SECONDS) if done.busy and not done.claimed else _AGAIN_SECONDS
-                )
-                if done.busy and self._asks_again is None:
-                    # One timer, however often others wake us meanwhile: each would go on for ever beside the first.
-                    self._asks_again = asyncio.get_running_loop().call_later(self._again, self._ask_again)
+                self._look_again_at(done)
                 return
+        if is_first:
+            await self._claim_for_newcomers()
+
+    async def _claim_for_newcomers(self) -> None:
+        """With all slots taken, begin a step for each person who has none here, up to a tenth beyond the limit.
+
+        Who has submitted thousands of long steps would hold everybody else up until one of them ends.
+        """
+        beyond = self._settings.concurrency // _BEYOND
+        if beyond == 0:
+            return
+        with self.reserve(beyond=beyond) as claimer:
+            if claimer.slots == 0:
+                return
+            people = {attempt.step.user for attempt in self._running.values()}
+            async with self._database.connection() as connection:
+                done = await claim(connection, claimer, but_of=people, each=1)
+            self.take(claimer, done)
+        self._wakeups.announce(done.marks)
+        self._look_again_at(done)
+
+    def _look_again_at(self, done: Advance) -> None:
+        """Soon, if there were steps of runs that somebody held."""
+        self._again = min(self._again * 2, _LOOK_AGAIN_SECONDS) if done.busy and not done.claimed else _AGAIN_SECONDS
+        if done.busy and self._asks_again is None:
+            # One timer, however often others wake us meanwhile: each would go on for ever beside the first.
+            self._asks_again = asyncio.get_running_loop().call_later(self._again, self._ask_again)
 
     def _has_room(self) -> bool:
         return len(self._running) <= self._settings.concurrency * 3 // 4

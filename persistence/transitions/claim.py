@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -23,8 +23,9 @@ due AS MATERIALIZED (
     FROM people p, LATERAL (
         SELECT s.run_id, s.position, s.due_at, row_number() OVER (ORDER BY s.due_at) AS turn
         FROM steps s WHERE s.submitted_by = p.id AND s.due_at <= statement_timestamp()
-        ORDER BY s.due_at LIMIT $2) AS d
-    ORDER BY d.turn, d.due_at LIMIT $2),
+        ORDER BY s.due_at LIMIT least($2::int, $4::int)) AS d
+    WHERE p.id <> ALL($3::uuid[])
+    ORDER BY d.turn, d.due_at LIMIT $2::int),
 {FREE.format(runs="ARRAY(SELECT DISTINCT run_id FROM due)")}{CLOCK},
 picked AS MATERIALIZED (
     SELECT s.run_id, s.position, a.id AS approval_id, a.granted_digest
@@ -62,14 +63,21 @@ UNION ALL
 {BUSY.format(runs="ARRAY(SELECT DISTINCT run_id FROM due)")}"""
 
 
-async def claim(connection: Connection, claimer: Claimer) -> Advance:
+async def claim(
+    connection: Connection, claimer: Claimer, *, but_of: Collection[UUID] = (), each: int | None = None
+) -> Advance:
     """Take up to the claimer's slots of due steps and start their next attempt: a transaction by itself.
 
     In turn between the people who submitted them, and longest due first. Runs that another transaction holds are
     passed over and come back as `busy`, so fewer (or no) steps may come back: looking again soon is worth it then. A
-    gated step comes only with its approval, which is spent by this.
+    gated step comes only with its approval, which is spent by this. `but_of` are people who get none, `each` is the
+    most that anybody gets.
     """
-    return told(await connection.fetch(_CLAIM, claimer.worker, claimer.slots))
+    return told(
+        await connection.fetch(
+            _CLAIM, claimer.worker, claimer.slots, list(but_of), claimer.slots if each is None else each
+        )
+    )
 
 
 @dataclass(frozen=True, slots=True)

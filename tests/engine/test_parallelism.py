@@ -8,6 +8,7 @@ import threading
 import pytest
 
 from engine.tools import Registry, ToolContext, tool
+from persistence.states import Role
 from tests.engine.harness import Act, Gate, acting, running, step
 
 
@@ -163,3 +164,40 @@ async def test_steps_of_a_busy_run_do_not_lend_their_slots_twice(dsn: str) -> No
         rest.open()
         await it.finished(busy)
         await it.finished(free)
+
+
+async def test_who_has_no_step_running_waits_for_nobody_elses_long_ones(dsn: str) -> None:
+    gate = Gate()
+    async with running(dsn, acting(Act("long", gate), Act("noop")), concurrency=10) as it:
+        many = await it.submit(*(step(f"s{n}", "long") for n in range(30)))
+        await it.until(many, "STEP_RUNNING", times=10)
+        others = [await it.user(Role.SUBMITTER) for _ in range(3)]
+
+        # Two steps each: the second begins when the first has ended, and takes its turn between the others'.
+        runs = [await it.submit(step("a"), step("b"), viewer=other) for other in others]
+
+        for run in runs:
+            assert (await it.finished(run))["state"] == "COMPLETED"
+        states = [*(await it.states(many)).values()]
+        assert states.count("RUNNING") == 10
+        gate.open()
+        await it.finished(many)
+
+
+async def test_no_more_than_a_tenth_goes_beyond_the_limit(dsn: str) -> None:
+    gate = Gate()
+    long = Act("long", gate)
+    async with running(dsn, acting(long), concurrency=20) as it:
+        many = await it.submit(*(step(f"s{n}", "long") for n in range(30)))
+        await it.until(many, "STEP_RUNNING", times=20)
+        runs = [await it.submit(step("a", "long"), viewer=await it.user(Role.SUBMITTER)) for _ in range(4)]
+        await long.called(22)
+
+        await it.engine._executor._claim_for_newcomers()  # pyright: ignore[reportPrivateUsage, reportOptionalMemberAccess]
+
+        states = [(await it.states(run))["a"] for run in runs]
+        assert sorted(states) == ["READY", "READY", "RUNNING", "RUNNING"]
+        assert it.engine.running == 22
+        gate.open()
+        for run in (many, *runs):
+            await it.finished(run)
