@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
@@ -20,7 +21,7 @@ from engine.tools import ArgsUnfit, Registry
 from engine.unset import UNSET, Unset
 from engine.values import UnfitValue, check_json
 from persistence.audit import Action, AuditLine, write_lines
-from persistence.database import Connection, Database
+from persistence.database import Connection, Database, LostRace
 from persistence.ids import approval_id, user_id
 from persistence.states import (
     ApprovalDecision,
@@ -119,10 +120,11 @@ class Approvals:
 
         edits = "" if edited_args is UNSET else ", with other arguments"
         line = line_of(viewer, Action.DECIDE_APPROVAL, approval_id(approval), detail=f"{decision}{edits}")
-        if approved and await self._approved_at_once(
-            viewer, approval, reason=reason, seen=args_digest_seen, edited_args=edited_args, line=line
-        ):
-            return
+        with suppress(LostRace):  # nothing happened, and the other way repeats itself
+            if approved and await self._approved_at_once(
+                viewer, approval, reason=reason, seen=args_digest_seen, edited_args=edited_args, line=line
+            ):
+                return
         await self._on(viewer, approval, write, line)
 
     async def _approved_at_once(
@@ -149,7 +151,7 @@ class Approvals:
             edited = (None, None) if edited_args is UNSET else self._edited(facts, edited_args)
             step = DecidedStep(facts.id, facts.run, facts.position, facts.attempt, facts.name)
             note = _note(step, EventType.APPROVAL_APPROVED, viewer, reason, edited=edited_args is not UNSET)
-            with self._worker.reserve() as claimer:
+            with self._worker.reserve(most=1) as claimer:
                 done = await approve(
                     connection, facts, Grant(viewer.id, reason, *edited), note=note, line=line, claimer=claimer
                 )

@@ -145,8 +145,14 @@ class Executor(LocalWorker):
                 attempt.stop(Stop.LOST)
 
     @contextmanager
-    def reserve(self, *, own: int = 0, beyond: int = 0) -> Generator[Claimer]:
-        """The process as a worker with its free slots, and some beyond, which no other transaction claims for."""
+    def reserve(
+        self, *, own: int = 0, beyond: int = 0, most: int | None = None, wakes: bool = True
+    ) -> Generator[Claimer]:
+        """The process as a worker with its free slots, which no other transaction claims for meanwhile.
+
+        With `beyond` so many more than there are, and never more than `most`. When they are free again, and somebody
+        has looked for some in vain, the next claim is made, unless that is who asks.
+        """
         if self._worker is None or not self._claiming:
             yield NOBODY
             return
@@ -155,6 +161,8 @@ class Executor(LocalWorker):
             own -= 1
         # Steps whose runs were busy keep their slots a little longer, and those that follow may have them already.
         slots = max(0, self._settings.concurrency + beyond - len(self._running) - self._reserved + own)
+        if most is not None:
+            slots = min(slots, most)
         more = max(0, slots - own)
         self._reserved += more
         claim = object()
@@ -164,6 +172,8 @@ class Executor(LocalWorker):
         finally:
             self._claims.discard(claim)
             self._reserved -= more
+            if wakes and more and self._more:
+                self._due.set()
 
     def take(self, claimer: Claimer, done: Advance) -> None:
         """Start the steps that a transaction claimed for this process."""
@@ -208,7 +218,7 @@ class Executor(LocalWorker):
         self._more = self._hurries = False
         is_first = True
         while True:
-            with self.reserve() as claimer:
+            with self.reserve(wakes=False) as claimer:
                 if claimer.slots == 0:
                     self._more = True  # what ends next looks again
                     break
@@ -231,7 +241,7 @@ class Executor(LocalWorker):
         beyond = self._settings.concurrency // _BEYOND
         if beyond == 0:
             return
-        with self.reserve(beyond=beyond) as claimer:
+        with self.reserve(beyond=beyond, wakes=False) as claimer:
             if claimer.slots == 0:
                 return
             people = {attempt.step.user for attempt in self._running.values()}

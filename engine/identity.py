@@ -55,17 +55,21 @@ class Identity:
 
     async def _user_of(self, token: str) -> UserRow | None:
         if self._issuer is None or not is_jwt(token):
-            return await self._asking.add(token)
+            found = await self._asking.add(token)
+            if isinstance(found, BaseException):
+                raise found
+            return found
         claims = await self._issuer.claims_of(token)
         if claims is None:
             return None
         known = KnownElsewhere(claims.issuer, claims.subject, claims.name, claims.roles, claims.issued_at)
         return await user_of_identity(self._database, known)
 
-    async def _users_of(self, tokens: Sequence[str]) -> Sequence[UserRow | None]:
+    async def _users_of(self, tokens: Sequence[str]) -> Sequence[UserRow | BaseException | None]:
         """Whoever they belong to, each asked for once: where an answer grows old, many come at once."""
         different = dict.fromkeys(tokens)
-        users = await asyncio.gather(*(user_of_token(self._database, token) for token in different))
+        looked_up = (user_of_token(self._database, token) for token in different)
+        users = await asyncio.gather(*looked_up, return_exceptions=True)
         found = dict(zip(different, users, strict=True))
         return [found[token] for token in tokens]
 

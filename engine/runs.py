@@ -89,9 +89,9 @@ class LocalWorker:
     """The executor of this process, as transactions see it that make steps ready. This one takes nothing."""
 
     @contextmanager
-    def reserve(self, *, own: int = 0) -> Generator[Claimer]:
-        """The worker with slots that nobody else claims for meanwhile; `own` are slots that the caller frees."""
-        del own
+    def reserve(self, *, own: int = 0, most: int | None = None) -> Generator[Claimer]:
+        """The worker with (at most `most`) slots that nobody else claims for; `own` are slots that the caller frees."""
+        del own, most
         yield NOBODY
 
     def take(self, claimer: Claimer, done: Advance) -> None:

@@ -84,7 +84,8 @@ BEGIN
             resolved_at = CASE WHEN s.remaining = 1 THEN at END,
             ready_at = CASE WHEN s.remaining = 1 AND NOT s.gated THEN at END,
             started_at = CASE WHEN s.remaining = 1 AND NOT s.gated AND slots > 0 THEN at END,
-            due_at = CASE WHEN s.remaining = 1 AND NOT s.gated AND slots <= 0 THEN at END,
+            -- By the clock, which may have been set back since the run last moved.
+            due_at = CASE WHEN s.remaining = 1 AND NOT s.gated AND slots <= 0 THEN statement_timestamp() END,
             owner = CASE WHEN s.remaining = 1 AND NOT s.gated AND slots > 0 THEN worker END,
             attempt = s.attempt + (s.remaining = 1 AND NOT s.gated AND slots > 0)::integer,
             calls = s.calls + (s.remaining = 1 AND NOT s.gated AND slots > 0)::integer
@@ -99,13 +100,13 @@ BEGIN
                 (id, run_id, position, execution, attempt, kind, risk, reason, proposed_args, digest, created_at,
                 expires_at)
             VALUES (gen_random_uuid(), its_run, place, next.execution, next.attempt, 'EXECUTE', next.risk,
-                next.gate_reason, coalesce(next.resolved_args, next.args), next.digest, at,
-                at + expires * interval '1 second')
+                next.gate_reason, coalesce(next.resolved_args, next.args), next.digest, statement_timestamp(),
+                statement_timestamp() + expires * interval '1 second')
             RETURNING a.id INTO asked;
             moved := moved || ('STEP_BLOCKED', place, null, next.name || ' waits for a person', '{}')::said;
             asking := asking || ('APPROVAL_REQUIRED', place, asked, 'A person must approve exactly these arguments',
                 json_build_object('kind', 'EXECUTE', 'riskLevel', 'L' || next.risk, 'argsDigest', next.digest,
-                    'expiresAt', at + expires * interval '1 second'))::said;
+                    'expiresAt', statement_timestamp() + expires * interval '1 second'))::said;
             CONTINUE;
         END IF;
         moved := moved || ('STEP_READY', place, null, next.name || ' is ready', '{}')::said;
@@ -205,7 +206,8 @@ BEGIN
         resolved_args = coalesce(edited::json, s.resolved_args), digest = coalesce(edited_digest, s.digest),
         error_code = null, error_message = null,
         ready_at = coalesce(s.ready_at, at),
-        due_at = CASE WHEN slots <= 0 THEN at END,
+        -- By the clock, which may have been set back since the run last moved.
+        due_at = CASE WHEN slots <= 0 THEN clock_timestamp() END,
         started_at = CASE WHEN slots > 0 THEN coalesce(s.started_at, at) ELSE s.started_at END,
         owner = CASE WHEN slots > 0 THEN worker END,
         attempt = s.attempt + (slots > 0)::integer,

@@ -9,7 +9,7 @@ import pytest
 
 from engine.tools import Registry, ToolContext, tool
 from persistence.states import Role
-from tests.engine.harness import Act, Gate, acting, running, step
+from tests.engine.harness import APPROVE, Act, Gate, acting, running, step
 
 
 async def test_independent_steps_run_at_once_and_dependents_wait_for_all(dsn: str) -> None:
@@ -201,3 +201,26 @@ async def test_no_more_than_a_tenth_goes_beyond_the_limit(dsn: str) -> None:
         gate.open()
         for run in (many, *runs):
             await it.finished(run)
+
+
+async def test_what_found_no_slot_while_a_submission_held_them_goes_on_when_that_is_done(dsn: str) -> None:
+    gate = Gate()
+    long, gated = Act("long", gate), Act("gated", risk="L3", idempotent=True)
+    async with running(dsn, acting(long, gated), sweep_seconds=600) as it:
+        waiting = await it.submit(step("a", "gated"))
+        approval, other = await it.asked(waiting), await it.user(Role.SUBMITTER)
+        async with it.database.connection() as holder, holder.transaction():
+            # The run is not stored before its submitter's row is to be had.
+            await holder.fetch("SELECT FROM users WHERE id = $1 FOR UPDATE", other.id)
+            submitting = asyncio.create_task(it.submit(step("a", "long"), viewer=other))
+            await it.waiting_for_locks()
+            await it.decide(approval, APPROVE)
+            await it.engine._executor._claim_all()  # pyright: ignore[reportPrivateUsage, reportOptionalMemberAccess]
+            assert await it.states(waiting) == {"a": "READY"}
+
+        run = await submitting
+
+        await gated.called()
+        gate.open()
+        await it.finished(run)
+        await it.finished(waiting)

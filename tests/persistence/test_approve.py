@@ -119,3 +119,12 @@ async def test_what_is_not_open_for_what_was_seen_is_left_alone(stage: Stage, wh
         assert await stage.approve_as(connection, facts, claimer=Claimer(await stage.worker(), 1)) is None
 
     assert await everything(stage, run) == before
+
+
+async def test_a_clock_that_was_set_back_keeps_no_step_waiting(stage: Stage) -> None:
+    run = await asked(stage, "alone")
+    await stage.database.execute("UPDATE runs SET moved_at = now() + interval '1 hour' WHERE id = $1", run)
+
+    assert await stage.approve(await open_one(stage, run)) is not None
+
+    assert len(await stage.claim(await stage.worker())) == 1

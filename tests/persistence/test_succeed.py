@@ -143,3 +143,14 @@ async def test_what_it_is_for(stage: Stage) -> None:
     assert is_success(succeeded(step, worker))
     assert not is_success(failed(step, worker))
     assert not is_success(succeeded(step, worker, call=None))
+
+
+async def test_a_clock_that_was_set_back_keeps_no_step_waiting(stage: Stage) -> None:
+    worker = await stage.worker()
+    run = await stage.begun(Draft(), Draft((0,)))
+    [step] = await stage.claim(worker)
+    await stage.database.execute("UPDATE runs SET moved_at = now() + interval '1 hour' WHERE id = $1", run)
+
+    await by_the_narrow(stage, [succeeded(step, worker)], Claimer(worker, 0))
+
+    assert len(await stage.claim(worker)) == 1
