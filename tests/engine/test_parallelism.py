@@ -206,7 +206,8 @@ async def test_no_more_than_a_tenth_goes_beyond_the_limit(dsn: str) -> None:
 async def test_what_found_no_slot_while_a_submission_held_them_goes_on_when_that_is_done(dsn: str) -> None:
     gate = Gate()
     long, gated = Act("long", gate), Act("gated", risk="L3", idempotent=True)
-    async with running(dsn, acting(long, gated), concurrency=5, sweep_seconds=600) as it:
+    async with running(dsn, acting(long, gated, Act("noop")), concurrency=5, sweep_seconds=600) as it:
+        await it.finished(await it.submit(step("a")))  # from here on the process is a worker
         waiting = await it.submit(step("a", "gated"))
         approval, other = await it.asked(waiting), await it.user(Role.SUBMITTER)
         async with it.database.connection() as holder, holder.transaction():
