@@ -48,12 +48,14 @@ False when that can't be done now: then the event has to be given as any other.
 class Context:
     """One operation: who asks, what they may see, and what was read for it so far."""
 
-    __slots__ = ("_loaders", "push", "scope", "services", "viewer")
+    __slots__ = ("_loaders", "push", "reads", "scope", "services", "viewer")
 
     def __init__(self, services: Services, viewer: Viewer) -> None:
         self.services = services
         self.viewer = viewer
         self.scope: Scope = viewer.scope
+        self.reads = services.reads.anew()
+        """What it may read, all of it together."""
         self._loaders: Loaders | None = None
         self.push: Push | None = None
         """Set for operations whose answers can be pushed."""
@@ -71,7 +73,7 @@ class Context:
     def loaders(self, fields: Collection[str]) -> Loaders:
         """The loaders of this operation, which read what its `fields` show."""
         if self._loaders is None:
-            self._loaders = Loaders(self.services.reads, self.scope, fields)
+            self._loaders = Loaders(self.reads, self.scope, fields)
         return self._loaders
 
     def forget(self) -> None:

@@ -44,6 +44,7 @@ from graphql import (
     GraphQLFloat,
     GraphQLID,
     GraphQLInt,
+    GraphQLLeafType,
     GraphQLObjectType,
     GraphQLOutputType,
     GraphQLResolveInfo,
@@ -70,15 +71,15 @@ from strawberry.types.base import StrawberryObjectDefinition
 from strawberry.types.cast import TYPE_CAST_ATTRIBUTE
 from strawberry.types.field import StrawberryField
 
-from schema.jsontext import encode
-from schema.spending import ONE_BY_ONE, AnswerTooLarge, in_turn, is_long, spend, with_pauses
+from schema.jsontext import JsonText, encode
+from schema.spending import ONE_BY_ONE, AnswerTooLarge, back_to, in_turn, is_long, spend, standing, with_pauses
 
 __all__ = ["Compiled", "FastExecutor", "Memo", "SharedData", "nodes_below"]
 
 Memo = MutableMapping[Hashable, ExecutionResult]
 """What an event's attribute `memo` holds: its answers, by who asked what. It dies with the event."""
 
-_INERT: Final = frozenset({str, int, float, bool, dict, list, tuple, datetime, date, time, UUID, Decimal})
+_INERT: Final = frozenset({str, int, float, bool, dict, list, tuple, datetime, date, time, UUID, Decimal, JsonText})
 """Types whose values are never awaitable and never exceptions."""
 
 _MOST_SHAPES: Final = 64
@@ -153,11 +154,14 @@ class FastExecutor(StrawberryGraphQLCoreExecutionContext):
         """Read the plain attributes at once, and leave the rest of the fields to graphql-core."""
         if self._is_plain and position_context is None:
             plan = self._plan(parent_type, grouped_field_set)
+            before = standing()
             try:
                 row = plan.row(source_value) if plan.parts else None
             except AnswerTooLarge as refused:
                 return _raised(refused)
-            if row is not None:
+            if row is None:
+                back_to(before)
+            else:
                 if not plan.rest:
                     return row
                 rest = super().execute_fields(parent_type, source_value, path, plan.rest, position_context)
@@ -186,11 +190,21 @@ class FastExecutor(StrawberryGraphQLCoreExecutionContext):
                 elif has_pauses:
                     return self._converted(convert, item_type, field_details_list, info, path, items)
                 else:
+                    before = standing()
                     with suppress(Exception):
                         return [convert(item) for item in items]
+                    back_to(before)
             except AnswerTooLarge as refused:
                 return _raised(refused)
         return super().complete_iterable_value(item_type, field_details_list, info, path, items, position_context)
+
+    @staticmethod
+    def complete_leaf_value(return_type: GraphQLLeafType, result: Any) -> Any:
+        """Complete a leaf; one that is too much is refused where it is awaited, beside all else that was begun."""
+        try:
+            return StrawberryGraphQLCoreExecutionContext.complete_leaf_value(return_type, result)
+        except AnswerTooLarge as refused:
+            return _raised(refused)
 
     async def _converted(  # noqa: PLR0917 - as above
         self,
@@ -201,8 +215,10 @@ class FastExecutor(StrawberryGraphQLCoreExecutionContext):
         path: Path,
         items: Sequence[Any],
     ) -> list[Any]:
+        before = standing()
         with suppress(Exception):
             return await with_pauses(items, convert)
+        back_to(before)
         rest = super().complete_iterable_value(item_type, field_details_list, info, path, items, None)
         return rest if isinstance(rest, list) else await rest
 

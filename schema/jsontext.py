@@ -8,11 +8,29 @@ import orjson
 
 from schema.faults import BAD_USER_INPUT, RequestError
 
-__all__ = ["MAX_SAFE_INTEGER", "check_json", "decode", "encode"]
+__all__ = ["MAX_SAFE_INTEGER", "JsonText", "check_json", "decode", "encode"]
 
 MAX_SAFE_INTEGER: Final = 2**53 - 1
 
 _LONG_NUMBER: Final = re.compile(rb"[0-9]{16}")
+
+
+class JsonText:
+    """JSON that is only handed on: its text goes into the answer. Read, it would take many times the memory."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    @property
+    def size(self) -> int:
+        """Its length in bytes."""
+        return len(self.text) if self.text.isascii() else len(self.text.encode())
+
+    def shown(self) -> orjson.Fragment:
+        """What `encode` writes as this text."""
+        return orjson.Fragment(self.text)
 
 
 def encode(value: object) -> bytes:
@@ -20,7 +38,11 @@ def encode(value: object) -> bytes:
     try:
         return orjson.dumps(value)
     except TypeError:
-        return json.dumps(value, separators=(",", ":"), default=str).encode()
+        return json.dumps(value, separators=(",", ":"), default=_slowly).encode()
+
+
+def _slowly(value: object) -> object:
+    return orjson.loads(orjson.dumps(value)) if isinstance(value, orjson.Fragment) else str(value)
 
 
 def decode(text: bytes) -> Any:

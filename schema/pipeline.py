@@ -316,7 +316,7 @@ class Schema(strawberry.Schema):
             return
         executor = self._executor(ready, context, root_value)
         if push is not None and isinstance(executor, FastExecutor) and hasattr(context, "push"):
-            context.push = partial(_pushed, executor, push)
+            context.push = partial(_pushed, executor, push, self.limits)
         source = executor if isinstance(executor, list) else await self._source(executor)
         if isinstance(source, list):
             yield PreExecutionError(None, source)
@@ -381,8 +381,12 @@ class Schema(strawberry.Schema):
         return present(error, unavailable_types=self._unavailable, refusals=self._refusals)
 
 
-def _pushed(executor: FastExecutor, push: Callable[[SharedData], bool], memo: Memo, make: Callable[[], object]) -> bool:
-    data = executor.shared(memo, make)
+def _pushed(
+    executor: FastExecutor, push: Callable[[SharedData], bool], limits: Limits, memo: Memo, make: Callable[[], object]
+) -> bool:
+    # With a purse of its own: whoever moved the run began the task that this runs in.
+    with spending(limits.entries, limits.json_bytes):
+        data = executor.shared(memo, make)
     return data is not None and push(data)
 
 

@@ -71,7 +71,7 @@ class Query:
         first: First = DEFAULT_PAGE,
         after: After = strawberry.UNSET,
     ) -> RunConnection:
-        context, reads = info.context, info.context.services.reads
+        context, reads = info.context, info.context.reads
         asked = given(filter)
         wanted = RunsWanted() if asked is None else asked.wanted()
         size = page_size(first, default=DEFAULT_PAGE, most=context.limits.page)
@@ -101,7 +101,7 @@ class Query:
         first: First = DEFAULT_PAGE,
         after: After = strawberry.UNSET,
     ) -> ApprovalConnection:
-        context, reads = info.context, info.context.services.reads
+        context, reads = info.context, info.context.reads
         asked = given(filter)
         wanted = ApprovalsWanted() if asked is None else asked.wanted()
         size = page_size(first, default=DEFAULT_PAGE, most=context.limits.page)
@@ -122,7 +122,7 @@ class Query:
     async def dead_letters(
         self, info: Info, first: First = DEFAULT_PAGE, after: After = strawberry.UNSET
     ) -> StepConnection:
-        context, reads = info.context, info.context.services.reads
+        context, reads = info.context, info.context.reads
         size = page_size(first, default=DEFAULT_PAGE, most=context.limits.page)
         place = place_after(given(after), partial(read_place, DEAD_LETTERS))
         page = await reads.page_of_dead_letters(context.scope, first=size, after=place, texts=load(info).texts(Step))

@@ -8,7 +8,7 @@ import strawberry
 from strawberry.types.scalar import ScalarDefinition
 
 from schema.faults import BAD_USER_INPUT, RequestError
-from schema.jsontext import check_json
+from schema.jsontext import JsonText, check_json
 from schema.spending import spend_json
 
 __all__ = ["JSON", "MAX_JSON_DEPTH", "SCALARS"]
@@ -56,6 +56,14 @@ def read_json(value: object) -> object:
     return value
 
 
+def show_json(value: object) -> object:
+    """`value` for the answer, in which only so much JSON may be."""
+    if type(value) is not JsonText:
+        return value
+    spend_json(value.size)
+    return value.shown()
+
+
 SCALARS: Final[dict[object, ScalarDefinition]] = {
     datetime: strawberry.scalar(
         name="DateTime",
@@ -68,7 +76,7 @@ SCALARS: Final[dict[object, ScalarDefinition]] = {
         name="JSON",
         description="Any JSON value.",
         specified_by_url="https://www.rfc-editor.org/rfc/rfc8259",
-        serialize=spend_json,
+        serialize=show_json,
         parse_value=read_json,
     ),
 }

@@ -17,12 +17,13 @@ __all__ = [
     "ONE_BY_ONE",
     "AnswerTooLarge",
     "TooMuchJson",
+    "back_to",
     "in_turn",
     "is_long",
     "spend",
     "spend_json",
     "spending",
-    "weighed",
+    "standing",
     "with_pauses",
 ]
 
@@ -50,12 +51,11 @@ class TooMuchJson(AnswerTooLarge):
 
 
 class _Purse:
-    __slots__ = ("bytes_left", "left", "sizes", "turn", "unpaused")
+    __slots__ = ("bytes_left", "left", "turn", "unpaused")
 
     def __init__(self, entries: int, json_bytes: int) -> None:
         self.left = entries
         self.bytes_left = json_bytes
-        self.sizes: dict[int, int] = {}
         self.unpaused = 0
         self.turn = Lock()
 
@@ -86,25 +86,26 @@ def spend(entries: int, *, at_once: bool = True) -> None:
             raise AnswerTooLarge
 
 
-def weighed(value: T, size: int) -> T:
-    """The value of a JSON text of that size, to be counted wherever it is shown: one may be shown a thousand times.
-
-    It has to live as long as the operation.
-    """
+def spend_json(size: int) -> None:
+    """Count so many bytes of JSON that are shown; `TooMuchJson` when they are too many for an answer."""
     purse = _PURSE.get()
     if purse is not None:
-        purse.sizes[id(value)] = size
-    return value
-
-
-def spend_json(value: T) -> T:
-    """Count what is shown of JSON; `TooMuchJson` when it is too much for an answer."""
-    purse = _PURSE.get()
-    if purse is not None:
-        purse.bytes_left -= purse.sizes.get(id(value), 0)
+        purse.bytes_left -= size
         if purse.bytes_left < 0:
             raise TooMuchJson
-    return value
+
+
+def standing() -> tuple[int, int, int] | None:
+    """What is left, for `back_to`."""
+    purse = _PURSE.get()
+    return None if purse is None else (purse.left, purse.bytes_left, purse.unpaused)
+
+
+def back_to(before: tuple[int, int, int] | None) -> None:
+    """Take back what was counted since: it is made anew in another way, and counted there."""
+    purse = _PURSE.get()
+    if purse is not None and before is not None:
+        purse.left, purse.bytes_left, purse.unpaused = before
 
 
 async def with_pauses(items: Sequence[T], make: Callable[[T], R]) -> list[R]:

@@ -5,10 +5,12 @@ right-to-left override makes `gpj.exe` of `exe.jpg`, a zero-width space splits a
 of spaces pushes the end out of sight.
 """
 
+from __future__ import annotations
+
 import re
 import unicodedata
 from collections.abc import Iterator
-from typing import Any, Final, cast
+from typing import Any, Final, NamedTuple, cast
 
 __all__ = ["hidden_in", "visible", "visible_or_none"]
 
@@ -22,6 +24,7 @@ _LIKE_BLANK: Final = re.compile(f"[{_LIKE_BLANKS}]")
 
 _HIDING: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _MOST_NAMED: Final = 20
+_LONGEST_NAME: Final = 80
 
 
 def visible(text: str) -> str:
@@ -62,7 +65,8 @@ def hidden_in(value: object, path: str) -> Iterator[str]:
 
 
 def _hidden(value: object, path: str) -> Iterator[str]:
-    pending: list[tuple[object, str]] = [(value, path)]
+    # Each with what it stands in: paths are written where they are told, as thousands of long ones are not.
+    pending: list[tuple[object, _Place]] = [(value, _Place(path, None))]
     while pending:
         item, where = pending.pop()
         if isinstance(item, str):
@@ -70,17 +74,35 @@ def _hidden(value: object, path: str) -> Iterator[str]:
         elif isinstance(item, dict):
             entries = cast("dict[str, Any]", item)
             for key in entries:
-                yield from _said(key, f"A name in {where}")
-            pending += [(entry, f"{where}.{visible(key)}") for key, entry in reversed(entries.items())]
+                yield from _said(key, where, "A name in ")
+            pending += [(entry, _Place(key, where)) for key, entry in reversed(entries.items())]
         elif isinstance(item, list):
             numbered = list(enumerate(cast("list[Any]", item)))
-            pending += [(entry, f"{where}.{place}") for place, entry in reversed(numbered)]
+            pending += [(entry, _Place(place, where)) for place, entry in reversed(numbered)]
 
 
-def _said(text: str, where: str) -> Iterator[str]:
+class _Place(NamedTuple):
+    """Where something stands in JSON."""
+
+    name: str | int
+    inside: _Place | None
+
+    def __str__(self) -> str:
+        parts: list[str] = []
+        place: _Place | None = self
+        while place is not None:
+            name = visible(f"{place.name}"[:_LONGEST_NAME])
+            parts.append(name if len(f"{place.name}") <= _LONGEST_NAME else f"{name}…")
+            place = place.inside
+        return ".".join(reversed(parts))
+
+
+def _said(text: str, place: _Place, of: str = "") -> Iterator[str]:
     names = {} if _is_plain(text) else dict.fromkeys(_name(text[at]) for at in range(len(text)) if _is_hidden(text, at))
+    where = f"{of}{place}" if names or _MANY_BLANKS.search(text) else ""
     if names:
-        yield f"{where} holds what does not show: {', '.join(names)}."
+        more = "" if len(names) <= _MOST_NAMED else f" and {len(names) - _MOST_NAMED} more"
+        yield f"{where} holds what does not show: {', '.join(list(names)[:_MOST_NAMED])}{more}."
     if _MANY_BLANKS.search(text):
         yield f"{where} holds many blanks in a row, with more text behind them perhaps."
 

@@ -70,16 +70,16 @@ def tool_call(texts: frozenset[str]) -> str:
     return _TOOL_CALL.format(args=_if("args" in texts, "c.args"), result=_if("result" in texts, "c.result"))
 
 
-def bounded(statement: str, texts: Iterable[str], most: int) -> str:
+def bounded(statement: str, texts: Iterable[str], most: str) -> str:
     """The statement's rows in their order, as long as these columns of theirs have no more than `most` bytes together.
 
-    One row that is past it comes too, and each has one more column: the bytes up to there. A long text's size is known
-    without reading it.
+    One row that is past it comes too, and each has one more column: the bytes up to there. PostgreSQL has to unpack
+    what it measures, but sends no more of it, and keeps none.
     """
     size = " + ".join(f"coalesce(octet_length({text}::text), 0)" for text in texts)
     return f"""SELECT * FROM (
-        SELECT *, sum({size}) OVER (ROWS UNBOUNDED PRECEDING) AS bytes FROM ({statement}) AS wanted) AS counted
-    WHERE bytes - ({size}) <= {most}"""
+        SELECT *, sum({size}) OVER (ROWS UNBOUNDED PRECEDING)::bigint AS bytes FROM ({statement}) AS wanted) AS counted
+    WHERE bytes - ({size}) <= {most}::bigint"""
 
 
 def _if(is_wanted: bool, column: str) -> str:  # noqa: FBT001 - reads as the condition that it is

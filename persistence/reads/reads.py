@@ -7,6 +7,7 @@ All is asked in somebody's `Scope`: each statement carries the rule of what that
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -93,12 +94,18 @@ class TooManyBytes(Exception):
 class Reads:
     """Answers from the database. Raises `Unavailable` when it is away.
 
-    Raises `TooManyBytes` for a question about more than `most_bytes` of JSON, of which no more is read.
+    All questions to one of these together may be about so much JSON: past it they raise `TooManyBytes`, and no more is
+    read. `anew` is for the next who asks.
     """
 
     def __init__(self, database: Database, *, most_bytes: int = MOST_BYTES) -> None:
         self._database = database
-        self._most_bytes = most_bytes
+        self._most_bytes = self._bytes_left = most_bytes
+        self._turn = asyncio.Lock()
+
+    def anew(self) -> Reads:
+        """The same with all of it left."""
+        return Reads(self._database, most_bytes=self._most_bytes)
 
     # ── by id ──
 
@@ -324,10 +331,16 @@ class Reads:
         texts = texts.intersection(row._fields)
         if not texts:
             return list(map(make, await self._database.fetch(statement, *where.values)))
-        statement = columns.bounded(statement, sorted(texts), self._most_bytes)
-        records = await self._database.fetch(statement, *where.values)
-        if records and records[-1]["bytes"] > self._most_bytes:
-            raise TooManyBytes(self._most_bytes)
+        # One after the other: together they could each read what is left.
+        async with self._turn:
+            if self._bytes_left <= 0:
+                raise TooManyBytes(self._most_bytes)
+            bounded = columns.bounded(statement, sorted(texts), where.value(self._bytes_left))
+            records = await self._database.fetch(bounded, *where.values)
+            if records:
+                self._bytes_left -= records[-1]["bytes"]
+            if self._bytes_left < 0:
+                raise TooManyBytes(self._most_bytes)
         return [make(record[:-1]) for record in records]
 
     async def _count(self, statement: str, where: Where) -> int:

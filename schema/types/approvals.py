@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, ClassVar, cast
 
+import orjson
 import strawberry
 
 from persistence import ids
@@ -31,8 +32,8 @@ class Approval(Node, Lazy):
         "proposed_args": json_of("proposed_args"),
         "edited_args": json_of("edited_args"),
         "warnings": lambda approval: [
-            *hidden_in(approval.proposed_args, "proposedArgs"),
-            *hidden_in(approval.edited_args, "editedArgs"),
+            *hidden_in(_read(approval.row.proposed_args), "proposedArgs"),
+            *hidden_in(_read(approval.row.edited_args), "editedArgs"),
         ],
     }
 
@@ -81,3 +82,7 @@ class Approval(Node, Lazy):
     @strawberry.field(graphql_type=StepRef, description="The step that it is about.")
     def step(self, info: Info) -> Any:
         return load(info).step_of(self.row.run_id, self.row.position)
+
+
+def _read(text: str | None) -> Any:
+    return None if text is None else orjson.loads(text)

@@ -7,10 +7,9 @@ from collections.abc import Callable, Mapping
 from operator import attrgetter
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-import orjson
 import strawberry
 
-from schema.spending import weighed
+from schema.jsontext import JsonText
 from schema.visible import visible
 
 if TYPE_CHECKING:
@@ -74,11 +73,11 @@ class Lazy:
 
 
 def json_of(column: str) -> Callable[[Any], Any]:
-    """Reads the JSON text of the row's column."""
+    """The JSON text of the row's column."""
     text_of = attrgetter(f"row.{column}")
 
     def read(thing: Any) -> Any:
         text = text_of(thing)
-        return None if text is None else weighed(orjson.loads(text), len(text))
+        return None if text is None else JsonText(text)
 
     return read

@@ -11,6 +11,7 @@ from engine.runs import Preview, PreviewStep
 from persistence.states import Risk
 from schema.diagram import preview_diagram
 from schema.errors import UserError
+from schema.jsontext import JsonText, encode
 from schema.scalars import JSON
 from schema.types.base import described
 from schema.visible import visible
@@ -34,7 +35,7 @@ class PlannedStep:
         self.tool = step.tool
         self.risk_level = step.risk
         self.requires_approval = step.gated
-        self.args = JSON(step.args)
+        self.args = JSON(JsonText(encode(step.args).decode()))
         self.depends_on = [visible(key) for key in step.depends_on]
 
 

@@ -1,3 +1,4 @@
+import asyncio
 from collections.abc import Awaitable
 from typing import Any
 from uuid import UUID
@@ -194,7 +195,9 @@ async def test_each_place_is_looked_up_by_itself_however_little_is_known_of_the_
             pass
 
         async def fetch(self, statement: str, *values: Any) -> list[Any]:
-            lists = ", ".join(f"'{{{','.join(map(str, value))}}}'" for value in values)
+            lists = ", ".join(
+                f"{value}" if isinstance(value, int) else f"'{{{','.join(map(str, value))}}}'" for value in values
+            )
             async with database.connection() as connection:
                 await connection.execute(f"PREPARE looked_at AS {statement}")
                 rows = await connection.fetch(f"EXPLAIN (ANALYZE) EXECUTE looked_at({lists})")
@@ -302,15 +305,28 @@ async def test_no_more_json_is_read_than_may_be_held(stories: Stories, database:
         return [(run, position) for position in range(3)]
 
     for answer in (
-        those(reads.steps_of_runs(own(owner), [free], texts=args), "args"),
-        those(reads.steps(own(owner), places(free), texts=args), "args"),
-        those(reads.tool_calls_of_steps(own(owner), places(free), texts=args), "args"),
-        those(reads.approvals_of_runs(own(owner), [gated], texts=proposed), "proposed_args"),
-        those(reads.approvals_of_steps(own(owner), places(gated), texts=proposed), "proposed_args"),
-        those(reads.page_of_approvals(own(owner), ApprovalFilter(), first=5, texts=proposed), "proposed_args"),
+        those(reads.anew().steps_of_runs(own(owner), [free], texts=args), "args"),
+        those(reads.anew().steps(own(owner), places(free), texts=args), "args"),
+        those(reads.anew().tool_calls_of_steps(own(owner), places(free), texts=args), "args"),
+        those(reads.anew().approvals_of_runs(own(owner), [gated], texts=proposed), "proposed_args"),
+        those(reads.anew().approvals_of_steps(own(owner), places(gated), texts=proposed), "proposed_args"),
+        those(reads.anew().page_of_approvals(own(owner), ApprovalFilter(), first=5, texts=proposed), "proposed_args"),
     ):
         if most < 3 * 29:
             with pytest.raises(TooManyBytes):
                 await answer
         else:
             assert sorted(await answer) == texts
+
+
+async def test_all_questions_together_read_no_more_json_than_may_be_held(stories: Stories, database: Database):
+    owner = await stories.person("owner")
+    run = await stories.run(owner, [Told(letter, args={"text": letter * 18}) for letter in "ab"])
+    reads, args = Reads(database, most_bytes=5 * 29), frozenset({"args"})
+
+    found = await asyncio.gather(
+        *(reads.steps_of_runs(own(owner), [run], texts=args) for _ in range(4)), return_exceptions=True
+    )
+
+    assert [isinstance(each, TooManyBytes) for each in found] == [False, False, True, True]
+    assert len(await reads.anew().steps_of_runs(own(owner), [run], texts=args)) == 2

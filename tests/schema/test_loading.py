@@ -166,18 +166,22 @@ def read_objects() -> dict[int, Any]:
     return {id(each): each for each in gc.get_objects() if isinstance(each, FastExecutor | Step | Run | Context)}
 
 
-SHOWN_TWICE = "query ($id: ID!) { run(id: $id) { steps { args dependsOn { args } } } }"
+SHOWN_TWICE = {
+    "all at once": "query ($id: ID!) { run(id: $id) { steps { args dependsOn { args } } } }",
+    "some of it later": "query ($id: ID!) { run(id: $id) { steps { args dependsOn { args toolCalls { status } } } } }",
+}
 
 
+@pytest.mark.parametrize("query", SHOWN_TWICE.values(), ids=SHOWN_TWICE.keys())
 @pytest.mark.parametrize(("most", "is_refused"), [(5 * 29, False), (5 * 29 - 1, True)], ids=["at the limit", "past it"])
-async def test_json_counts_wherever_it_is_shown(dsn: str, most: int, *, is_refused: bool):
+async def test_json_counts_once_wherever_it_is_shown(dsn: str, most: int, query: str, *, is_refused: bool):
     limits = Limits(json_bytes=most, pages={"Run.timeline": TIMELINE_PAGE})
     async with world(dsn, executes=False, limits=limits) as it:
         args = {"text": "x" * 18}
         told = [Told("a", args=args), *(Told(key, after=("a",), args=args) for key in "bc")]
         run = await it.stories.run(person_of(it.admin), told)
 
-        result = await it.schema.execute(SHOWN_TWICE, {"id": f"run_{run.hex}"}, it.services.context(it.admin))
+        result = await it.schema.execute(query, {"id": f"run_{run.hex}"}, it.services.context(it.admin))
 
     if not is_refused:
         assert not result.errors
@@ -199,3 +203,12 @@ async def test_json_that_is_too_much_to_read_is_refused_as_what_it_is(dsn: str, 
     [error] = result.errors or []
     assert (error.extensions or {})["limit"] == "MAX_ANSWER_JSON_BYTES"
     assert error.message.startswith("The arguments and results asked for are too long for one answer")
+
+
+async def test_arguments_that_would_run_count_too(dsn: str):
+    async with world(dsn, executes=False, limits=Limits(json_bytes=3 * 29 - 1)) as it:
+        plan = {"steps": [{"key": "a", "tool": "note", "args": {"text": "x" * 18}}]}
+        fields = "steps { args }"
+        query = f"query ($plan: PlanInput!) {{ {' '.join(f'p{n}: previewPlan(plan: $plan) {{ {fields} }}' for n in range(3))} }}"
+
+        assert await it.refusal(it.admin, query, plan=plan) == "LIMIT_EXCEEDED"

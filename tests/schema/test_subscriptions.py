@@ -8,7 +8,7 @@ from persistence.reads.cursors import write_event
 from persistence.states import Role
 from tests.engine.harness import APPROVE, step
 from tests.schema.stories import Told
-from tests.schema.world import World, person_of, world
+from tests.schema.world import World, person_of, read_back, world
 
 TIMELINE = """subscription ($id: ID!, $after: String) { timeline(runId: $id, after: $after) {
     cursor seq type message metadata runId stepId approvalId createdAt } }"""
@@ -78,8 +78,11 @@ async def test_related_things_are_shown_as_they_are_now(dsn: str):
 async def test_subscribers_who_ask_the_same_share_the_answer(dsn: str):
     async with world(dsn, executes=False) as it:
         run = await it.stories.run(person_of(it.admin))
-        one = it.follow(it.admin, TIMELINE, id=f"run_{run.hex}", after=None)
-        other = it.follow(it.admin, TIMELINE, id=f"run_{run.hex}", after=None)
+        variables = {"id": f"run_{run.hex}", "after": None}
+        one, other = [
+            await it.schema.stream(TIMELINE, variable_values=variables, context_value=it.services.context(it.admin))
+            for _ in range(2)
+        ]
 
         async with asyncio.timeout(20), aclosing(one), aclosing(other):
             first, second = await anext(one), await anext(other)
@@ -101,7 +104,7 @@ class Pushed:
         if self.busy:
             return False
         self.pushed += 1
-        self.seen.append(data["timeline"])
+        self.seen.append(read_back(data)["timeline"])
         return True
 
     async def _follow(self, it: World, viewer: Any, query: str, run: Any) -> None:
@@ -115,7 +118,7 @@ class Pushed:
             if answer.errors:
                 self.errors.append(answer.errors[0].extensions["code"])
             else:
-                self.seen.append(answer.data["timeline"])
+                self.seen.append(read_back(answer.data)["timeline"])
 
     async def until(self, type_: str) -> None:
         async with asyncio.timeout(20):

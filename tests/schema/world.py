@@ -7,11 +7,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import orjson
+
 from engine.access import Viewer
 from engine.tools import InDoubt, Registry, ToolContext, ToolError, tool
 from persistence.database import Database
 from persistence.reads import Reads
 from schema.context import Services
+from schema.jsontext import encode
 from schema.limits import Limits
 from schema.pipeline import Schema
 from schema.schema import build_schema, default_limits
@@ -84,7 +87,10 @@ class World:
         return await self.it.user(*roles, name=name)
 
     async def answer(self, viewer: Viewer, query: str, **variables: Any) -> Any:
-        return await self.schema.execute(query, variable_values=variables, context_value=self.services.context(viewer))
+        context = self.services.context(viewer)
+        result = await self.schema.execute(query, variable_values=variables, context_value=context)
+        result.data = read_back(result.data)
+        return result
 
     async def ask(self, viewer: Viewer, query: str, **variables: Any) -> Any:
         """The data of an operation that has to succeed."""
@@ -104,7 +110,13 @@ class World:
             query, variable_values=variables, context_value=self.services.context(viewer)
         )
         async for result in answers:
+            result.data = read_back(result.data)
             yield result
+
+
+def read_back(data: Any) -> Any:
+    """An answer's data as a client reads it."""
+    return orjson.loads(encode(data))
 
 
 def person_of(viewer: Viewer) -> Person:

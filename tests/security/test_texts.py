@@ -106,6 +106,11 @@ def test_hidden_things_in_arguments_are_named_by_their_place():
     ]
     assert list(hidden_in(None, "editedArgs")) == []
     assert len(list(hidden_in(["\u202e"] * 10_000, "args"))) == 20
+    [sentence] = hidden_in({"k" * 100_000: {"a" + chr(0x202E): 1}}, "args")
+    assert sentence.startswith("A name in args.kkkk")
+    assert len(sentence) < 200
+    [sentence] = hidden_in("".join(map(chr, range(0xE000, 0xE100))), "args")
+    assert sentence.endswith("and 236 more.")
 
 
 # ── to approvers ──
