@@ -208,7 +208,7 @@ async def test_json_that_is_too_much_to_read_is_refused_as_what_it_is(dsn: str, 
 async def test_arguments_that_would_run_count_too(dsn: str):
     async with world(dsn, executes=False, limits=Limits(json_bytes=3 * 29 - 1)) as it:
         plan = {"steps": [{"key": "a", "tool": "note", "args": {"text": "x" * 18}}]}
-        fields = "steps { args }"
-        query = f"query ($plan: PlanInput!) {{ {' '.join(f'p{n}: previewPlan(plan: $plan) {{ {fields} }}' for n in range(3))} }}"
+        previews = " ".join(f"p{n}: previewPlan(plan: $plan) {{ steps {{ args }} }}" for n in range(3))
+        query = f"query ($plan: PlanInput!) {{ {previews} }}"
 
         assert await it.refusal(it.admin, query, plan=plan) == "LIMIT_EXCEEDED"

@@ -26,7 +26,7 @@ from schema.queries import Query
 from schema.schema import default_limits
 from schema.subscriptions import Subscription
 from schema.types.runs import Run
-from tests.schema.world import World, world
+from tests.schema.world import World, read_back, world
 from tests.security.walk import Asked, Values, Walk, answered, leaves
 
 CANARY = "KANARI"
@@ -171,7 +171,7 @@ async def answer(story: Story, viewer: Viewer, asked: Asked, schema: Schema | No
     result = await (schema or story.house.schema).execute(
         asked.query, variable_values=asked.variables, context_value=context
     )
-    return {"data": result.data, "errors": [error.formatted for error in result.errors or []]}
+    return {"data": read_back(result.data), "errors": [error.formatted for error in result.errors or []]}
 
 
 async def leaks(story: Story, viewer: Viewer, schema: Schema | None = None) -> list[str]:
