@@ -266,6 +266,8 @@ async def lose_answers(world: World, strike: Strike, line: dict[str, Any]) -> No
     wanted = [
         says("picked AS MATERIALIZED"),
         says("outcome AS MATERIALIZED"),
+        says("succeed_alone"),
+        says("approve_alone"),
         commits("INSERT INTO runs"),
         commits("UPDATE approvals SET status"),
         says("SET state = 'PLANNING'"),

@@ -32,7 +32,8 @@ from tests.faults.dying import Planner
 from tests.faults.proxy import Proxy, Wanted, commits, link_to, says
 
 CLAIM = says("picked AS MATERIALIZED")
-SETTLE = says("outcome AS MATERIALIZED")
+SETTLE = says("succeed_alone")
+APPROVAL = says("approve_alone")
 NOTE = says("SET entered_at = clock_timestamp()")
 DECISION = commits("UPDATE approvals SET status = $2")
 OFTEN: dict[str, Any] = {"sweep_seconds": 0.1}
@@ -169,13 +170,15 @@ async def two_planning(dsn: str, proxy: Proxy) -> AsyncGenerator[Two]:
         yield Two(api, worker, proxy, act)
 
 
-@pytest.mark.parametrize("decision", [APPROVE, REJECT])
-async def test_a_decision_made_unheard_stands_when_repeated(decision: Any, dsn: str, proxy: Proxy) -> None:
+@pytest.mark.parametrize(("decision", "statement"), [(APPROVE, APPROVAL), (REJECT, DECISION)], ids=["yes", "no"])
+async def test_a_decision_made_unheard_stands_when_repeated(
+    decision: Any, statement: Wanted, dsn: str, proxy: Proxy
+) -> None:
     act = Act("noop", risk="L3", idempotent=True)
     async with running(proxy.dsn, acting(act), **OFTEN) as engine:
         run = await engine.submit(step("one"))
         approval = await engine.asked(run)
-        async with losing(proxy, DECISION):
+        async with losing(proxy, statement):
             with pytest.raises(Unavailable):
                 await engine.decide(approval, decision)
         await engine.decide(approval, decision)
