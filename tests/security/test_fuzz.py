@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.security.fuzz import Fuzz, fuzz
+from tests.security.fuzz import Fuzz, fuzz, unforeseen
 
 
 @pytest.mark.parametrize(
@@ -24,6 +24,17 @@ from tests.security.fuzz import Fuzz, fuzz
 def test_what_comes_from_inside_would_be_noticed(said: str):
     with pytest.raises(AssertionError):
         Fuzz("http://x", [])._check_text(said, '{"query": "{viewer {name}}"}')
+
+
+def test_a_warning_that_could_not_be_given_is_no_fault():
+    unable = """Exception ignored in: <coroutine object X.<locals>._async_resolver at 0x7f>
+Traceback (most recent call last):
+  File "<string>", line 1, in <lambda>
+KeyError: '__import__'
+"""
+
+    assert unforeseen(unable) == []
+    assert unforeseen(unable.replace("'__import__'", "'key'")) == ["Traceback (most recent call last):"]
 
 
 @pytest.mark.timeout(300)
