@@ -215,10 +215,9 @@ class FastExecutor(StrawberryGraphQLCoreExecutionContext):
         path: Path,
         items: Sequence[Any],
     ) -> list[Any]:
-        before = standing()
+        # What an attempt that failed has counted stays counted: others have counted theirs in the pauses.
         with suppress(Exception):
             return await with_pauses(items, convert)
-        back_to(before)
         rest = super().complete_iterable_value(item_type, field_details_list, info, path, items, None)
         return rest if isinstance(rest, list) else await rest
 
