@@ -220,3 +220,29 @@ async def stored(tx: Any, runs: list[begin.NewRun]) -> None:
     # What was taken back is missing in the answer.
     with suppress(KeyError):
         await begin.store_runs(tx, runs)
+
+
+async def test_the_gate_of_tool_calls_planned_over_few_steps_reads_few_of_many(dsn: str) -> None:
+    at_once = 20
+    async with staged(dsn) as stage:
+        worker = await stage.worker()
+        chain = [Draft(after=(place - 1,) if place else ()) for place in range(5)]
+        for _ in range(60):
+            await stage.begun(*chain)
+        async with stage.database.connection() as connection:
+            await connection.execute("ANALYZE")
+            # This session's plans are made now, and kept.
+            await claim(connection, Claimer(worker, at_once))
+            for _ in range(100):
+                await stage.begun(*chain)
+            async with connection.transaction():
+                before = await connection.fetchval(_STEPS_READ)
+                done = await claim(connection, Claimer(worker, at_once))
+                read = await connection.fetchval(_STEPS_READ) - before
+
+    assert len(done.claimed) == at_once
+    assert read < 10 * at_once
+
+
+_STEPS_READ = """
+SELECT idx_tup_fetch + seq_tup_read FROM pg_stat_xact_user_tables WHERE schemaname = 'public' AND relname = 'steps'"""
