@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
@@ -22,7 +22,7 @@ from engine.references import secrets_in
 from engine.secrets import Redaction, SecretMissing, revealed
 from engine.settings import EngineSettings
 from engine.tools import ArgsUnfit, InDoubt, ResultUnfit, Tool, ToolContext, ToolError, plain
-from engine.values import UnfitValue, check_json, dotted, storable
+from engine.values import UnfitValue, check_json, check_size, dotted, encode, storable
 from persistence import ids
 from persistence.states import Retrying, StepState, ToolCallStatus
 from persistence.transitions.advance import ClaimedStep, Outcome
@@ -52,6 +52,10 @@ class Calling:
     redaction: Redaction
 
 
+OnEnd = Callable[["Attempt", Outcome | None], None]
+"""Told what became of an attempt; None when there is nothing to say: the step is somebody else's."""
+
+
 class _NotMade(Exception):
     """The call was not made, and will not be in this attempt."""
 
@@ -62,16 +66,39 @@ class _NotMade(Exception):
 
 
 class Attempt:
-    """A claimed step on its way through this process."""
+    """A claimed step on its way through this process.
 
-    def __init__(self, step: ClaimedStep, worker: Worker, tool: Tool | None, settings: EngineSettings) -> None:
+    `prepare`, then `call`: both return at once, and sooner or later `on_end(attempt, outcome)` is called, once, with
+    what became of it. Nothing here waits in a task of its own: thousands of calls are under way at a time, and most of
+    them end before a timer for them would have been set.
+    """
+
+    __slots__ = (
+        "_args",
+        "_call",
+        "_calling",
+        "_done",
+        "_on_end",
+        "_settings",
+        "_stopped",
+        "_timer",
+        "_tool",
+        "left",
+        "step",
+        "worker",
+    )
+
+    def __init__(self, step: ClaimedStep, worker: Worker, tool: Tool | None, calling: Calling, on_end: OnEnd) -> None:
         self.step = step
         self.worker = worker
         self._tool = tool
-        self._settings = settings
+        self._calling = calling
+        self._settings = calling.settings
+        self._on_end = on_end
+        self._args: dict[str, Any] = {}
         self._stopped: Stop | None = None
-        self._end: Callable[[], None] | None = None
         self._call: asyncio.Task[object] | None = None
+        self._timer: asyncio.TimerHandle | None = None
         self._done = False
         self.left: asyncio.Task[object] | None = None
         """A call that went on when its attempt was over: its word is still worth keeping."""
@@ -81,25 +108,65 @@ class Attempt:
         """The step's id as the API shows it."""
         return ids.step_id(self.step.run, self.step.position)
 
-    @property
-    def _is_thread(self) -> bool:
-        return self._tool is not None and not self._tool.is_async
+    # What the process does with it
 
-    def _cancel(self, call: asyncio.Task[object]) -> None:
-        # Cancelling would only end the waiting for a thread, and nobody would hear what it says in the end.
-        if not self._is_thread:
-            call.cancel()
+    def prepare(self) -> bool:
+        """Get ready for the call; False when there will be none, and the attempt has ended."""
+        try:
+            self._args = self._prepared()
+        except _NotMade as error:
+            self._end(self._dead_letter(error.code, error.message))
+        except Exception as error:  # noqa: BLE001 - a fault of ours, told and settled as one
+            self._fault(error)
+        else:
+            if self._stopped is None:
+                return True
+            self._end(self._handed_back())
+        return False
+
+    def call(self) -> None:
+        """Make the call."""
+        if self._stopped is not None:
+            self._end(self._handed_back())
+            return
+        try:
+            self._call = asyncio.create_task(self._made(), name="call")
+        except Exception as error:  # noqa: BLE001 - a fault of ours, told and settled as one
+            self._fault(error)
+        else:
+            self._call.add_done_callback(self._ended)
+
+    def refuse(self) -> None:
+        """The step was no longer ours when its call was about to be made."""
+        self._end(self._refused())
+
+    def watch(self) -> None:
+        """End the attempt when its time is over, should its call be still going on."""
+        if self._call is not None and not self._call.done() and self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(self.step.timeout_seconds, self._leave)
 
     def stop(self, why: Stop) -> None:
         """Ask the call to stop. The first reason counts, but a lost lease outranks any other."""
         if self._done or (self._stopped is not None and why is not Stop.LOST):
             return
-        self._stopped = why
-        # A thread can't be stopped: for a run's cancellation its word is waited for, as long as its time lasts.
-        if self._call is not None and not (self._is_thread and why is Stop.CANCELLED):
-            self._cancel(self._call)
-            if self._end is not None:
-                self._end()
+        is_first, self._stopped = self._stopped is None, why
+        if self._call is None:
+            return  # it is looked at before the call is made
+        if self._is_thread:
+            # A thread can't be stopped: for a run's cancellation its word is waited for, as long as its time lasts.
+            if why is not Stop.CANCELLED:
+                self._leave()
+            return
+        self._call.cancel()
+        if is_first:
+            # Whoever does not heed a cancellation is left behind: its word comes too late.
+            self._forget_timer()
+            self._timer = asyncio.get_running_loop().call_later(_PATIENCE_SECONDS, self._leave)
+
+    def drop(self) -> None:
+        """Forget the attempt: the process ends, and what it owns is taken from it."""
+        self._done = True
+        self._forget_timer()
 
     def gave_up(self) -> Outcome:
         """What is settled when the outcome itself could not be: a fault of ours, which must not repeat the call."""
@@ -108,15 +175,7 @@ class Attempt:
             self._in_doubt("INTERNAL", message) if not self.step.idempotent else self._dead_letter("INTERNAL", message)
         )
 
-    async def perform(self, calling: Calling, may_enter: Callable[[ClaimedStep], Awaitable[bool]]) -> Outcome | None:
-        """Make the call, and say what became of it."""
-        try:
-            outcome = await self._perform(calling, may_enter)
-        finally:
-            self._done = True
-        return None if self._stopped is Stop.LOST and (outcome is None or outcome.result is None) else outcome
-
-    async def late_word(self, calling: Calling) -> Outcome | None:
+    async def late_word(self) -> Outcome | None:
         """What a call that was left behind says in the end, for its record alone; it moves nothing."""
         call = self.left
         assert call is not None
@@ -124,21 +183,37 @@ class Attempt:
             await asyncio.wait({call})
         finally:
             call.cancel()
-        return None if call.cancelled() else _word_only(self._of_ended(call, calling))
+        return None if call.cancelled() else _word_only(self._of_ended(call))
 
-    async def _perform(self, calling: Calling, may_enter: Callable[[ClaimedStep], Awaitable[bool]]) -> Outcome | None:
+    # The call
+
+    def _prepared(self) -> dict[str, Any]:
         step = self.step
+        if self._tool is None:
+            raise _NotMade("TOOL_MISSING", f"this process has no tool {step.tool}")
+        args: dict[str, Any] = orjson.loads(step.args)
+        if step.digest is not None and args_digest(step.tool, args) != step.digest:
+            raise _NotMade("ARGS_CHANGED", "the arguments are not those that were approved: nothing was called")
+        if '"$secret"' in step.args:
+            try:
+                args = revealed(args, self._settings.secrets, set())
+            except SecretMissing as error:
+                raise _NotMade("SECRET_MISSING", str(error)) from error
+        return args
+
+    async def _made(self) -> object:
+        tool = self._tool
+        assert tool is not None
         try:
-            tool, args = self._prepared(calling)
-        except _NotMade as error:
-            return self._dead_letter(error.code, error.message)
-        if self._stopped is not None:
-            return self._handed_back()
-        if not step.idempotent and not await may_enter(step):
-            return self._refused()
-        if self._stopped is not None:
-            return self._handed_back()
-        context = ToolContext(
+            return await tool.call(self._context() if tool.wants_context else None, self._args)
+        except (Exception, asyncio.CancelledError):
+            raise
+        except BaseException as error:  # noqa: BLE001 - SystemExit, KeyboardInterrupt, GeneratorExit raised by a tool
+            return _Raised(error)
+
+    def _context(self) -> ToolContext:
+        step = self.step
+        return ToolContext(
             execution_key=ids.execution_key(step.run, step.position),
             run_id=ids.run_id(step.run),
             step_id=self.step_id,
@@ -148,106 +223,115 @@ class Attempt:
             log=structlog.get_logger(
                 run_id=ids.run_id(step.run), step_id=self.step_id, tool=step.tool, attempt=step.attempt
             ),
-            data_dir=calling.settings.data_dir,
+            data_dir=self._settings.data_dir,
         )
-        return await self._called(tool, context, args, calling)
 
-    def _prepared(self, calling: Calling) -> tuple[Tool, dict[str, Any]]:
-        step, tool = self.step, self._tool
-        if tool is None:
-            raise _NotMade("TOOL_MISSING", f"this process has no tool {step.tool}")
-        args: dict[str, Any] = orjson.loads(step.args)
-        if step.digest is not None and args_digest(step.tool, args) != step.digest:
-            raise _NotMade("ARGS_CHANGED", "the arguments are not those that were approved: nothing was called")
-        if b'"$secret"' in step.args.encode():
-            try:
-                args = revealed(args, calling.settings.secrets, set())
-            except SecretMissing as error:
-                raise _NotMade("SECRET_MISSING", str(error)) from error
-        return tool, args
+    @property
+    def _is_thread(self) -> bool:
+        return self._tool is not None and not self._tool.is_async
 
-    async def _called(self, tool: Tool, context: ToolContext, args: dict[str, Any], calling: Calling) -> Outcome | None:
-        self._call = call = asyncio.create_task(_contained(tool, context, args))
-        await self._ended_or_over(call)
-        if self._stopped is not None and not call.done() and not self._is_thread:
-            call.cancel()
-            # Whoever does not heed a cancellation is left behind: its word comes too late.
-            await asyncio.wait({call}, timeout=_PATIENCE_SECONDS)
-        if call.done() and not call.cancelled():
-            return self._of_ended(call, calling)
-        self._cancel(call)
-        if not call.done():
-            self.left = call
+    # Its end
+
+    def _ended(self, call: asyncio.Task[object]) -> None:
+        if self._done:
+            return
+        try:
+            outcome = self._of_cancelled() if call.cancelled() else self._of_ended(call)
+        except Exception as error:  # noqa: BLE001 - a fault of ours, told and settled as one
+            self._fault(error)
+        else:
+            self._end(outcome)
+
+    def _of_cancelled(self) -> Outcome | None:
         if self._stopped is not None:
             return self._interrupted()
-        if call.cancelled():
-            return self._failed("CANCELLED", "the tool cancelled itself", None, retryable=True)
-        return self._unknown("TIMEOUT", f"the call took longer than {self.step.timeout_seconds:g} s")
+        return self._failed("CANCELLED", "the tool cancelled itself", None, retryable=True)
 
-    async def _ended_or_over(self, call: asyncio.Task[object]) -> None:
-        """Wait until the call has ended, its time is over, or it is asked to stop: without its cooperation."""
-        loop = asyncio.get_running_loop()
-        over: asyncio.Future[None] = loop.create_future()
+    def _leave(self) -> None:
+        """Its time is over, or our patience: go on without its cooperation."""
+        call = self._call
+        if self._done or call is None or call.done():
+            return
+        if not self._is_thread:
+            # Cancelling would only end the waiting for a thread, and nobody would hear what it says in the end.
+            call.cancel()
+        self.left = call
+        if self._stopped is not None:
+            self._end(self._interrupted())
+        else:
+            self._end(self._unknown("TIMEOUT", f"the call took longer than {self.step.timeout_seconds:g} s"))
 
-        def end(_call: object = None) -> None:
-            if not over.done():
-                over.set_result(None)
+    def _fault(self, error: Exception) -> None:
+        log.error("attempt_failed", run_id=ids.run_id(self.step.run), step_id=self.step_id, exc_info=error)
+        self._end(self.gave_up())
 
-        self._end = end
-        call.add_done_callback(end)
-        timer = loop.call_later(self.step.timeout_seconds, end)
-        try:
-            await over
-        finally:
-            timer.cancel()
-            self._end = None
+    def _end(self, outcome: Outcome | None) -> None:
+        self._done = True
+        self._forget_timer()
+        if self._stopped is Stop.LOST and (outcome is None or outcome.result is None):
+            outcome = None
+        self._on_end(self, outcome)
 
-    def _of_ended(self, call: asyncio.Task[object], calling: Calling) -> Outcome:
+    def _forget_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _of_ended(self, call: asyncio.Task[object]) -> Outcome:
         error = call.exception()
         match error:
             case None:
-                return self._succeeded(call.result(), calling)
+                return self._succeeded(call.result())
             case ArgsUnfit():
-                return self._dead_letter("ARGS_UNFIT", calling.redaction.of_text(str(error)))
+                return self._dead_letter("ARGS_UNFIT", self._calling.redaction.of_text(str(error)))
             case InDoubt():
-                return self._unknown("IN_DOUBT", self._told(error.message, calling))
+                return self._unknown("IN_DOUBT", self._told(error.message))
             case _:
-                return self._of_error(error, calling)
+                return self._of_error(error)
 
     # What became of it
 
-    def _succeeded(self, result: object, calling: Calling) -> Outcome:
+    def _succeeded(self, result: object) -> Outcome:
         if isinstance(result, _Raised):
-            return self._of_error(result.error, calling)
+            return self._of_error(result.error)
         try:
-            # Each value takes a byte at least.
-            kept = plain(result, at_most=self._settings.max_json_bytes)
-            _refuse_secrets(kept)
-            kept = calling.redaction.of_value(kept)
-            text = check_json(kept, max_bytes=self._settings.max_json_bytes, what="the result").decode()
+            text = self._kept(result)
         except (ResultUnfit, UnfitValue) as error:
             message = (
                 str(error) if isinstance(error, ResultUnfit) else f"{dotted(('result', *error.path))}: {error.message}"
             )
-            message = self._told(message, calling)
+            message = self._told(message)
             # The call did happen; it is only its result that is of no use.
             if not self.step.idempotent:
                 return self._in_doubt("RESULT_UNFIT", message)
             return self._dead_letter("RESULT_UNFIT", message)
         return self._outcome(StepState.SUCCEEDED, ToolCallStatus.SUCCEEDED, result=text)
 
-    def _of_error(self, error: BaseException, calling: Calling) -> Outcome:
+    def _kept(self, result: object) -> str:
+        """The result's JSON text. Raises ResultUnfit and UnfitValue."""
+        most = self._settings.max_json_bytes
+        # Each value takes a byte at least.
+        text = encode(kept := plain(result, at_most=most))
+        if b'"$secret"' in text:
+            _refuse_secrets(kept)
+        redacted = self._calling.redaction.of_value(kept)
+        if redacted is not kept:
+            return check_json(redacted, max_bytes=most, what="the result").decode()
+        check_size(text, max_bytes=most, what="the result")
+        return text.decode()
+
+    def _of_error(self, error: BaseException) -> Outcome:
         if isinstance(error, ToolError):
             # An author's own kind of it may have left out what ours sets.
             word = getattr(error, "message", None)
-            message = self._told(_text_of(error) if word is None else word, calling)
+            message = self._told(_text_of(error) if word is None else word)
             after = _seconds(getattr(error, "retry_after", None))
             return self._failed("TOOL_ERROR", message, after, retryable=bool(getattr(error, "retryable", True)))
-        return self._failed("TOOL_RAISED", self._told(_text_of(error), calling), None, retryable=True)
+        return self._failed("TOOL_RAISED", self._told(_text_of(error)), None, retryable=True)
 
-    def _told(self, text: object, calling: Calling) -> str:
+    def _told(self, text: object) -> str:
         """A message of a tool, as it may be kept and shown."""
-        told = calling.redaction.of_text(text if isinstance(text, str) else _read(repr, text))
+        told = self._calling.redaction.of_text(text if isinstance(text, str) else _read(repr, text))
         told = storable(told)
         return told if len(told) <= _LONGEST_MESSAGE else f"{told[:_LONGEST_MESSAGE]}… ({len(told)} characters)"
 
@@ -366,15 +450,6 @@ class _Raised:
 
     def __init__(self, error: BaseException) -> None:
         self.error = error
-
-
-async def _contained(tool: Tool, context: ToolContext, args: dict[str, Any]) -> object:
-    try:
-        return await tool.call(context, args)
-    except (Exception, asyncio.CancelledError):
-        raise
-    except BaseException as error:  # noqa: BLE001 - SystemExit, KeyboardInterrupt, GeneratorExit raised by a tool
-        return _Raised(error)
 
 
 def _text_of(error: BaseException) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine, Generator, Iterable, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from uuid import UUID
 
 import structlog
@@ -78,7 +79,7 @@ class Executor(LocalWorker):
         self._reserved = 0
         self._claims: set[object] = set()
         self._strays: dict[tuple[UUID, int, int], set[object]] = {}
-        self._claiming = False
+        self._claiming = self._closed = False
         self._more = False
         self._hurries = False
         self._patience: asyncio.TimerHandle | None = None
@@ -118,6 +119,9 @@ class Executor(LocalWorker):
         with suppress(TimeoutError):
             async with asyncio.timeout(max(1.0, self._settings.grace_seconds / 2)):
                 await self._idle.wait()
+        self._closed = True
+        for attempt in tuple(self._running.values()):
+            attempt.drop()
         for task in tuple(self._tasks):
             task.cancel()
         await self._settling.close()
@@ -180,8 +184,8 @@ class Executor(LocalWorker):
         worker = self._worker
         if worker is None or worker.id != claimer.worker:
             return  # claimed under a lease that is over by now: others take them
-        for step in done.claimed:
-            self._start(step, worker)
+        if done.claimed:
+            self._start(done.claimed, worker)
 
     async def sweep(self) -> None:
         """Stop attempts that are no longer ours, start those that are and that we do not know of."""
@@ -311,7 +315,7 @@ class Executor(LocalWorker):
             seen = (*place, step.attempt)
             if seen in self._strays and not self._strays[seen] & claims:
                 log.info("stray_step", run_id=ids.run_id(step.run), position=step.position, attempt=step.attempt)
-                self._start(step, worker, may_call=place not in entered)
+                self._start([step], worker, may_call=place not in entered)
             else:
                 strays[seen] = self._strays.get(seen, claims | self._claims)
         self._strays = strays
@@ -321,47 +325,50 @@ class Executor(LocalWorker):
 
     # Calling
 
-    def _start(self, step: ClaimedStep, worker: Worker, *, may_call: bool = True) -> None:
-        attempt = Attempt(step, worker, self._registry.get(step.tool), self._settings)
-        self._running[step.run, step.position] = attempt
+    def _start(self, steps: Iterable[ClaimedStep], worker: Worker, *, may_call: bool = True) -> None:
+        started: list[Attempt] = []
+        for step in steps:
+            attempt = Attempt(step, worker, self._registry.get(step.tool), self._calling, self._ended)
+            self._running[step.run, step.position] = attempt
+            started.append(attempt)
         self._idle.clear()
-        # A call that must not be repeated, and that this process entered and knows nothing of, is in doubt.
-        work = self._perform(attempt) if may_call else self._doubt(attempt)
-        self._spawn(work)
+        if not may_call:
+            # A call that must not be repeated, and that this process entered and knows nothing of, is in doubt.
+            for attempt in started:
+                self._give_up(attempt)
+            return
+        for attempt in started:
+            self._begin(attempt)
+        # Once every call has had its first turn: those that have ended by then need no timer.
+        asyncio.get_running_loop().call_soon(_watch, started)
 
-    def _spawn(self, work: Coroutine[None, None, None]) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    def _begin(self, attempt: Attempt) -> None:
+        if attempt.prepare():
+            if attempt.step.idempotent:
+                attempt.call()
+            else:
+                self._spawn(self._enter_and_call(attempt))
 
-    async def _listen_to(self, attempt: Attempt) -> None:
-        """Keep the late word of a call that was left behind."""
+    async def _enter_and_call(self, attempt: Attempt) -> None:
         try:
-            word = await attempt.late_word(self._calling)
-            if word is not None:
-                await self._settled(attempt, word)
-        except Exception:
-            log.exception("late_word_lost", step_id=attempt.step_id)
-
-    async def _doubt(self, attempt: Attempt) -> None:
-        await self._give_up(attempt)
-        self._done(attempt)
-
-    async def _perform(self, attempt: Attempt) -> None:
-        step = attempt.step
-        try:
-            outcome = await attempt.perform(self._calling, self._may_enter)
-            if outcome is not None:
-                await self._settled(attempt, outcome)
-            if attempt.left is not None:
-                self._spawn(self._listen_to(attempt))
+            allowed = await self._may_enter(attempt.step)
         except asyncio.CancelledError:
-            pass  # the process ends; what it owns is taken from it
+            return  # the process ends; what it owns is taken from it
         except Exception:
-            log.exception("attempt_failed", run_id=ids.run_id(step.run), step_id=attempt.step_id)
-            await self._give_up(attempt)
-        finally:
+            log.exception("attempt_failed", run_id=ids.run_id(attempt.step.run), step_id=attempt.step_id)
+            self._give_up(attempt)
+            return
+        if allowed:
+            attempt.call()
+            asyncio.get_running_loop().call_soon(attempt.watch)
+        else:
+            attempt.refuse()
+
+    def _ended(self, attempt: Attempt, outcome: Outcome | None) -> None:
+        if outcome is None:
             self._done(attempt)
+        else:
+            self._settle_soon(attempt, outcome)
 
     def _done(self, attempt: Attempt) -> None:
         place = (attempt.step.run, attempt.step.position)
@@ -371,13 +378,27 @@ class Executor(LocalWorker):
             self._idle.set()
         if self._more:
             self._due.set()
+        if attempt.left is not None:
+            self._spawn(self._listen_to(attempt))
 
-    async def _give_up(self, attempt: Attempt) -> None:
-        """A fault of ours kept an outcome from being recorded: say so, and never call again because of it."""
+    async def _listen_to(self, attempt: Attempt) -> None:
+        """Keep the late word of a call that was left behind."""
         try:
-            await self._settled(attempt, attempt.gave_up())
+            word = await attempt.late_word()
+            if word is not None:
+                self._settle_soon(attempt, word, is_late=True)
         except Exception:
-            log.exception("giving_up_failed", step_id=attempt.step_id)
+            log.exception("late_word_lost", step_id=attempt.step_id)
+
+    def _give_up(self, attempt: Attempt) -> None:
+        """A fault of ours kept an outcome from being recorded: say so, and never call again because of it."""
+        attempt.drop()
+        self._settle_soon(attempt, attempt.gave_up(), gave_up=True)
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _may_enter(self, step: ClaimedStep) -> bool:
         again = False
@@ -400,19 +421,46 @@ class Executor(LocalWorker):
 
     # Settling
 
-    async def _settled(self, attempt: Attempt, outcome: Outcome) -> None:
-        pause = 0.05
-        while True:
-            try:
-                await self._settling.add(outcome)
-            except Unavailable as error:
+    def _settle_soon(self, attempt: Attempt, outcome: Outcome, pause: float = 0.05, **what: bool) -> None:
+        if not self._closed:
+            self._settling.tell(outcome, partial(self._settled, attempt, outcome, pause, **what))
+
+    def _settled(
+        self,
+        attempt: Attempt,
+        outcome: Outcome,
+        pause: float,
+        answer: Exception | None,
+        *,
+        is_late: bool = False,
+        gave_up: bool = False,
+    ) -> None:
+        match answer:
+            case None if is_late:
+                pass
+            case None:
+                self._done(attempt)
+            case Unavailable():
                 # Told again under the same attempt: if it was committed, the second time moves nothing.
                 self._stray = True
-                log.warning("settle_waits_for_the_database", error=str(error), step=attempt.step_id)
-                await asyncio.sleep(pause)
-                pause = min(1.0, pause * 2)
-            else:
-                return
+                log.warning("settle_waits_for_the_database", error=str(answer), step=attempt.step_id)
+                again = partial(
+                    self._settle_soon, attempt, outcome, min(1.0, pause * 2), is_late=is_late, gave_up=gave_up
+                )
+                asyncio.get_running_loop().call_later(pause, again)
+            case _ if is_late:
+                log.error("late_word_lost", step_id=attempt.step_id, exc_info=answer)
+            case _ if gave_up:
+                log.error("giving_up_failed", step_id=attempt.step_id, exc_info=answer)
+                self._done(attempt)
+            case _:
+                log.error(
+                    "attempt_failed",
+                    run_id=ids.run_id(attempt.step.run),
+                    step_id=attempt.step_id,
+                    exc_info=answer,
+                )
+                self._give_up(attempt)
 
     async def _settle(self, outcomes: Sequence[Outcome]) -> Sequence[None]:
         # Alone in their runs, and with no references to resolve, most groups are one statement.
@@ -483,3 +531,8 @@ class Executor(LocalWorker):
             return False
         attempt = self._running.get((outcome.run, outcome.position))
         return attempt is None or attempt.step.feeds
+
+
+def _watch(attempts: Iterable[Attempt]) -> None:
+    for attempt in attempts:
+        attempt.watch()

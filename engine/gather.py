@@ -17,6 +17,10 @@ Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
 
+_Told = tuple[Item, Callable[[Answer | Exception], None], asyncio.Future[Answer] | None]
+"""An item, who is told the answer, and what says that nobody waits for it any more."""
+
+
 class Gather(Generic[Item, Answer]):
     """Writes items in groups, up to `writers` groups at a time, and answers each one's caller.
 
@@ -36,17 +40,33 @@ class Gather(Generic[Item, Answer]):
         self._at_most = at_most
         self._name = name
         self._writers = writers
-        self._waiting: deque[tuple[Item, asyncio.Future[Answer]]] = deque()
+        self._waiting: deque[_Told[Item, Answer]] = deque()
         self._gathering = False
         self._tasks: set[asyncio.Task[None]] = set()
 
     def add(self, item: Item) -> asyncio.Future[Answer]:
         """The answer for this item, to be awaited: it comes once the item is committed, or what its writing raised."""
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._waiting.append((item, answer))
+
+        def then(found: Answer | Exception) -> None:
+            if answer.done():
+                return
+            if isinstance(found, Exception):
+                answer.set_exception(found)
+            else:
+                answer.set_result(found)
+
+        self._add((item, then, answer))
+        return answer
+
+    def tell(self, item: Item, then: Callable[[Answer | Exception], None]) -> None:
+        """The same for who waits for nothing: `then` is called with the answer, or with what the writing raised."""
+        self._add((item, then, None))
+
+    def _add(self, told: _Told[Item, Answer]) -> None:
+        self._waiting.append(told)
         if not self._gathering and len(self._tasks) < self._writers:
             self._begin()
-        return answer
 
     async def close(self) -> None:
         """Wait for what is being written."""
@@ -74,15 +94,15 @@ class Gather(Generic[Item, Answer]):
         self._gathering = False
         group = [self._waiting.popleft() for _ in range(min(self._at_most, len(self._waiting)))]
         # A caller that has given up meanwhile is not written for.
-        group = [(item, answer) for item, answer in group if not answer.done()]
+        group = [told for told in group if told[2] is None or not told[2].done()]
         if self._waiting and len(self._tasks) < self._writers:
             self._begin()
         if group:
             await self._write_group(group)
 
-    async def _write_group(self, group: list[tuple[Item, asyncio.Future[Answer]]]) -> None:
+    async def _write_group(self, group: list[_Told[Item, Answer]]) -> None:
         try:
-            answers = await self._write([item for item, _ in group])
+            answers = await self._write([item for item, _, _ in group])
         except Unavailable as error:
             _fail(group, error)
         except Exception as error:  # noqa: BLE001 - handed to those who asked
@@ -93,12 +113,10 @@ class Gather(Generic[Item, Answer]):
             for each in group:
                 await self._write_group([each])
         else:
-            for (_, future), answer in zip(group, answers, strict=True):
-                if not future.done():
-                    future.set_result(answer)
+            for (_, then, _), answer in zip(group, answers, strict=True):
+                then(answer)
 
 
-def _fail(group: Sequence[tuple[object, asyncio.Future[Answer]]], error: Exception) -> None:
-    for _, future in group:
-        if not future.done():
-            future.set_exception(error)
+def _fail(group: Sequence[_Told[Item, Answer]], error: Exception) -> None:
+    for _, then, _ in group:
+        then(error)

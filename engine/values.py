@@ -49,9 +49,14 @@ def check_json(value: object, *, max_bytes: int, what: str) -> bytes:
     if fault is not None:
         raise fault
     encoded = encode(value)
+    check_size(encoded, max_bytes=max_bytes, what=what)
+    return encoded
+
+
+def check_size(encoded: bytes, *, max_bytes: int, what: str) -> None:
+    """Raises UnfitValue for a JSON text of more than so many bytes."""
     if len(encoded) > max_bytes:
         raise UnfitValue((), f"{what} take {len(encoded)} bytes as JSON, more than the {max_bytes} allowed")
-    return encoded
 
 
 def is_fit(value: object, *, at_most: int = MAX_VALUES) -> bool:

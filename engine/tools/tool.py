@@ -43,6 +43,11 @@ class Tool:
     context_by_name: str | None = field(repr=False)
     arguments: Arguments = field(repr=False)
 
+    @property
+    def wants_context(self) -> bool:
+        """Whether the function is told about the call that it serves."""
+        return self.takes_context or self.context_by_name is not None
+
     def faults(self, args: Mapping[str, object]) -> list[Fault]:
         """Everything wrong with planned arguments, each at its path; none means that `fit` succeeds.
 
@@ -57,8 +62,10 @@ class Tool:
         """
         return self.arguments.fit(args)
 
-    async def call(self, ctx: ToolContext, args: dict[str, Any], *, threads: ToolThreads | None = None) -> object:
-        """What the function returns for arguments in which nothing is left to resolve.
+    async def call(
+        self, ctx: ToolContext | None, args: dict[str, Any], *, threads: ToolThreads | None = None
+    ) -> object:
+        """What the function returns for arguments in which nothing is left to resolve; `ctx` for one that wants it.
 
         Raises what the function raises, and ArgsUnfit before it is called. A plain function runs in
         `threads`: when this call is cancelled, it is left to end by itself.

@@ -87,7 +87,7 @@ async def _rejects(engine: Running, _: str) -> None:
 
 # Where it dies
 
-Patch = Callable[[Callable[..., Awaitable[Any]]], Callable[..., Awaitable[Any]]]
+Patch = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
 def die(*_: object) -> None:
@@ -99,6 +99,15 @@ def before(original: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[A
     """Die instead of this call."""
 
     async def wrapped(*_: Any, **__: Any) -> Any:
+        die()
+
+    return wrapped
+
+
+def at_once(_original: Callable[..., None]) -> Callable[..., None]:
+    """Die in place of this call, which is a plain one."""
+
+    def wrapped(*_: Any, **__: Any) -> None:
         die()
 
     return wrapped
@@ -140,7 +149,7 @@ def before_its_commit(original: Callable[..., Awaitable[Any]]) -> Callable[..., 
 Scenario = Callable[[Running, str], Awaitable[None]]
 
 POINTS: Final[Mapping[str, tuple[Scenario, ModuleType | type | None, str, Patch | None]]] = {
-    "after the claim": (_runs, executor.Executor, "_perform", before),
+    "after the claim": (_runs, executor.Executor, "_begin", at_once),
     "after the call was noted": (_runs, executor, "enter", after),
     "in the call, before its effect": (_runs, None, "", None),
     "in the call, after its effect": (_runs, None, "", None),
