@@ -219,10 +219,7 @@ class Attempt:
             step_id=self.step_id,
             attempt=step.attempt,
             user_id=ids.user_id(step.user),
-            # Bound when the tool first writes: most never do.
-            log=structlog.get_logger(
-                run_id=ids.run_id(step.run), step_id=self.step_id, tool=step.tool, attempt=step.attempt
-            ),
+            tool=step.tool,
             data_dir=self._settings.data_dir,
         )
 

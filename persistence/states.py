@@ -179,5 +179,7 @@ RUN_MOVES: Final[dict[RunState, frozenset[RunState]]] = {
 
 FINISHED_STEP_STATES: Final = frozenset({StepState.SUCCEEDED, StepState.FAILED, StepState.SKIPPED, StepState.CANCELLED})
 FINISHED_RUN_STATES: Final = frozenset({RunState.COMPLETED, RunState.FAILED, RunState.CANCELLED})
+RUN_STATES: Final = {state.value: state for state in RunState}
+"""By their names: looked up, they cost a tenth of `RunState(name)`."""
 ENDING_EVENTS: Final = frozenset({EventType.WORKFLOW_COMPLETE, EventType.WORKFLOW_FAILED, EventType.WORKFLOW_CANCELLED})
 """A timeline subscription may end after one of these, if nothing later is recorded."""

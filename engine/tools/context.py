@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import structlog
 from structlog.typing import FilteringBoundLogger
 
 
@@ -21,6 +22,11 @@ class ToolContext:
     step_id: str
     attempt: int
     user_id: str
-    log: FilteringBoundLogger
+    tool: str
     data_dir: Path
     """Where the built-in tools keep people's files."""
+
+    @property
+    def log(self) -> FilteringBoundLogger:
+        """A log whose lines say which call they belong to. Made when it is asked for: most tools never write."""
+        return structlog.get_logger(run_id=self.run_id, step_id=self.step_id, tool=self.tool, attempt=self.attempt)

@@ -15,7 +15,7 @@ from uuid import UUID
 import asyncpg
 
 from persistence.database import Connection
-from persistence.states import FINISHED_RUN_STATES, EventType, RunState, StepState, ToolCallStatus
+from persistence.states import FINISHED_RUN_STATES, RUN_STATES, EventType, RunState, StepState, ToolCallStatus
 from persistence.transitions.record import CLOCK, MARKS, SETTLED, Rank, record, taken
 
 
@@ -435,11 +435,13 @@ def told(rows: Iterable[asyncpg.Record]) -> Advance:
     for row in rows:
         kind = row[0]
         if kind == 2:
-            done.claimed.append(ClaimedStep(*row[1:]))
+            done.claimed.append(ClaimedStep._make(row[1:]))
         elif kind == 0:
-            done.marks.append(RunMark(row[1], row[2], RunState(row[4]), row[3], bool(row[5])))
+            done.marks.append(RunMark(row[1], row[2], RUN_STATES[row[4]], row[3], bool(row[5])))
         elif kind == 1:
-            done.accepted.add(row[2] - 1)
+            # Many of them as a text, one as a number, and none as neither.
+            numbers = row[8].split(",") if row[8] is not None else [row[2]] if row[2] is not None else ()
+            done.accepted.update([int(each) - 1 for each in numbers])
         else:
             done.busy.add(row[1])
     return done

@@ -47,9 +47,10 @@ MARKS = """SELECT 0 AS kind, id AS run_id, last_seq AS position, ready AS attemp
 FROM recorded"""
 """The final SELECT of every transition begins with how far each run has come."""
 
-SETTLED = """SELECT 1, run_id, nth::int, null, null, null, null, null, null, null, null, null, null, null, null
+SETTLED = """SELECT 1, null, null, null, null, null, null, null, string_agg(nth::text, ','), null, null, null, null,
+    null, null
 FROM settled"""
-"""Then, where outcomes were given, which of them counted."""
+"""Then, where outcomes were given, which of them counted: their numbers in one row, for there may be hundreds."""
 
 
 def taken(source: str) -> str:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
 from icalendar import Calendar
 
 from engine.tools import ArgsUnfit, Tool, ToolContext, ToolError, load_registry, plain
@@ -24,7 +23,7 @@ GYM = {"title": "Gym", "starts": ["2026-03-02T18:00:00", "2026-03-04T18:00:00", 
 @pytest.fixture
 def create(tmp_path) -> Callable[..., Any]:
     async def call(key: str = "key", user: str = "user_1", **args: Any) -> Any:
-        ctx = ToolContext(key, "run_1", "step_1", 1, user, structlog.get_logger(), tmp_path)
+        ctx = ToolContext(key, "run_1", "step_1", 1, user, "tool", tmp_path)
         return await CREATE.call(ctx, CREATE.fit({**GYM, **args}))
 
     return call

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -41,7 +40,7 @@ CV: dict[str, Any] = {
 
 @pytest.fixture
 def ctx(tmp_path: Path) -> ToolContext:
-    return ToolContext("key", "run_1", "step_1", 1, "user_1", structlog.get_logger(), tmp_path)
+    return ToolContext("key", "run_1", "step_1", 1, "user_1", "tool", tmp_path)
 
 
 @pytest.fixture

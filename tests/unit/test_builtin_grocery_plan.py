@@ -8,7 +8,6 @@ from itertools import pairwise
 from typing import Any, get_args
 
 import pytest
-import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -63,7 +62,7 @@ SMALL_BOOK = {
 @pytest.fixture
 def run(tmp_path) -> Callable[..., Any]:
     async def call(**args: Any) -> Any:
-        ctx = ToolContext("key", "run_1", "step_1", 1, "user_1", structlog.get_logger(), tmp_path)
+        ctx = ToolContext("key", "run_1", "step_1", 1, "user_1", "tool", tmp_path)
         return await PLAN.call(ctx, PLAN.fit(args))
 
     return call

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,7 +22,7 @@ SEARCH: Tool = TOOL
 
 @pytest.fixture
 def ctx(tmp_path: Path) -> ToolContext:
-    return ToolContext("key", "run_1", "step_1", 1, "user_1", structlog.get_logger(), tmp_path)
+    return ToolContext("key", "run_1", "step_1", 1, "user_1", "tool", tmp_path)
 
 
 @pytest.fixture
@@ -171,7 +170,7 @@ def test_arguments_are_bounded(args):
 
 async def test_users_see_only_their_own_folder_whatever_their_id(tmp_path, search):
     for user in ("..", "../../etc", "a/b", "ä ö"):
-        ctx = ToolContext("key", "run_1", "step_1", 1, user, structlog.get_logger(), tmp_path)
+        ctx = ToolContext("key", "run_1", "step_1", 1, user, "tool", tmp_path)
 
         folder = user_folder(ctx)
 

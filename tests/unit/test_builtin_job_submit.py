@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
 
 from engine.tools import ArgsUnfit, Tool, ToolContext, load_registry, plain
 from engine.tools.builtin import submit
@@ -29,7 +28,7 @@ CV = {"basics": {"name": "Ann Ötter", "email": "ann@otter.example"}}
 @pytest.fixture
 def submit_as(tmp_path) -> Callable[..., Any]:
     async def call(key: str = "key", **args: Any) -> Any:
-        ctx = ToolContext(key, "run_1", "step_1", 1, "user_1", structlog.get_logger(), tmp_path)
+        ctx = ToolContext(key, "run_1", "step_1", 1, "user_1", "tool", tmp_path)
         return await SUBMIT.call(ctx, SUBMIT.fit({"job": JOB, "resume": CV, **args}))
 
     return call

@@ -8,7 +8,6 @@ from random import Random
 from typing import Any
 
 import pytest
-import structlog
 
 from engine.planner import Planner, PlanningContext, RulePlanner, Unplannable, plan
 from engine.plans import Plan, PlanStep
@@ -88,7 +87,7 @@ async def test_the_plan_of_the_demo_can_be_carried_out(tmp_path):
         assert tool is not None
         assert set(step.depends_on) <= set(results)
         reachable = {key: results[key] for key in _ancestors(step.key, steps)}
-        ctx = ToolContext(step.key, "run_1", step.key, 1, "user_1", structlog.get_logger(), tmp_path)
+        ctx = ToolContext(step.key, "run_1", step.key, 1, "user_1", "tool", tmp_path)
         results[step.key] = plain(await tool.call(ctx, tool.fit(resolve(step.args, reachable))))
 
     assert len(results["search"]["jobs"]) == 2

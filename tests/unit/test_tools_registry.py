@@ -15,7 +15,6 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import pytest
-import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field
@@ -72,7 +71,7 @@ POSTCARD = tool_of(send_postcard)
 
 @pytest.fixture
 def ctx(tmp_path: Path) -> ToolContext:
-    return ToolContext("key", "run_1", "step_1", 1, "user_1", structlog.get_logger(), tmp_path)
+    return ToolContext("key", "run_1", "step_1", 1, "user_1", "tool", tmp_path)
 
 
 def faults(args: dict[str, Any], of: Tool = POSTCARD) -> dict[str, str]:
