@@ -43,11 +43,12 @@ from persistence.transitions.advance import NOBODY, Advance, Claimer, GatePolicy
 from persistence.transitions.cancel import cancel
 from persistence.transitions.locks import lock_runs
 from persistence.transitions.redrive import redrive
+from persistence.transitions.submit import submit
 from persistence.wakeups import Wakeups
 
 _LONGEST_KEY = 255
 _LONGEST_REASON = 2000
-_SUBMISSIONS_A_GROUP = 64
+_SUBMISSIONS_A_GROUP = 25
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +100,11 @@ class LocalWorker:
 
 
 @dataclass(frozen=True, slots=True)
-class _Ready:
+class _Planned:
     """A checked submission on its way into the database."""
 
     run: begin.NewRun
-    plan: SoundPlan | None
+    plan: SoundPlan
 
 
 class Runs:
@@ -126,7 +127,9 @@ class Runs:
         self._wakeups = wakeups
         self._worker = worker
         self._gate = gate_policy(settings)
-        self._storing = Gather(self._store, at_most=_SUBMISSIONS_A_GROUP, name="submissions")
+        # Two at once: while the database writes one group, the next one is checked, and both cores have work.
+        self._storing = Gather(self._store, at_most=_SUBMISSIONS_A_GROUP, writers=2, name="submissions")
+        self._storing_intents = Gather(self._store_intents, at_most=_SUBMISSIONS_A_GROUP, name="intents")
 
     async def submit(self, viewer: Viewer, submission: Submission) -> UUID:
         """Record a run, and its steps if it came with a plan; its id, or the one that the idempotency key named."""
@@ -152,7 +155,10 @@ class Runs:
             input_digest=digest,
             line=line_of(viewer, Action.SUBMIT_WORKFLOW),
         )
-        stored = await self._storing.add(_Ready(run, plan))
+        if plan is None:
+            stored = await self._storing_intents.add(run)
+        else:
+            stored = await self._storing.add(_Planned(run, plan))
         if stored.input_digest != run.input_digest:
             assert key is not None
             raise IdempotencyConflict(key, stored.id)
@@ -182,27 +188,26 @@ class Runs:
         )
         return Preview(steps, sound.risk)
 
-    async def _store(self, group: Sequence[_Ready]) -> Sequence[begin.StoredRun]:
-        stored: dict[UUID, begin.StoredRun] = {}
-        done = Advance()
+    async def _store_intents(self, group: Sequence[begin.NewRun]) -> Sequence[begin.StoredRun]:
+        stored = await self._database.transaction(lambda tx: begin.store_runs(tx, group))
+        self._wakeups.announce(plans=True)
+        return [stored[run.id] for run in group]
 
-        async def write(tx: Connection, claimer: Claimer) -> None:
-            nonlocal stored, done
-            stored = await begin.store_runs(tx, [each.run for each in group])
-            steps = [
-                step
-                for each in group
-                if each.plan is not None and stored[each.run.id].is_new
-                for step in each.plan.for_run(each.run.id, each.run.submitted_by)
-            ]
-            done = await begin.store_steps(tx, steps, claimer=claimer, gate=self._gate) if steps else Advance()
-
+    async def _store(self, group: Sequence[_Planned]) -> Sequence[begin.StoredRun]:
+        runs = [each.run for each in group]
+        steps = [step for each in group for step in each.plan.for_run(each.run.id, each.run.submitted_by)]
         with self._worker.reserve() as claimer:
-            await self._database.transaction(lambda tx: write(tx, claimer))
+            done = await self._database.alone(
+                lambda connection: submit(connection, runs, steps, claimer=claimer, gate=self._gate)
+            )
             self._worker.take(claimer, done)
-        planless = any(each.plan is None for each in group)
-        self._wakeups.announce(done.marks, work=any(mark.ready for mark in done.marks), plans=planless)
-        return [stored[each.run.id] for each in group]
+        self._wakeups.announce(done.marks, work=any(mark.ready for mark in done.marks))
+        new = {mark.run for mark in done.marks}
+        stored = {run.id: begin.StoredRun(run.id, run.input_digest) for run in runs}
+        repeated = [run for run in runs if run.id not in new]
+        if repeated:
+            stored |= await self._database.transaction(lambda tx: begin.earlier_runs(tx, repeated))
+        return [stored[run.id] for run in runs]
 
     async def cancel(self, viewer: Viewer, run: UUID, *, reason: str | None) -> None:
         """Cancel a run that is not over; one that is cancelled already is left as it is."""

@@ -211,8 +211,11 @@ class Database:
                 await _pause(repeat, error)
         raise AssertionError
 
-    async def _alone(self, work: Callable[[Connection], Awaitable[T]]) -> T:
-        """What one statement gives, made anew when it loses a race: with a migration, say, that wants its tables."""
+    async def alone(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+        """What one statement gives that is a transaction by itself.
+
+        Made anew when it loses a race: with a migration, say, that wants its tables.
+        """
         for repeat in range(REPEATS):
             try:
                 async with self.connection() as connection:
@@ -223,19 +226,19 @@ class Database:
 
     async def fetch(self, statement: str, *values: Any) -> list[asyncpg.Record]:
         """The rows of one statement."""
-        return await self._alone(lambda connection: connection.fetch(statement, *values))
+        return await self.alone(lambda connection: connection.fetch(statement, *values))
 
     async def fetchrow(self, statement: str, *values: Any) -> asyncpg.Record | None:
         """The first row of one statement, or None."""
-        return await self._alone(lambda connection: connection.fetchrow(statement, *values))
+        return await self.alone(lambda connection: connection.fetchrow(statement, *values))
 
     async def fetchval(self, statement: str, *values: Any) -> Any:
         """The first value of the first row, or None."""
-        return await self._alone(lambda connection: connection.fetchval(statement, *values))
+        return await self.alone(lambda connection: connection.fetchval(statement, *values))
 
     async def execute(self, statement: str, *values: Any) -> str:
         """The status of one statement."""
-        return await self._alone(lambda connection: connection.execute(statement, *values))
+        return await self.alone(lambda connection: connection.execute(statement, *values))
 
 
 def _is_idle(connection: PoolConnection) -> bool:

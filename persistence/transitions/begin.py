@@ -70,7 +70,6 @@ class StoredRun:
 
     id: UUID
     input_digest: bytes | None
-    is_new: bool
 
 
 _STORE = """
@@ -129,18 +128,24 @@ async def store_runs(tx: Connection, runs: Sequence[NewRun]) -> dict[UUID, Store
         [line and line.request for line in lines],
     )
     new = {row["id"] for row in rows}
-    stored = {run.id: StoredRun(run.id, run.input_digest, is_new=True) for run in runs if run.id in new}
+    stored = {run.id: StoredRun(run.id, run.input_digest) for run in runs if run.id in new}
     repeated = [run for run in runs if run.id not in new]
     if repeated:
-        named = await tx.fetch(
-            _NAMED,
-            [r.id for r in repeated],
-            [r.submitted_by for r in repeated],
-            [r.idempotency_key for r in repeated],
-        )
-        stored |= {row["given"]: StoredRun(row["id"], row["input_digest"], is_new=False) for row in named}
-        await _write_repeated(tx, repeated, stored)
+        stored |= await earlier_runs(tx, repeated)
     return stored
+
+
+async def earlier_runs(tx: Connection, repeated: Sequence[NewRun]) -> dict[UUID, StoredRun]:
+    """The runs that already have these runs' idempotency keys, by the new ones' ids; written down in the audit log."""
+    named = await tx.fetch(
+        _NAMED,
+        [r.id for r in repeated],
+        [r.submitted_by for r in repeated],
+        [r.idempotency_key for r in repeated],
+    )
+    earlier = {row["given"]: StoredRun(row["id"], row["input_digest"]) for row in named}
+    await _write_repeated(tx, repeated, earlier)
+    return earlier
 
 
 async def _write_repeated(tx: Connection, runs: Sequence[NewRun], stored: Mapping[UUID, StoredRun]) -> None:
@@ -155,9 +160,7 @@ async def _write_repeated(tx: Connection, runs: Sequence[NewRun], stored: Mappin
         await write_lines(tx, lines)
 
 
-_PLAN = f"""
-WITH {CLOCK},
-given AS (
+GIVEN = f"""given AS (
     SELECT *, row_number() OVER (PARTITION BY remaining = 0 AND NOT gated ORDER BY run_id, position) AS nth
     FROM (
         SELECT run AS run_id, cardinality(depends_on) AS remaining, s.*
@@ -169,8 +172,13 @@ turn AS (
     SELECT *, CASE WHEN remaining > 0 THEN 'PENDING' WHEN gated THEN 'BLOCKED'
         WHEN nth <= (CASE WHEN {ALIVE.format(worker="$2::uuid")} THEN $3::int ELSE 0 END) THEN 'RUNNING'
         ELSE 'READY' END AS state
-    FROM given),
-stored AS (
+    FROM given)"""
+"""Steps to be stored ($1, as JSON), each with the state that it begins in for this claimer ($2, with $3 slots)."""
+
+
+def stored_from(source: str) -> str:
+    """The CTEs that store these rows of `turn` as steps, with their tool calls and approvals (which expire in $4)."""
+    return f"""stored AS (
     INSERT INTO steps (run_id, submitted_by, position, key, name, tool, risk, gated, gate_reason, idempotent, dynamic,
         feeds, args, resolved_args, digest, depends_on, dependents, needs, max_attempts, timeout_seconds,
             remaining, state,
@@ -182,7 +190,7 @@ stored AS (
         CASE WHEN state = 'RUNNING' THEN $2::uuid END, CASE WHEN state = 'READY' THEN at END,
         at, CASE WHEN state <> 'PENDING' THEN at END, CASE WHEN state IN ('READY', 'RUNNING') THEN at END,
         CASE WHEN state = 'RUNNING' THEN at END
-    FROM turn, clock
+    FROM clock, {source}
     RETURNING run_id, submitted_by, position, name, tool, state, risk, gate_reason,
         coalesce(resolved_args, args) AS args, digest, attempt, calls, max_attempts, losses, gated, idempotent,
             feeds, timeout_seconds),
@@ -195,15 +203,17 @@ opened AS (
     SELECT gen_random_uuid(), run_id, position, 1, 0, 'EXECUTE', risk, gate_reason, args, digest, at,
         at + $4::float8 * interval '1 second'
     FROM stored, clock WHERE state = 'BLOCKED'
-    RETURNING id, run_id, position, risk, digest, expires_at),
-moved (run_id, leaves, enters) AS (SELECT run_id, null, state FROM stored),
-told (run_id, rank, major, minor, type, position, approval_id, message, metadata) AS (
-    SELECT run_id, {Rank.DECISION}, 0, 0, 'WORKFLOW_PLANNED', null::int, null::uuid,
-        'Planned ' || count(*) || CASE count(*) WHEN 1 THEN ' step' ELSE ' steps' END,
-        json_build_object('steps', count(*))
-    FROM given GROUP BY run_id
-    UNION ALL
-    SELECT run_id, {Rank.STEP}, position, 0,
+    RETURNING id, run_id, position, risk, digest, expires_at)"""
+
+
+def planned(source: str) -> str:
+    """The event that says how many steps a run has, for each run and number of these rows."""
+    return f"""SELECT run_id, {Rank.DECISION}, 0, 0, 'WORKFLOW_PLANNED', null::int, null::uuid,
+        'Planned ' || steps || CASE steps WHEN 1 THEN ' step' ELSE ' steps' END, json_build_object('steps', steps)
+    FROM {source}"""
+
+
+BEGINNINGS = f"""SELECT run_id, {Rank.STEP}, position, 0,
         CASE state WHEN 'BLOCKED' THEN 'STEP_BLOCKED' ELSE 'STEP_READY' END, position, null,
         name || CASE state WHEN 'BLOCKED' THEN ' waits for a person' ELSE ' is ready' END, '{{}}'
     FROM stored WHERE state <> 'PENDING'
@@ -215,12 +225,31 @@ told (run_id, rank, major, minor, type, position, approval_id, message, metadata
     UNION ALL
     SELECT run_id, {Rank.RUNNING}, position, 0, 'STEP_RUNNING', position, null, name || ' is running',
         json_build_object('attempt', attempt)
-    FROM stored WHERE state = 'RUNNING'),
+    FROM stored WHERE state = 'RUNNING'"""
+"""The events of the steps that were stored."""
+
+_PLAN = f"""
+WITH {CLOCK},
+{GIVEN},
+{stored_from("turn")},
+moved (run_id, leaves, enters) AS (SELECT run_id, null, state FROM stored),
+told (run_id, rank, major, minor, type, position, approval_id, message, metadata) AS (
+    {planned("(SELECT run_id, count(*) AS steps FROM given GROUP BY run_id) AS each")}
+    UNION ALL
+    {BEGINNINGS}),
 {record()}
 {MARKS}
 UNION ALL
 {taken("stored WHERE state = 'RUNNING'")}
 """
+
+
+def as_json(steps: Sequence[NewStep]) -> str:
+    """The steps as `given` reads them.
+
+    The driver looks through arrays value by value, and there would be one for each of the columns.
+    """
+    return orjson.dumps(steps, default=str).decode()  # the driver has UUIDs of its own class
 
 
 async def store_steps(
@@ -236,8 +265,7 @@ async def store_steps(
     """
     rows = await tx.fetch(
         _PLAN,
-        # The driver looks through arrays value by value, and there would be one for each of the columns.
-        orjson.dumps(steps, default=str).decode(),  # the driver has UUIDs of its own class
+        as_json(steps),
         claimer.worker,
         max(0, claimer.slots),
         gate.approval_timeout_seconds,

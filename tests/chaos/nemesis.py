@@ -268,7 +268,7 @@ async def lose_answers(world: World, strike: Strike, line: dict[str, Any]) -> No
         says("outcome AS MATERIALIZED"),
         says("succeed_alone"),
         says("approve_alone"),
-        commits("INSERT INTO runs"),
+        says("submission AS MATERIALIZED"),
         commits("UPDATE approvals SET status"),
         says("SET state = 'PLANNING'"),
         says("SET entered_at"),

@@ -157,7 +157,7 @@ POINTS: Final[Mapping[str, tuple[Scenario, ModuleType | type | None, str, Patch 
     "before the settle commits": (_runs, executor, "succeed", before_its_commit),
     "after the settle": (_runs, executor, "succeed", after),
     "between commit and publish": (_runs, broadcast.PostgresBackend, "publish", before),
-    "before the submit commits": (_runs, begin, "store_steps", before_its_commit),
+    "before the submit commits": (_runs, runs, "submit", before_its_commit),
     "after the submit": (_runs, runs.Runs, "_store", after),
     "in the middle of planning": (_plans, None, "", None),
     "after the claim of a run to plan": (_plans, begin, "claim_planning", after_some),

@@ -11,6 +11,7 @@ import pytest
 from engine import executor
 from persistence.database import Unavailable
 from persistence.transitions import begin
+from persistence.transitions.submit import submit
 from tests.engine.harness import Act, acting, intent, running, step
 
 SWEEP_SECONDS = 0.02
@@ -55,12 +56,12 @@ def claims_answered_by(monkeypatch: pytest.MonkeyPatch, then: Callable[[], Await
 
     monkeypatch.setattr(executor, "claim", claim)
     # A submission would claim at once what it may; here all goes through the queue.
-    monkeypatch.setattr("engine.runs.begin.store_steps", unclaimed(begin.store_steps))
+    monkeypatch.setattr("engine.runs.submit", unclaimed(submit))
 
 
-def unclaimed(store_steps: Any) -> Any:
+def unclaimed(submitted: Any) -> Any:
     async def stored(*given: Any, claimer: Any, **more: Any) -> Any:
-        return await store_steps(*given, **more)
+        return await submitted(*given, **more)
 
     return stored
 

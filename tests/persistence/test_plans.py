@@ -21,6 +21,7 @@ from persistence.transitions.advance import ClaimedStep, Claimer, advance, advan
 from persistence.transitions.claim import Entry, claim, enter
 from persistence.transitions.decide import overdue_runs
 from persistence.transitions.locks import lock_free_runs, lock_runs
+from persistence.transitions.submit import submit
 from persistence.transitions.succeed import succeed
 from tests.persistence.stage import Draft, Stage, failed, planned, staged, succeeded
 
@@ -176,6 +177,9 @@ async def test_what_a_statement_touches_follows_what_moves_and_nothing_else(fill
         "store runs": lambda tx: stored(tx, fresh),
         "store steps": lambda tx: begin.store_steps(
             tx, [step for run in runs for step in planned_beside(run, it.stage.user)], claimer=slots
+        ),
+        "submit": lambda tx: submit(
+            tx, fresh, [step for run in fresh for step in planned(run.id, [Draft()] * 2, it.stage.user)], claimer=slots
         ),
         "overdue": lambda tx: overdue_runs(tx, at_most=500),
         "the dead": workers.end_expired,

@@ -1,0 +1,115 @@
+"""A run begins with its plan: run, steps, approvals, first tool calls, events and audit line in one statement.
+
+What `store_runs` and `store_steps` do one after the other for a run whose plan comes later. Stored in the state that it
+begins in, a run is written once, and not once and then again in all its indexes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import orjson
+
+from persistence.database import Connection
+from persistence.transitions.advance import NO_EXPIRY, NOBODY, Advance, Claimer, GatePolicy, told
+from persistence.transitions.begin import BEGINNINGS, GIVEN, NewRun, NewStep, as_json, planned, stored_from
+from persistence.transitions.record import CLOCK, MARKS, Rank, taken
+
+_SUBMIT: Final = f"""
+WITH {CLOCK},
+submission AS MATERIALIZED (
+    SELECT * FROM json_to_recordset($5::json) AS s (id uuid, submitted_by uuid, intent text, risk smallint,
+        approve_from smallint, idempotency_key text, input_digest text, action text, outcome text, name text,
+        address text, token text, request text)),
+{GIVEN},
+tally AS (
+    SELECT run_id, count(*)::int AS steps,
+        count(*) FILTER (WHERE state = 'PENDING')::int AS pending,
+        count(*) FILTER (WHERE state = 'READY')::int AS ready,
+        count(*) FILTER (WHERE state = 'RUNNING')::int AS running,
+        count(*) FILTER (WHERE state = 'BLOCKED')::int AS blocked
+    FROM turn GROUP BY run_id),
+verdict AS (SELECT *, ready + running = 0 AS waits FROM tally),
+recorded AS (
+    INSERT INTO runs (id, submitted_by, intent, state, asked, risk, approve_from, idempotency_key, input_digest,
+        last_seq, pending, ready, running, blocked, created_at, moved_at, started_at)
+    -- In the order of their keys, so that two groups with keys in common wait for each other in one order.
+    SELECT id, submitted_by, intent, CASE WHEN waits THEN 'WAITING_APPROVAL' ELSE 'EXECUTING' END, blocked > 0, risk,
+        approve_from, idempotency_key, decode(input_digest, 'hex'),
+        -- Recorded and planned; each step that is no longer pending, and what follows if it is blocked or running.
+        2 + ready + 2 * blocked + 2 * running + waits::int,
+        pending, ready, running, blocked, at, at, CASE WHEN running > 0 THEN at END
+    FROM submission JOIN verdict ON run_id = id, clock ORDER BY submitted_by, idempotency_key, id
+    ON CONFLICT (submitted_by, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING
+    RETURNING id, intent, state, last_seq, ready, asked AS judged),
+{stored_from("turn WHERE run_id IN (SELECT id FROM recorded)")},
+told (run_id, rank, major, minor, type, position, approval_id, message, metadata) AS (
+    {planned("recorded JOIN verdict ON run_id = id")}
+    UNION ALL
+    SELECT id, 0, 0, 0, 'WORKFLOW_STARTED', null, null, 'The workflow is recorded', json_build_object('intent', intent)
+    FROM recorded
+    UNION ALL
+    SELECT id, {Rank.RUN}, 0, 0, 'WORKFLOW_WAITING_APPROVAL', null, null, 'Waiting for a person', '{{}}'
+    FROM recorded WHERE state = 'WAITING_APPROVAL'
+    UNION ALL
+    {BEGINNINGS}),
+written AS (
+    INSERT INTO timeline_events (run_id, seq, type, position, approval_id, message, metadata, created_at)
+    SELECT run_id, row_number() OVER (PARTITION BY run_id ORDER BY rank, major, minor), type, position, approval_id,
+        message, metadata, at
+    FROM told, clock),
+audited AS (
+    INSERT INTO audit_lines (action, outcome, user_id, user_name, subject, address, token, request)
+    SELECT action, outcome, submitted_by, name, 'run_' || replace(id::text, '-', ''), address, token, request
+    FROM recorded JOIN submission USING (id) WHERE action IS NOT NULL)
+{MARKS}
+UNION ALL
+{taken("stored WHERE state = 'RUNNING'")}
+"""
+
+
+async def submit(
+    connection: Connection,
+    runs: Sequence[NewRun],
+    steps: Sequence[NewStep],
+    *,
+    claimer: Claimer = NOBODY,
+    gate: GatePolicy = NO_EXPIRY,
+) -> Advance:
+    """Store these runs with their steps, of which each has one at least; a transaction by itself.
+
+    A run whose idempotency key its user has used before is not stored, and has no mark among those that come back.
+    """
+    rows = await connection.fetch(
+        _SUBMIT,
+        as_json(steps),
+        claimer.worker,
+        max(0, claimer.slots),
+        gate.approval_timeout_seconds,
+        orjson.dumps([_row(run) for run in runs], default=str).decode(),
+    )
+    return told(rows)
+
+
+def _row(run: NewRun) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "id": run.id,
+        "submitted_by": run.submitted_by,
+        "intent": run.intent,
+        "risk": run.risk,
+        "approve_from": run.approve_from,
+        "idempotency_key": run.idempotency_key,
+        "input_digest": run.input_digest and run.input_digest.hex(),
+    }
+    line = run.line
+    if line is not None:
+        row |= {
+            "action": line.action,
+            "outcome": line.outcome,
+            "name": line.name,
+            "address": line.address,
+            "token": line.token,
+            "request": line.request,
+        }
+    return row
