@@ -58,7 +58,7 @@ from persistence.states import Risk
 from persistence.timeline import Timeline
 from persistence.wakeups import Wakeups
 from schema.context import Services
-from schema.http import BoundedHttp, HttpSettings
+from schema.http import BoundedHttp, FrameSocket, HttpSettings
 from schema.limits import Limits
 from schema.schema import default_limits, sdl
 from schema.site import Site, SiteSettings, build_site, not_running
@@ -643,7 +643,7 @@ def _server(application: Application, settings: Settings, *, host: str, port: in
         access_log=False,
         server_header=False,
         http=BoundedHttp,
-        ws="websockets-sansio",
+        ws=FrameSocket,
         ws_max_size=settings.http().max_message_bytes,
         # Compressing each event for each socket costs more than it saves.
         ws_per_message_deflate=False,

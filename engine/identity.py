@@ -80,7 +80,10 @@ class Identity:
         old.
         """
         token = viewer.origin.token
-        return token is None or self._latest.get(token, viewer) == viewer
+        if token is None:
+            return True
+        known = self._latest.get(token, viewer)
+        return known is viewer or known == viewer
 
     def revoked(self, user: UUID) -> None:
         """Believe this user's tokens no more: they were just revoked."""

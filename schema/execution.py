@@ -89,8 +89,13 @@ _DEFINITION: Final = "strawberry-definition"
 class SharedData(dict[str, Any]):
     """The `data` of an answer that many get; it becomes text once."""
 
-    __slots__ = ("_text",)
+    __slots__ = ("_text", "frames")
     _text: str
+
+    def __init__(self, data: Mapping[str, Any]) -> None:
+        super().__init__(data)
+        self.frames: dict[str, bytes] = {}
+        """What was made of the text for those who get it, by what stands before it there."""
 
     @property
     def text(self) -> str:
@@ -245,10 +250,17 @@ class FastExecutor(StrawberryGraphQLCoreExecutionContext):
         """The data of the answer to the event of this memo, which `make` makes; None unless it is plain throughout."""
         if not self._compiled.is_plain:
             return None
-        known = memo.get(self._key) if self._key is not None else None
-        answer = self.answer(make()) if known is None else known
+        known = self.known(memo)
+        if known is not None:
+            return known
+        answer = self.answer(make())
         data = answer.data if isinstance(answer, ExecutionResult) and not answer.errors else None
         return data if isinstance(data, SharedData) else None
+
+    def known(self, memo: Memo) -> SharedData | None:
+        """The same, if it has been made already."""
+        answer = memo.get(self._key) if self._key is not None else None
+        return cast("SharedData", answer.data) if answer is not None else None
 
     def build_per_event_executor(self, payload: Any) -> "FastExecutor":
         """The executor of one event; a context with `for_event()` gives each event a fresh one."""

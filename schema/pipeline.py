@@ -384,9 +384,11 @@ class Schema(strawberry.Schema):
 def _pushed(
     executor: FastExecutor, push: Callable[[SharedData], bool], limits: Limits, memo: Memo, make: Callable[[], object]
 ) -> bool:
-    # With a purse of its own: whoever moved the run began the task that this runs in.
-    with spending(limits.entries, limits.json_bytes):
-        data = executor.shared(memo, make)
+    data = executor.known(memo)
+    if data is None:
+        # With a purse of its own: whoever moved the run began the task that this runs in.
+        with spending(limits.entries, limits.json_bytes):
+            data = executor.shared(memo, make)
     return data is not None and push(data)
 
 

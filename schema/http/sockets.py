@@ -27,6 +27,7 @@ from schema.faults import LIMIT_EXCEEDED, RequestError, internal, refusal
 from schema.http.bodies import operation_from
 from schema.http.connections import CLOSE_REASONS, TooManyConnections, Viewer
 from schema.http.credentials import bearer, token_of
+from schema.http.frames import text_frame, writer_of
 from schema.jsontext import decode, encode
 
 if TYPE_CHECKING:
@@ -39,6 +40,12 @@ _LONGEST_REASON: Final = 123
 
 _CLOSE_SECONDS: Final = 2.0
 
+_TAIL: Final = "}}"
+"""What ends a message after its `data`."""
+
+_MOST_FRAMES: Final = 16
+"""Most clients give their operations the same few names."""
+
 
 class _Malformed(Exception):
     """A message that is not one of the protocol's; the text is the close reason."""
@@ -50,6 +57,7 @@ class SocketAdapter(ASGIWebSocketAdapter):
     def __init__(self, view: "GraphQLView[Any]", request: WebSocket, response: WebSocket) -> None:
         super().__init__(view, request, response)
         self._settings = view.settings
+        self._write = writer_of(request.scope)
 
     async def iter_json(self, *, ignore_parsing_errors: bool = False) -> AsyncGenerator[object, None]:
         """Each message as a JSON object; one that is none ends the iteration with a closed socket."""
@@ -99,6 +107,17 @@ class SocketAdapter(ASGIWebSocketAdapter):
             # Starlette raises RuntimeError for a socket that we have closed meanwhile.
             raise WebSocketDisconnected from error
 
+    def write(self, data: SharedData, head: str) -> bool:
+        """Send shared data between this head and its end, if that can be done now and in one go."""
+        if self._write is None:
+            return False
+        frame = data.frames.get(head)
+        if frame is None:
+            frame = text_frame(f"{head}{data.text}{_TAIL}")
+            if len(data.frames) < _MOST_FRAMES:
+                data.frames[head] = frame
+        return self._write(frame)
+
     def send_at_once(self, text: str) -> Rest[Any] | None:
         """Send a message now, or what is left of that when the client takes nothing at the moment."""
         return begin(self.ws.send_text(text))
@@ -135,8 +154,10 @@ class _Outlet:
         """Send it now; False when an earlier one is still on its way, or nobody is there."""
         if self._sending is not None:
             return False
+        if self._socket.write(data, self._head):
+            return True
         try:
-            rest = self._socket.send_at_once(f"{self._head}{data.text}}}}}")
+            rest = self._socket.send_at_once(f"{self._head}{data.text}{_TAIL}")
         except (WebSocketDisconnect, RuntimeError):
             return False
         if rest is not None:
@@ -148,7 +169,7 @@ class _Outlet:
         await self.settle()
         data = answer.data
         if isinstance(data, SharedData) and not answer.errors:
-            await self._socket.send_text(f"{self._head}{data.text}}}}}")
+            await self._socket.send_text(f"{self._head}{data.text}{_TAIL}")
             return
         payload: dict[str, Any] = {"data": data}
         if answer.errors:

@@ -17,7 +17,7 @@ from starlette.routing import Route
 from structlog.testing import capture_logs
 from websockets.asyncio.client import ClientConnection, connect
 
-from schema.http import GraphQLView, HttpSettings
+from schema.http import FrameSocket, GraphQLView, HttpSettings
 from tests.schema.toy import Context, DatabaseAway, Toy, Viewer, make_schema
 
 
@@ -104,7 +104,13 @@ async def serving(
 
     app = Starlette(routes=[*view.routes(), Route("/", root)])
     config = uvicorn.Config(
-        app, port=0, log_config=None, lifespan="off", ws_per_message_deflate=False, ws_max_size=ws_max_size
+        app,
+        port=0,
+        log_config=None,
+        lifespan="off",
+        ws=FrameSocket,
+        ws_per_message_deflate=False,
+        ws_max_size=ws_max_size,
     )
     # Without uvicorn's main loop, whose ticks of 0.1 s would be most of each test.
     config.load()
