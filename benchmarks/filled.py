@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, cast
 from uuid import UUID
 
 import asyncpg
@@ -14,8 +14,9 @@ import orjson
 from benchmarks import plans
 from benchmarks.seed import Outside
 from persistence import users
-from persistence.database import DatabaseSettings, session_settings
-from persistence.transitions.claim import _CLAIM  # pyright: ignore[reportPrivateUsage] - the very statement that runs
+from persistence.database import Connection, DatabaseSettings, session_settings
+from persistence.transitions.advance import Claimer
+from persistence.transitions.claim import claim
 
 _RUNS_A_STATEMENT: Final = 20_000
 
@@ -95,6 +96,23 @@ class _Undone(Exception):
     pass
 
 
+class _Explaining:
+    """A connection that says how it does what it is told, planned as for any values, as the product's are."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+        self.text = ""
+
+    async def fetch(self, statement: str, *values: Any) -> list[Any]:
+        literals = ", ".join("'{}'" if value == [] else f"'{value}'" for value in values)
+        await self._connection.execute(f"PREPARE explained AS {statement}")
+        self.text = await self._connection.fetchval(
+            f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE explained ({literals})"
+        )
+        await self._connection.execute("DEALLOCATE explained")
+        return []
+
+
 async def _explained(dsn: str) -> str:
     worker, text = UUID(int=1), ""
     connection: Any = await asyncpg.connect(dsn, server_settings=session_settings(DatabaseSettings(dsn=dsn)))
@@ -102,10 +120,9 @@ async def _explained(dsn: str) -> str:
         with suppress(_Undone):
             async with connection.transaction():
                 await connection.execute(_ALIVE, worker)
-                await connection.execute(f"PREPARE claim (uuid, int) AS {_CLAIM}")
-                text = await connection.fetchval(
-                    f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE claim ('{worker}', 100)"
-                )
+                explaining = _Explaining(connection)
+                await claim(cast("Connection", explaining), Claimer(worker, 100))
+                text = explaining.text
                 raise _Undone
     finally:
         await connection.close()

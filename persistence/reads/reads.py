@@ -8,9 +8,11 @@ All is asked in somebody's `Scope`: each statement carries the rule of what that
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import groupby
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 from uuid import UUID
 
@@ -358,14 +360,31 @@ def _dead_letters(scope: Scope) -> Where:
 def _at(where: Where, places: Collection[StepPlace], table: str, alias: str) -> str:
     """What a table that has a run and a position holds at these places, with its runs.
 
-    Each place is looked up by itself (OFFSET 0 keeps the planner from joining otherwise): a plan made while nothing is
-    known of the table would look at all rows of a run for each of its places.
+    Each stretch of places is looked up by itself (OFFSET 0 keeps the planner from joining otherwise): a plan made while
+    nothing is known of the table would look at all rows of a run for each of its places.
     """
-    runs, positions = where.value([run for run, _ in places]), where.value([position for _, position in places])
-    return f"""unnest({runs}::uuid[], {positions}::int[]) AS g (run_id, position)
+    stretches = _stretches(places)
+    runs = where.value([run for run, _, _ in stretches])
+    firsts, lasts = where.value([first for _, first, _ in stretches]), where.value([last for *_, last in stretches])
+    return f"""unnest({runs}::uuid[], {firsts}::int[], {lasts}::int[]) AS g (run_id, first, last)
         CROSS JOIN LATERAL (
-            SELECT * FROM {table} t WHERE t.run_id = g.run_id AND t.position = g.position OFFSET 0) AS {alias}
+            SELECT * FROM {table} t WHERE t.run_id = g.run_id AND t.position BETWEEN g.first AND g.last OFFSET 0
+        ) AS {alias}
         JOIN runs r ON r.id = g.run_id"""
+
+
+def _stretches(places: Iterable[StepPlace]) -> list[tuple[UUID, int, int]]:
+    """The same places as runs of consecutive ones, first and last: mostly all steps of a run are asked about."""
+    by_run: defaultdict[UUID, set[int]] = defaultdict(set)
+    for run, position in places:
+        by_run[run].add(position)
+    found: list[tuple[UUID, int, int]] = []
+    for run, positions in by_run.items():
+        # Where one follows on the other, a position grows as its index does.
+        for _, pairs in groupby(enumerate(sorted(positions)), key=lambda pair: pair[1] - pair[0]):
+            stretch = [position for _, position in pairs]
+            found.append((run, stretch[0], stretch[-1]))
+    return found
 
 
 def _page(rows: Sequence[T], first: int) -> Page[T]:

@@ -1,4 +1,5 @@
 import asyncio
+import random
 from collections.abc import Awaitable
 from typing import Any
 from uuid import UUID
@@ -179,7 +180,7 @@ async def test_open_approvals_are_found_by_their_own_index_among_any_number_of_d
     ("read", "risk"),
     [(Reads.steps, Risk.L0), (Reads.tool_calls_of_steps, Risk.L0), (Reads.approvals_of_steps, Risk.L3)],
 )
-async def test_each_place_is_looked_up_by_itself_however_little_is_known_of_the_tables(
+async def test_only_these_places_are_looked_up_however_little_is_known_of_the_tables(
     stories: Stories, database: Database, read: Any, risk: Risk
 ):
     owner = await stories.person("owner")
@@ -205,10 +206,12 @@ async def test_each_place_is_looked_up_by_itself_however_little_is_known_of_the_
             plan.extend(row[0] for row in rows)
             return []
 
-    await read(Reads(Explaining()), everything(), [(run, position) for position in range(1000)])
+    for step in (1, 2):
+        plan.clear()
+        await read(Reads(Explaining()), everything(), [(run, position) for position in range(0, 1000, step)])
 
-    assert "rows=1000" in plan[0]
-    assert not [line for line in plan if "Rows Removed by" in line], "\n".join(plan)
+        assert f"rows={1000 // step}" in plan[0]
+        assert not [line for line in plan if "Rows Removed by" in line], "\n".join(plan)
 
 
 async def test_dead_letters_come_newest_first_and_not_from_cancelled_runs(stories: Stories, reads: Reads):
@@ -330,3 +333,16 @@ async def test_all_questions_together_read_no_more_json_than_may_be_held(stories
 
     assert [isinstance(each, TooManyBytes) for each in found] == [False, False, True, True]
     assert len(await reads.anew().steps_of_runs(own(owner), [run], texts=args)) == 2
+
+
+@pytest.mark.parametrize("seed", range(5))
+async def test_any_places_of_several_runs_are_found_and_no_others(stories: Stories, reads: Reads, seed: int):
+    dice = random.Random(seed)
+    owner = await stories.person("owner")
+    runs = [await stories.run(owner, [Told(f"note {n}") for n in range(12)]) for _ in range(3)]
+    places = [(run, position) for run in runs for position in range(-1, 14) if dice.random() < 0.5] * 2
+    dice.shuffle(places)
+
+    found = await reads.steps(everything(), places)
+
+    assert set(found) == {(run, position) for run, position in places if 0 <= position < 12}
