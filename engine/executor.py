@@ -55,6 +55,9 @@ _LOOK_AGAIN_SECONDS = 0.05
 _BEYOND = 10
 """Of so many slots, one more is there for people who have no step running."""
 
+_NEWCOMERS_SECONDS = 0.05
+"""How soon after a look for people who have no step running comes the next one, at the earliest."""
+
 _PATIENCE_SECONDS = 0.02
 """How long a few free slots wait for more of them, while steps wait in numbers."""
 
@@ -85,10 +88,13 @@ class Executor(LocalWorker):
         self._patience: asyncio.TimerHandle | None = None
         self._stray = False
         self._again = _AGAIN_SECONDS
+        self._newcomers_at = 0.0
+        self._looks_again_at_newcomers = False
         self._asks_again: asyncio.TimerHandle | None = None
         self._claimer_task: asyncio.Task[None] | None = None
-        # Two at once: while the database writes one group, the next one is prepared, and both cores have work.
-        self._settling = Gather(self._settle, at_most=_OUTCOMES_A_GROUP, writers=2, name="settle")
+        # Two at once, of half the slots each: while the database writes one group, the other one's tools are called.
+        a_group = min(_OUTCOMES_A_GROUP, max(1, settings.concurrency // 2))
+        self._settling = Gather(self._settle, at_most=a_group, writers=2, name="settle")
         self._entering = Gather(self._enter, at_most=_OUTCOMES_A_GROUP, name="enter")
         self._calling = calling
         wakeups.listen(on_work=self.wake, on_missed=self.wake, on_runs=self._on_runs)
@@ -243,8 +249,15 @@ class Executor(LocalWorker):
         Who has submitted thousands of long steps would hold everybody else up until one of them ends.
         """
         beyond = self._settings.concurrency // _BEYOND
-        if beyond == 0:
+        if beyond == 0 or self._looks_again_at_newcomers:
             return
+        loop = asyncio.get_running_loop()
+        if loop.time() < self._newcomers_at:
+            # Short steps come here at each one's end: not all of them need to look.
+            self._looks_again_at_newcomers = True
+            loop.call_at(self._newcomers_at, self._look_at_newcomers)
+            return
+        self._newcomers_at = loop.time() + _NEWCOMERS_SECONDS
         with self.reserve(beyond=beyond, wakes=False) as claimer:
             if claimer.slots == 0:
                 return
@@ -254,6 +267,10 @@ class Executor(LocalWorker):
             self.take(claimer, done)
         self._wakeups.announce(done.marks)
         self._look_again_at(done)
+
+    def _look_at_newcomers(self) -> None:
+        self._looks_again_at_newcomers = False
+        self.wake()
 
     def _look_again_at(self, done: Advance) -> None:
         """Soon, if there were steps of runs that somebody held."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from typing import Any
 
 import pytest
 
@@ -193,7 +194,9 @@ async def test_no_more_than_a_tenth_goes_beyond_the_limit(dsn: str) -> None:
         runs = [await it.submit(step("a", "long"), viewer=await it.user(Role.SUBMITTER)) for _ in range(4)]
         await long.called(22)
 
-        await it.engine._executor._claim_for_newcomers()  # pyright: ignore[reportPrivateUsage, reportOptionalMemberAccess]
+        executor: Any = it.engine._executor  # pyright: ignore[reportPrivateUsage]
+        executor._newcomers_at, executor._looks_again_at_newcomers = 0.0, False
+        await executor._claim_for_newcomers()
 
         states = [(await it.states(run))["a"] for run in runs]
         assert sorted(states) == ["READY", "READY", "RUNNING", "RUNNING"]
