@@ -69,7 +69,7 @@ class Contender:
             database = re.sub(r".*/(\w+)\?.*", rf"{_ADDRESS}/\1", dsn)
             if self.peer.sql is not None:
                 await _load(dsn, self.folder / self.peer.sql)
-            runs = self.bench.of(1000, 50)
+            runs = self.bench.of(500, 50)
             words = [each.format(dsn=database, runs=runs) for each in self.peer.arguments]
             with Meter() as meter:
                 said = await self._said(words, runs)
@@ -86,6 +86,7 @@ class Contender:
             "PGPORT": "5432",
             "PGUSER": "lifeos",
             "N": str(runs),
+            "PYTHONUNBUFFERED": "1",
             "RESULTS_JSON": str(self.bench.folder / f"{self.peer.python}.json"),
         }
         process = await asyncio.create_subprocess_exec(
@@ -98,16 +99,22 @@ class Contender:
             stderr=asyncio.subprocess.STDOUT,
             start_new_session=True,
         )
+        assert process.stdout is not None
+        said = ""
         try:
             async with asyncio.timeout(_PATIENCE_SECONDS):
-                said, _ = await process.communicate()
+                # Some of them go on to measure what we do not ask for.
+                async for line in process.stdout:
+                    said += line.decode(errors="replace")
+                    if re.search(self.peer.says, said, re.DOTALL):
+                        break
         except TimeoutError:
-            return "it took too long"
+            return f"it took too long: {said}"
         finally:
             if process.returncode is None:
                 process.kill()
                 await process.wait()
-        return said.decode(errors="replace")
+        return said
 
 
 def contenders(bench: Bench, row: Row) -> list[Contender]:
