@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -33,8 +35,8 @@ from persistence.states import (
     StepState,
     ToolCallStatus,
 )
-from persistence.transitions.advance import Advance, Note, Outcome, advance, freed_references
-from persistence.transitions.approve import Grant, approve
+from persistence.transitions.advance import Advance, Claimer, Note, Outcome, advance, freed_references
+from persistence.transitions.approve import Asker, Grant, approve, approve_as_proposed
 from persistence.transitions.decide import (
     ApprovalFacts,
     DecidedStep,
@@ -48,6 +50,21 @@ from persistence.transitions.locks import lock_free_runs
 from persistence.wakeups import Wakeups
 
 _EXPIRED_AT_ONCE = 500
+_SOMEBODY_ELSE = UUID(int=0)
+_TURNS_TO_A_CALL = 4
+"""Of the loop: until the statement is under way that notes a call about to be made."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Yes:
+    """A person approves: with the digest that they have seen, if they said so, and with other arguments, or UNSET."""
+
+    viewer: Viewer
+    approval: UUID
+    reason: str | None
+    seen: str | None
+    edited_args: object
+    line: AuditLine
 
 
 class Approvals:
@@ -121,45 +138,59 @@ class Approvals:
         edits = "" if edited_args is UNSET else ", with other arguments"
         line = line_of(viewer, Action.DECIDE_APPROVAL, approval_id(approval), detail=f"{decision}{edits}")
         with suppress(LostRace):  # nothing happened, and the other way repeats itself
-            if approved and await self._approved_at_once(
-                viewer, approval, reason=reason, seen=args_digest_seen, edited_args=edited_args, line=line
-            ):
+            seen = None if args_digest_seen is None else args_digest_seen.lower()
+            if approved and await self._approved_at_once(_Yes(viewer, approval, reason, seen, edited_args, line)):
                 return
         await self._on(viewer, approval, write, line)
 
-    async def _approved_at_once(
-        self,
-        viewer: Viewer,
-        approval: UUID,
-        *,
-        reason: str | None,
-        seen: str | None,
-        edited_args: object | Unset,
-        line: AuditLine,
-    ) -> bool:
+    async def _approved_at_once(self, yes: _Yes) -> bool:
         """Approve and begin the step in one commit, if nothing is in the way; what is, is found out under the lock."""
         async with self._database.connection() as connection:
-            facts = await find_approval(connection, viewer.scope, approval)
-            if (
-                facts is None
-                or not self._may_decide(viewer, facts)
-                or facts.kind is not ApprovalKind.EXECUTE
-                or facts.status is not ApprovalStatus.REQUIRED
-                or (seen is not None and seen.lower() != facts.digest)
-            ):
-                return False
-            edited = (None, None) if edited_args is UNSET else self._edited(facts, edited_args)
-            step = DecidedStep(facts.id, facts.run, facts.position, facts.attempt, facts.name)
-            note = _note(step, EventType.APPROVAL_APPROVED, viewer, reason, edited=edited_args is not UNSET)
             with self._worker.reserve(most=1) as claimer:
-                done = await approve(
-                    connection, facts, Grant(viewer.id, reason, *edited), note=note, line=line, claimer=claimer
-                )
+                approved = self._approved if yes.edited_args is UNSET else self._approved_edited
+                done = await approved(connection, yes, claimer)
                 if done is None:
                     return False
                 self._worker.take(claimer, done)
         self._announce(done)
+        # The step first: its call does not wait while the answer is put together.
+        for _ in range(_TURNS_TO_A_CALL):
+            await asyncio.sleep(0)
         return True
+
+    async def _approved(self, connection: Connection, yes: _Yes, claimer: Claimer) -> Advance | None:
+        return await approve_as_proposed(
+            connection,
+            yes.approval,
+            self._asker(yes.viewer),
+            seen=yes.seen,
+            reason=yes.reason,
+            words=_words(yes.viewer, EventType.APPROVAL_APPROVED, ""),
+            metadata=_facts(yes.viewer, yes.reason, edited=False),
+            line=yes.line,
+            claimer=claimer,
+        )
+
+    async def _approved_edited(self, connection: Connection, yes: _Yes, claimer: Claimer) -> Advance | None:
+        facts = await find_approval(connection, yes.viewer.scope, yes.approval)
+        if (
+            facts is None
+            or not self._may_decide(yes.viewer, facts)
+            or facts.kind is not ApprovalKind.EXECUTE
+            or facts.status is not ApprovalStatus.REQUIRED
+            or yes.seen not in (None, facts.digest)
+        ):
+            return None
+        edited = self._edited(facts, yes.edited_args)
+        step = DecidedStep(facts.id, facts.run, facts.position, facts.attempt, facts.name)
+        note = _note(step, EventType.APPROVAL_APPROVED, yes.viewer, yes.reason, edited=True)
+        grant = Grant(yes.viewer.id, yes.reason, *edited)
+        return await approve(connection, facts, grant, note=note, line=yes.line, claimer=claimer)
+
+    def _asker(self, viewer: Viewer) -> Asker:
+        separation = self._settings.separation_of_duties
+        own, others = (may_decide(viewer, by, separation_of_duties=separation) for by in (viewer.id, _SOMEBODY_ELSE))
+        return Asker(viewer.scope, own, others)
 
     async def resolve(
         self,
@@ -348,12 +379,18 @@ def _note(
         InDoubtResolution.HAPPENED: f"{viewer.name} says that {step.name} happened",
         InDoubtResolution.DID_NOT_HAPPEN: f"{viewer.name} says that {step.name} did not happen",
         InDoubtResolution.ABANDON: f"{viewer.name} leaves {step.name}",
-        None: f"{viewer.name} {'approved' if kind is EventType.APPROVAL_APPROVED else 'rejected'} {step.name}"
-        f"{' with other arguments' if edited else ''}",
+        None: f"{_words(viewer, kind, step.name)}{' with other arguments' if edited else ''}",
     }[resolution]
-    facts: dict[str, Any] = {"decidedBy": user_id(viewer.id), "reason": reason}
-    if resolution is not None:
-        facts["resolution"] = resolution.value
+    if resolution is None:
+        facts = _facts(viewer, reason, edited=edited)
     else:
-        facts["edited"] = edited
-    return Note(step.run, kind, step.position, step.approval, words, orjson.dumps(facts).decode())
+        facts = _facts(viewer, reason, resolution=resolution.value)
+    return Note(step.run, kind, step.position, step.approval, words, facts)
+
+
+def _words(viewer: Viewer, kind: EventType, name: str) -> str:
+    return f"{viewer.name} {'approved' if kind is EventType.APPROVAL_APPROVED else 'rejected'} {name}"
+
+
+def _facts(viewer: Viewer, reason: str | None, **more: object) -> str:
+    return orjson.dumps({"decidedBy": user_id(viewer.id), "reason": reason, **more}).decode()

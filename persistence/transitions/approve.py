@@ -12,6 +12,8 @@ from uuid import UUID
 
 from persistence.audit import AuditLine
 from persistence.database import Connection
+from persistence.reads.where import Where
+from persistence.scope import Scope
 from persistence.transitions.advance import Advance, Claimer, Note, told
 from persistence.transitions.decide import ApprovalFacts
 
@@ -53,14 +55,76 @@ async def approve(
             note.metadata,
             claimer.worker,
             max(0, claimer.slots),
-            line.action,
-            line.outcome,
-            line.name,
-            line.subject,
-            line.detail,
-            line.address,
-            line.token,
-            line.request,
+            *_written(line),
         )
     )
     return done if done.marks else None
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Who wants to approve: what they see; whether they may, what they submitted themselves and what others did."""
+
+    scope: Scope
+    may_own: bool
+    may_others: bool
+
+    @property
+    def rights(self) -> tuple[bool, bool]:
+        """Whether they may: about their own, about others'."""
+        return self.may_own, self.may_others
+
+
+async def approve_as_proposed(
+    connection: Connection,
+    approval: UUID,
+    asker: Asker,
+    *,
+    seen: str | None,
+    reason: str | None,
+    words: str,
+    metadata: str,
+    line: AuditLine,
+    claimer: Claimer,
+) -> Advance | None:
+    """The same without having read the facts, for arguments as they were proposed; None also when it may not be.
+
+    `seen` is the digest that the person has seen, if they said so; `words` stand before the step's name in the
+    decision's event, and `metadata` (JSON text) is the event's.
+    """
+    where = Where()
+    where.add("a.id = {}::uuid", approval)
+    where.add("a.kind = 'EXECUTE' AND a.status = 'REQUIRED'")
+    where.add("CASE WHEN r.submitted_by = {}::uuid THEN {}::bool ELSE {}::bool END", asker.scope.user, *asker.rights)
+    if seen is not None:
+        where.add("a.digest = {}::text", seen)
+    where.seen_by(asker.scope)
+    given = [asker.scope.user, reason, None, None, words, metadata, claimer.worker, max(0, claimer.slots)]
+    by, why, edited, digest, said, more, worker, slots, *audit = map(where.value, [*given, *_written(line)])
+    rows = await connection.fetch(
+        # OFFSET keeps the function from being called before all this is known to hold.
+        f"""SELECT t.* FROM (
+            SELECT a.id, a.run_id, a.position, a.attempt, a.digest, s.name
+            FROM approvals a
+            JOIN steps s ON s.run_id = a.run_id AND s.position = a.position
+            JOIN runs r ON r.id = a.run_id
+            {where} OFFSET 0) AS f
+        CROSS JOIN LATERAL approve_alone(f.id, f.run_id, f.position, f.attempt, f.digest, {by}, {why}, {edited},
+            {digest}, {said}::text || f.name, {more}, {worker}, {slots}, {", ".join(audit)}) AS t""",
+        *where.values,
+    )
+    done = told(rows)
+    return done if done.marks else None
+
+
+def _written(line: AuditLine) -> tuple[str | None, ...]:
+    return (
+        line.action,
+        line.outcome,
+        line.name,
+        line.subject,
+        line.detail,
+        line.address,
+        line.token,
+        line.request,
+    )

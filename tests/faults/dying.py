@@ -163,8 +163,8 @@ POINTS: Final[Mapping[str, tuple[Scenario, ModuleType | type | None, str, Patch 
     "after the claim of a run to plan": (_plans, begin, "claim_planning", after_some),
     "before the plan commits": (_plans, begin, "store_steps", before_its_commit),
     "after the plan": (_plans, planning.Planning, "_store", after),
-    "before the decision commits": (_decides, approvals, "approve", before_its_commit),
-    "after the decision": (_decides, approvals, "approve", after),
+    "before the decision commits": (_decides, approvals, "approve_as_proposed", before_its_commit),
+    "after the decision": (_decides, approvals, "approve_as_proposed", after),
     "before the commit of a rejection": (_rejects, approvals, "advance", before_its_commit),
 }
 """By name: what the process does, and around which call of the engine it dies how."""

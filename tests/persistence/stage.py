@@ -48,7 +48,7 @@ from persistence.transitions.advance import (
     advance_free,
     freed_references,
 )
-from persistence.transitions.approve import Grant, approve
+from persistence.transitions.approve import Asker, Grant, approve, approve_as_proposed
 from persistence.transitions.cancel import cancel
 from persistence.transitions.claim import Entry, claim, enter
 from persistence.transitions.decide import ApprovalFacts, DecidedStep, decide, expire, find_approval
@@ -236,6 +236,8 @@ class Stage:
     ) -> Advance | None:
         """Approve and begin the step in one commit; None when the run is held, or it was no longer open."""
         async with self.database.connection() as connection:
+            if edited is None:
+                return await self.approve_as_proposed(connection, approval, by=by, claimer=claimer)
             facts = await find_approval(connection, Scope(self.user, Reach.ALL), approval)
             assert facts is not None
             return await self.approve_as(connection, facts, by=by, edited=edited, claimer=claimer)
@@ -255,6 +257,33 @@ class Stage:
         line = AuditLine(Action.DECIDE_APPROVAL, ACCEPTED, subject=f"{facts.id}")
         said = note(step, EventType.APPROVAL_APPROVED)
         return await approve(connection, facts, grant, note=said, line=line, claimer=claimer)
+
+    async def approve_as_proposed(
+        self,
+        connection: Connection,
+        approval: UUID,
+        *,
+        by: UUID | None = None,
+        reach: Reach = Reach.ALL,
+        may_own: bool = True,
+        may_others: bool = True,
+        seen: str | None = None,
+        claimer: Claimer = NOBODY,
+    ) -> Advance | None:
+        """The same without having read anything."""
+        asker = Asker(Scope(by or self.user, reach), may_own, may_others)
+        said = note(DecidedStep(approval, approval, 0, 0, ""), EventType.APPROVAL_APPROVED)
+        return await approve_as_proposed(
+            connection,
+            approval,
+            asker,
+            seen=seen,
+            reason=None,
+            words=said.message,
+            metadata=said.metadata,
+            line=AuditLine(Action.DECIDE_APPROVAL, ACCEPTED, subject=f"{approval}"),
+            claimer=claimer,
+        )
 
     async def resolve(self, approval: UUID, resolution: InDoubtResolution, *, result: str = "{}") -> Advance | None:
         """Say of a call in doubt whether it happened; None when that was said before."""

@@ -128,3 +128,42 @@ async def test_a_clock_that_was_set_back_keeps_no_step_waiting(stage: Stage) -> 
     assert await stage.approve(await open_one(stage, run)) is not None
 
     assert len(await stage.claim(await stage.worker())) == 1
+
+
+@pytest.mark.parametrize(
+    "who",
+    [
+        {"may_own": False},
+        {"mine": False, "may_others": False},
+        {"mine": False, "reach": Reach.OWN},
+        {"seen": "another digest"},
+    ],
+    ids=["not their own", "not others'", "not in their scope", "not what they saw"],
+)
+async def test_who_may_not_approves_nothing(stage: Stage, who: dict[str, Any]) -> None:
+    run = await asked(stage, "alone")
+    approval, before = await open_one(stage, run), await everything(stage, run)
+    by = stage.user if who.pop("mine", True) else stage.other
+
+    async with stage.database.connection() as connection:
+        assert await stage.approve_as_proposed(connection, approval, by=by, **who) is None
+
+    assert await everything(stage, run) == before
+
+
+@pytest.mark.parametrize(
+    "who", [{"may_others": False, "reach": Reach.OWN}, {"mine": False, "may_own": False, "reach": Reach.ASKED}]
+)
+async def test_who_may_approves_what_they_saw(stage: Stage, who: dict[str, Any]) -> None:
+    run = await asked(stage, "alone")
+    approval = await open_one(stage, run)
+    [facts] = await stage.approvals(run)
+    by = stage.user if who.pop("mine", True) else stage.other
+
+    async with stage.database.connection() as connection:
+        done = await stage.approve_as_proposed(connection, approval, by=by, seen=facts["digest"], **who)
+
+    assert done is not None
+    [event] = [event for event in await stage.events(run) if event["type"] == "APPROVAL_APPROVED"]
+    assert event["message"].endswith("Step 0")
+    assert (await stage.approvals(run))[0]["decided_by"] == by
