@@ -21,7 +21,7 @@ from engine.runs import LocalWorker, check_reason, gate_policy
 from engine.settings import EngineSettings
 from engine.tools import ArgsUnfit, Registry
 from engine.unset import UNSET, Unset
-from engine.values import UnfitValue, check_json
+from engine.values import UnfitValue, check_json, text_fault
 from persistence.audit import Action, AuditLine, write_lines
 from persistence.database import Connection, Database, LostRace
 from persistence.ids import approval_id, user_id
@@ -139,7 +139,11 @@ class Approvals:
         line = line_of(viewer, Action.DECIDE_APPROVAL, approval_id(approval), detail=f"{decision}{edits}")
         with suppress(LostRace):  # nothing happened, and the other way repeats itself
             seen = None if args_digest_seen is None else args_digest_seen.lower()
-            if approved and await self._approved_at_once(_Yes(viewer, approval, reason, seen, edited_args, line)):
+            if (
+                approved
+                and (seen is None or text_fault(seen) is None)
+                and await self._approved_at_once(_Yes(viewer, approval, reason, seen, edited_args, line))
+            ):
                 return
         await self._on(viewer, approval, write, line)
 

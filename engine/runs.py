@@ -129,6 +129,7 @@ class Runs:
         self._gate = gate_policy(settings)
         # Two at once: while the database writes one group, the next one is checked, and both cores have work.
         self._storing = Gather(self._store, at_most=_SUBMISSIONS_A_GROUP, writers=2, name="submissions")
+        self._repeating = Gather(self._find_earlier, at_most=_SUBMISSIONS_A_GROUP, name="repeated")
         self._storing_intents = Gather(self._store_intents, at_most=_SUBMISSIONS_A_GROUP, name="intents")
 
     async def submit(self, viewer: Viewer, submission: Submission) -> UUID:
@@ -158,7 +159,7 @@ class Runs:
         if plan is None:
             stored = await self._storing_intents.add(run)
         else:
-            stored = await self._storing.add(_Planned(run, plan))
+            stored = await self._storing.add(_Planned(run, plan)) or await self._repeating.add(run)
         if stored.input_digest != run.input_digest:
             assert key is not None
             raise IdempotencyConflict(key, stored.id)
@@ -193,7 +194,11 @@ class Runs:
         self._wakeups.announce(plans=True)
         return [stored[run.id] for run in group]
 
-    async def _store(self, group: Sequence[_Planned]) -> Sequence[begin.StoredRun]:
+    async def _store(self, group: Sequence[_Planned]) -> Sequence[begin.StoredRun | None]:
+        """What became of each; None for those whose idempotency key was used before.
+
+        These are looked for by themselves: what goes wrong with that is nothing to those who are stored by now.
+        """
         runs = [each.run for each in group]
         steps = [step for each in group for step in each.plan.for_run(each.run.id, each.run.submitted_by)]
         with self._worker.reserve() as claimer:
@@ -203,11 +208,11 @@ class Runs:
             self._worker.take(claimer, done)
         self._wakeups.announce(done.marks, work=any(mark.ready for mark in done.marks))
         new = {mark.run for mark in done.marks}
-        stored = {run.id: begin.StoredRun(run.id, run.input_digest) for run in runs}
-        repeated = [run for run in runs if run.id not in new]
-        if repeated:
-            stored |= await self._database.transaction(lambda tx: begin.earlier_runs(tx, repeated))
-        return [stored[run.id] for run in runs]
+        return [begin.StoredRun(run.id, run.input_digest) if run.id in new else None for run in runs]
+
+    async def _find_earlier(self, group: Sequence[begin.NewRun]) -> Sequence[begin.StoredRun]:
+        earlier = await self._database.transaction(lambda tx: begin.earlier_runs(tx, group))
+        return [earlier[run.id] for run in group]
 
     async def cancel(self, viewer: Viewer, run: UUID, *, reason: str | None) -> None:
         """Cancel a run that is not over; one that is cancelled already is left as it is."""

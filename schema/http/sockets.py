@@ -46,6 +46,9 @@ _TAIL: Final = "}}"
 _MOST_FRAMES: Final = 16
 """Most clients give their operations the same few names."""
 
+_LONGEST_HEAD: Final = 128
+"""Of a frame that is kept: an operation's name is the client's to choose, and may be as long as a message."""
+
 
 class _Malformed(Exception):
     """A message that is not one of the protocol's; the text is the close reason."""
@@ -114,7 +117,7 @@ class SocketAdapter(ASGIWebSocketAdapter):
         frame = data.frames.get(head)
         if frame is None:
             frame = text_frame(f"{head}{data.text}{_TAIL}")
-            if len(data.frames) < _MOST_FRAMES:
+            if len(data.frames) < _MOST_FRAMES and len(head) <= _LONGEST_HEAD:
                 data.frames[head] = frame
         return self._write(frame)
 

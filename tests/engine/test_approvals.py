@@ -203,16 +203,17 @@ async def test_waiting_for_a_person_uses_up_no_time_out(dsn: str) -> None:
 # Exactly these arguments
 
 
-async def test_a_decision_about_other_arguments_does_not_count(dsn: str) -> None:
+@pytest.mark.parametrize("seen", ["0" * 64, "\x00", "\ud800"], ids=["another", "no text", "no character"])
+async def test_a_decision_about_other_arguments_does_not_count(dsn: str, seen: str) -> None:
     async with running(dsn, TOOLS) as it:
         run = await it.submit(step("a", "send", args=TO_ANN))
         approval = await it.asked(run)
 
         for decision in ApprovalDecision:
             with pytest.raises(ArgsChanged) as refused:
-                await it.decide(approval, decision, digest="0" * 64)
+                await it.decide(approval, decision, digest=seen)
 
-        assert (refused.value.expected, refused.value.actual) == ("0" * 64, approval["digest"])
+        assert (refused.value.expected, refused.value.actual) == (seen, approval["digest"])
         assert (await it.approval(approval["id"]))["status"] == "REQUIRED"
 
 

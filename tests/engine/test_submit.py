@@ -15,7 +15,9 @@ from engine.planner import PlanningContext, Unplannable
 from engine.plans import Plan
 from engine.runs import Submission
 from engine.tools import Registry, tool
+from persistence.database import Unavailable
 from persistence.states import Risk, Role
+from persistence.transitions import begin
 from tests.engine.harness import APPROVE, Act, acting, intent, running, step, submission
 
 
@@ -345,3 +347,25 @@ async def test_the_run_is_as_strict_as_the_stricter_of_policy_and_wish(dsn: str)
         for run in (raised, stricter):
             await it.decide(await it.asked(run), APPROVE)
             assert (await it.finished(run))["state"] == "COMPLETED"
+
+
+@pytest.mark.parametrize("error", [Unavailable("gone"), ValueError("odd")], ids=["away", "a fault"])
+async def test_what_goes_wrong_with_a_repeated_key_is_nothing_to_who_came_with_it(
+    dsn: str, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    async with running(dsn, TOOLS) as it:
+        first = await it.submit(step("a"), key="k")
+        original = begin.earlier_runs
+
+        async def fail_once(*_: object) -> object:
+            monkeypatch.setattr(begin, "earlier_runs", original)
+            raise error
+
+        monkeypatch.setattr(begin, "earlier_runs", fail_once)
+        fresh, again = await asyncio.gather(it.submit(step("b")), it.submit(step("a"), key="k"), return_exceptions=True)
+
+        assert isinstance(again, type(error))
+        assert not isinstance(fresh, BaseException)
+        assert (await it.finished(fresh))["state"] == "COMPLETED"
+        assert await it.submit(step("a"), key="k") == first
+        assert await it.database.fetchval("SELECT count(*) FROM runs") == 2

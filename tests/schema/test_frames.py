@@ -16,8 +16,10 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import Frame, Opcode
 
+from schema.execution import SharedData
 from schema.http import FrameSocket
 from schema.http.frames import Write, text_frame, writer_of
+from schema.http.sockets import SocketAdapter
 
 
 @pytest.mark.parametrize("size", [0, 1, 125, 126, 127, 65_535, 65_536, 100_000])
@@ -25,6 +27,26 @@ def test_a_frame_is_what_the_library_makes_of_the_text(size: int) -> None:
     text = "é" * (size // 2) + "a" * (size % 2)
 
     assert text_frame(text) == Frame(Opcode.TEXT, text.encode()).serialize(mask=False)
+
+
+def test_frames_are_kept_for_names_that_many_have_and_not_for_long_ones() -> None:
+    written: list[bytes] = []
+
+    def write(frame: bytes) -> bool:
+        written.append(frame)
+        return True
+
+    adapter: Any = SocketAdapter.__new__(SocketAdapter)
+    adapter._write = write
+    data = SharedData({"seq": 1})
+
+    for head in ["short", "short", "x" * 1000, *(f"name {number}" for number in range(100))]:
+        assert adapter.write(data, head)
+
+    assert written[0] is written[1]
+    assert written[2] == text_frame("x" * 1000 + '{"seq":1}}}')
+    assert len(data.frames) < 20
+    assert max(map(len, data.frames.values())) < 100
 
 
 @asynccontextmanager
