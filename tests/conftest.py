@@ -12,6 +12,7 @@ import httpx
 import httpx._transports.default
 import pytest
 import pytest_asyncio
+from hypothesis import settings
 
 from persistence.database import Database, DatabaseSettings
 from tests import lending
@@ -19,6 +20,10 @@ from tests.databases import end_cluster, provide_cluster
 
 TESTS = Path(__file__).parent
 
+
+# How long an example takes is the machine's matter.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 # Reading the certificates of all authorities takes longer than most tests, and httpx does it anew for each client.
 httpx._transports.default.create_ssl_context = cache(httpx.create_ssl_context)  # pyright: ignore[reportPrivateImportUsage] - no other place to say it

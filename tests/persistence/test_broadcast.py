@@ -58,7 +58,7 @@ class Post:
     """One process's broadcast over this address, and everybody who listens in it."""
 
     def __init__(self, dsn: str) -> None:
-        settings = DatabaseSettings(dsn=dsn, connect_seconds=0.5)
+        settings = DatabaseSettings(dsn=dsn, connect_seconds=2)
         self.broadcast, backend = broadcast_over(settings, None, hears_itself=True)
         assert backend is not None
         self.backend: PostgresBackend = backend

@@ -14,7 +14,9 @@ from console.commands import app
 
 # A finder that finds nothing: when it is asked for the library, the imports are in full swing, and stay there.
 CODE = """
-import sys, time
+import signal, sys, time
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever began us in the background may have it ignored
 
 class Waiting:
     def find_spec(self, name, path=None, target=None):
