@@ -135,6 +135,8 @@ async def _with_pauses(
             if not upcoming.done():
                 upcoming.cancel()
                 await asyncio.wait({upcoming})
+            if not upcoming.cancelled():
+                upcoming.exception()  # looked at, so that nobody misses it when we are closed at just that moment
         try:
             answer = upcoming.result()
         except StopAsyncIteration:
