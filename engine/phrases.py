@@ -209,12 +209,16 @@ class Quantity:
 
 @dataclass(frozen=True, slots=True)
 class Occasions:
-    """Concrete starts, all in the future, in order; how long, and how they come again."""
+    """Concrete starts, all in the future, in order; how long, and how they come again.
+
+    `remarks` say what was taken where the words left it open: “16:00, as nothing was said of morning or afternoon”.
+    """
 
     starts: tuple[datetime, ...]
     duration_minutes: int | None = None
     repeat: Repeat | None = None
     repeat_until: date | None = None
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

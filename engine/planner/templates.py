@@ -8,10 +8,10 @@ from typing import Any, Final, cast
 
 from engine.phrases import Facts, Placeholder, Refusal, SpeakableTool, Template, TemplatePart
 from engine.planner.numbers import money, quantity, whole
-from engine.planner.occasions import date_of, occasions
+from engine.planner.occasions import date_of, occasions, settled
 from engine.planner.reading import Match
 from engine.planner.slots import as_written
-from engine.planner.times import Atom, Clock, Days, afternoon, read_time
+from engine.planner.times import Atom, Clock, Days, read_time
 from engine.planner.tokens import Kind, Token, plain
 from engine.planner.words import FILLERS, JOINS, POLITE, RELATIONS, SEPARATORS_IN_LISTS
 from persistence.states import Risk
@@ -242,7 +242,7 @@ def _time(said: Tokens, text: str, form: str, now: datetime) -> str:
     if form == "date" and len(atoms) == 1 and isinstance(atoms[0], Days) and len(atoms[0].days) == 1:
         return date_of(atoms[0].days[0], now).isoformat()
     if form == "time" and len(atoms) == 1 and isinstance(atoms[0], Clock):
-        minutes = afternoon(atoms[0]).minutes
+        minutes = settled(atoms[0], None)
         return f"{minutes // 60:02}:{minutes % 60:02}:00"
     if form == "date-time":
         found_starts = occasions(atoms, now)

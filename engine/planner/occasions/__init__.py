@@ -3,8 +3,11 @@
 How the open questions are settled:
 
 - Weeks begin on Monday. “Next Tuesday” is the one of next week, a plain “Tuesday” the next to come.
-- A bare hour is 7 to 11 in the morning or 12 to 6 after noon, unless a part of the day was said, or the title
-  has a usual time (“dinner at 8”).
+- A time without morning or afternoon, as a start or as an interval's, is the one nearest to the title's usual
+  time (“dinner at 8”); without one, that of its two readings which is in waking hours, 07:00 to 21:59, the morning
+  if both are. A part of the day, or the end of the interval, tells first (“from 2 to 4pm”). What was taken without
+  a word that tells is said in `remarks`.
+- “Every other Friday” and “for 5 times” are planned one by one, as far as they have an end.
 - Without a time: the title's usual one (lunch at 12:30), else 18:00 on weekdays and 10:00 at weekends; today,
   when that has passed, the next full hour up to 21:00.
 - “3x this week” spreads evenly over what is left of the week, today included. When fewer days are left than were
@@ -20,17 +23,18 @@ How the open questions are settled:
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from engine.phrases import Occasions, Refusal
 from engine.planner.occasions.calendar import MOST_STARTS, date_of
 from engine.planner.occasions.periods import period
 from engine.planner.occasions.recurring import for_a_while, recurring
-from engine.planner.occasions.said import Said
+from engine.planner.occasions.said import Said, settled
 from engine.planner.occasions.starts import next_at, on_named_days, once, spread, times_of_day
 from engine.planner.times import Atom
 
-__all__ = ["date_of", "occasions", "period"]
+__all__ = ["date_of", "occasions", "period", "settled"]
 
 
 def occasions(
@@ -42,7 +46,8 @@ def occasions(
     usually begins. Raises Refusal when what was said contradicts itself, lies in the past, or can't be told.
     """
     try:
-        found = _occasions(Said.of(atoms, now, number=number, usual=usual))
+        said = Said.of(atoms, now, number=number, usual=usual)
+        found = replace(_occasions(said), remarks=said.remarks)
     except (OverflowError, ValueError) as error:
         raise Refusal(f"there is no such date ({error})") from error
     if len(found.starts) > MOST_STARTS:
