@@ -13,7 +13,7 @@ from typing import Final
 
 from engine.planner.numbers import ordinal, whole
 from engine.planner.times.names import MONTH, NEAR_DAYS, WEEKDAY, WEEKDAYS_PLURAL
-from engine.planner.tokens import Kind, Token
+from engine.planner.tokens import Kind, Token, plain
 from engine.planner.words import FILLERS, JOINS, RELATIONS
 
 Doubt = tuple[str, str]
@@ -47,7 +47,10 @@ _POINTING: Final = frozenset(
     {"this", "next", "last", "current", "coming", "following", "previous", "same", "whole", "entire", "upcoming",
      "up", "more", "other", "early", "late", "first", "second", "mid"}
 )  # fmt: skip
-_CLOCK: Final = re.compile(r"[0-9]{1,2}(?:[:.h][0-5][0-9])?(?:ish|am|pm|a|p)|[0-9]{1,2}[:h][0-5][0-9]|[0-9]+ish")
+_CLOCK: Final = re.compile(
+    r"[0-9]+-(?:minute|hour|day|night|week|month|year)s?"
+    r"|[0-9]{1,2}(?:[:.h][0-5][0-9])?(?:ish|am|pm|a|p)|[0-9]{1,2}[:h][0-5][0-9]|[0-9]+ish"
+)
 _NUMBER: Final = re.compile(r"[0-9]+(?:[.,:/-][0-9]+)*(?:x|h|hrs?|mins?|m)?")
 _ISH: Final = re.compile(r"[a-z]+ish")
 _FULL_NAMES: Final = (
@@ -65,6 +68,9 @@ _OTHER_WORDS: Final = frozenset(
     }
 )  # fmt: skip
 """Words, and names, of their own, though one letter away."""
+_TRAILING: Final = (("first", "thing"), ("some", "time"), ("any", "time"), ("early",), ("late",), ("weeks", "time"))
+"""What a title or a place does not end with: it says when."""
+_NO_TIMES: Final = frozenset({"1:1", "1-1", "24/7"})
 _TIME: Final = "speaks of time but is not understood here; say it another way, or put it in quotes if it is a name"
 _COUNT: Final = "may be a time or a count; say which, or put it in quotes if it belongs to a name"
 
@@ -74,7 +80,12 @@ def doubt(tokens: Sequence[Token], follows: Token | None = None) -> Doubt | None
 
     `tokens` are its words in order, `follows` is the one right behind it in the sentence.
     """
+    for words in _TRAILING:
+        if tuple(token.word for token in tokens[-len(words) :]) == words:
+            return " ".join(token.text for token in tokens[-len(words) :]), _TIME
     for place, token in enumerate(tokens):
+        if token.word in _NO_TIMES:
+            continue
         if token.kind is Kind.QUOTED:
             continue
         if found := _doubt_at(tokens, place, follows):
@@ -88,6 +99,12 @@ def misspelt(word: str) -> str | None:
     if len(word) < _SHORTEST_MISSPELT or not word.isalpha() or word in _OTHER_WORDS:
         return None
     return _nearest(word)
+
+
+def misspelling(text: str) -> str | None:
+    """Why the words are refused, if one of them is a misspelt word of time."""
+    name = next((name for word in text.split() if (name := misspelt(plain(word)))), None)
+    return f"may be “{_shown(name)}” misspelt; correct it, or put it in quotes if it is a name" if name else None
 
 
 @lru_cache(maxsize=4096)
@@ -111,8 +128,8 @@ def _is_one_off(word: str, name: str) -> bool:
 def _doubt_at(tokens: Sequence[Token], place: int, follows: Token | None) -> Doubt | None:
     token = tokens[place]
     word = token.word
-    if name := misspelt(word):
-        return token.text, f"may be “{_shown(name)}” misspelt; correct it, or put it in quotes if it is a name"
+    if why := misspelling(word):
+        return token.text, why
     if word in _ALWAYS or _CLOCK.fullmatch(word):
         return _from_lead(tokens, place), _TIME
     if _ISH.fullmatch(word) and whole([_as(token, word.removesuffix("ish"))], 0):

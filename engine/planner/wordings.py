@@ -19,7 +19,7 @@ from engine.planner.times import DayRange, Days, Every, Moment, PartOf, Soon, St
 from engine.planner.times.names import WEEKDAY
 from engine.planner.times.reading import Found
 from engine.planner.tokens import Kind, Token, plain
-from engine.planner.words import FILLERS, JOINS, RELATIONS, USUAL_TIMES
+from engine.planner.words import FILLERS, JOINS, RELATIONS, WHOLE_DAYS, usual_time
 
 _NUMERIC: Final = re.compile(r"[0-9][0-9.,:x-]*")
 """A number that was read as none is no topic of a search."""
@@ -65,7 +65,7 @@ class WordingReading:
         values: dict[str, Any] = {}
         refusal: Refusal | None = None
         try:
-            values = self._values(_usual_time_of(subject))
+            values = self._values([plain(word) for word in (subject or "").split()])
         except Refusal as why:
             refusal = why
         text = as_written(self.tokens)
@@ -139,7 +139,9 @@ class WordingReading:
         """Past the verb, or a courtesy before it."""
         if end := self.indexed.verb_end(self.tokens, at):
             self.head = tuple(self.tokens[at:end])
-            return self._mark(_VERB, end)
+            subject = self.indexed.wording.subject
+            is_topic = subject is not None and end > at + 1 and self.tokens[end - 1].word in subject.of_verb
+            return self._mark(_VERB, end - 1 if is_topic else end)
         end = opening_end(self.tokens, at)
         return self._mark(_SILENT, end) if end else None
 
@@ -180,14 +182,17 @@ class WordingReading:
 
     # what came of it
 
-    def _values(self, usual: int | None) -> dict[str, Any]:
+    def _values(self, title: Sequence[str]) -> dict[str, Any]:
         values: dict[str, Any] = {}
         for name, found in self.values.items():
             slot = self.indexed.wording.slots[name]
             if isinstance(slot, Count) and self._has_when:
                 continue
             if isinstance(slot, When):
-                values[name] = occasions(found, self.now, number=self._number(), usual=usual)
+                whole_days = tuple(title) in WHOLE_DAYS
+                usual = usual_time(title)
+                number = self._number()
+                values[name] = occasions(found, self.now, number=number, usual=usual, whole_days=whole_days)
             elif isinstance(slot, Span):
                 values[name] = period(found, self.now)
             elif isinstance(found[0], tuple) and not isinstance(slot, Choice):
@@ -211,7 +216,9 @@ class WordingReading:
 
     def _settle_nouns(self) -> None:
         """Give “monday” in “a monday meeting on Tuesday” to the noun: another day was said."""
-        if len(self.adjectives) != 1 or not any(_says_a_day(atom) for place, atom in self.atoms if place not in self.adjectives):
+        if len(self.adjectives) != 1 or not any(
+            _says_a_day(atom) for place, atom in self.atoms if place not in self.adjectives
+        ):
             return
         (at,) = self.adjectives
         name, atom = self.adjectives[at], dict(self.atoms)[at]
@@ -306,9 +313,3 @@ class WordingReading:
 
 def _says_a_day(atom: Any) -> bool:
     return isinstance(atom, Days | DayRange | Every | Starting | Window | Moment | PartOf | Soon)
-
-
-def _usual_time_of(title: str | None) -> int | None:
-    """The minutes of the day at which such a thing usually begins, if a word of its title tells."""
-    words = [plain(word) for word in (title or "").split()]
-    return next((USUAL_TIMES[word] for word in words if word in USUAL_TIMES), None)

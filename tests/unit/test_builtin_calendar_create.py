@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,17 @@ async def test_events_are_read_back_as_they_were_said(tmp_path, create):
     assert result["events"][0]["start"] == "2026-03-02T18:00:00"
     assert result["events"][0]["end"] == "2026-03-02T18:45:00"
     assert fault_of(plain(result)) is None
+
+
+async def test_whole_days_from_a_floating_midnight_are_all_day_events(tmp_path, create):
+    result = await create(
+        starts=["2026-12-20T00:00:00"], duration_minutes=2 * 1440, repeat="WEEKLY", repeat_until="2026-12-31"
+    )
+
+    (event,) = events_in(tmp_path / result["calendar"])
+    assert event.decoded("DTSTART") == date(2026, 12, 20)
+    assert event.decoded("DTEND") == date(2026, 12, 22)
+    assert event["RRULE"].to_ical() == b"FREQ=WEEKLY;UNTIL=20261231"
 
 
 async def test_a_time_with_an_offset_is_that_moment(tmp_path, create):

@@ -30,24 +30,31 @@ from engine.phrases import Occasions, Refusal
 from engine.planner.occasions.calendar import MOST_STARTS, date_of
 from engine.planner.occasions.periods import period
 from engine.planner.occasions.recurring import for_a_while, recurring
-from engine.planner.occasions.said import Said, settled
+from engine.planner.occasions.said import UNTOLD, Said, settled
+from engine.planner.occasions.off import days_off
 from engine.planner.occasions.starts import next_at, on_named_days, once, spread, times_of_day
 from engine.planner.times import Atom
 
-__all__ = ["date_of", "occasions", "period", "settled"]
+__all__ = ["UNTOLD", "date_of", "occasions", "period", "settled"]
 
 
 def occasions(
-    atoms: Sequence[Atom], now: datetime, *, number: int | None = None, usual: int | None = None
+    atoms: Sequence[Atom],
+    now: datetime,
+    *,
+    number: int | None = None,
+    usual: int | None = None,
+    whole_days: bool = False,
 ) -> Occasions:
     """The starts that were asked for.
 
     `number` is a count said elsewhere (“3 gym sessions”), `usual` the minutes of the day at which such a thing
-    usually begins. Raises Refusal when what was said contradicts itself, lies in the past, or can't be told.
+    usually begins. With `whole_days`, what has no time of day takes each of its days whole. Raises Refusal when what was said contradicts itself, lies in the past, or can't be told.
     """
     try:
         said = Said.of(atoms, now, number=number, usual=usual)
-        found = replace(_occasions(said), remarks=said.remarks)
+        takes_days = whole_days and not said.is_timed and said.minutes is None and not said.moments
+        found = days_off(said) if takes_days else replace(_occasions(said), remarks=said.remarks)
     except (OverflowError, ValueError) as error:
         raise Refusal(f"there is no such date ({error})") from error
     if len(found.starts) > MOST_STARTS:

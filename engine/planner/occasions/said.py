@@ -77,13 +77,13 @@ class Group:
             return min(_halves(start), key=lambda minutes: (end.minutes - minutes - 1) % _DAY)
         return _minutes(start, self.part, self.usual)
 
-    def remarks(self) -> Iterable[str]:
+    def untold(self) -> Iterable[str]:
         """The times for which nothing told the half of the day that was taken."""
         for clock in self.clocks:
             start = clock if isinstance(clock, Clock) else clock.start
             if start.bare and self.part is None and (isinstance(clock, Clock) or clock.end.bare):
                 minutes = self.minutes_of(clock)
-                yield f"{minutes // 60:02}:{minutes % 60:02}, {UNTOLD}"
+                yield f"{minutes // 60:02}:{minutes % 60:02}"
 
     def length_of(self, clocks: ClockRange) -> int:
         """How many minutes a range lasts; a bare end is the first such hour after the start."""
@@ -177,7 +177,8 @@ class Said:
     @property
     def remarks(self) -> tuple[str, ...]:
         """What was taken of the two halves of the day, where nothing told."""
-        return tuple(dict.fromkeys(remark for group in self.groups for remark in group.remarks()))
+        times = tuple(dict.fromkeys(time for group in self.groups for time in group.untold()))
+        return (f"{' and '.join(times)}, {UNTOLD}",) if times else ()
 
     @property
     def days(self) -> list[Day | DayRange]:

@@ -27,7 +27,7 @@ _SATURDAY: Final = 5
 def read_window(tokens: Tokens, at: int) -> Found | None:
     """Days within which some are free to choose."""
     place = skip(tokens, at, "over", "during", "within", "in", "for", "on", "at")
-    if found := _named(tokens, place) or _of_a_month(tokens, at, place):
+    if found := _of_a_month(tokens, at, place) or _named(tokens, place):
         return found
     lead = word_at(tokens, at)
     after = skip(tokens, place, "the next", "the coming", "the following")

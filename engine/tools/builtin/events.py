@@ -35,8 +35,8 @@ def calendar_create(
 ) -> dict[str, Any]:
     """Creates an event at each of the times, each repeated if asked for, in your calendar.ics.
 
-    A time with an offset is that moment everywhere; one without is that hour wherever you are. `repeat_until`
-    is the last day. `feed` is the path on this server that calendar programs subscribe to.
+    A time with an offset is that moment everywhere; one without is that hour wherever you are. What begins at
+    midnight without an offset and lasts full days is an all-day event. `repeat_until` is the last day. `feed` is the path on this server that calendar programs subscribe to.
     """
     if repeat_until is not None and repeat is None:
         raise ToolError("repeat_until needs repeat: DAILY, WEEKLY or MONTHLY", retryable=False)
@@ -57,7 +57,7 @@ def calendar_create(
         if description:
             event.add("DESCRIPTION", "\n".join(description.splitlines()))
         if repeat is not None:
-            event.add("RRULE", _rule(repeat, repeat_until, start))
+            event.add("RRULE", _rule(repeat, repeat_until, start, whole_days=_takes_days(start, end)))
         events.append(event)
         said.append({"uid": uid, "start": start.isoformat(), "end": end.isoformat(), "title": title})
     path = add_events(folder, events)
@@ -75,8 +75,9 @@ def _event(uid: str, title: str, start: datetime, end: datetime) -> Any:
     event.add("UID", uid)
     event.add("DTSTAMP", datetime.now(UTC))
     event.add("SUMMARY", title)
-    event.add("DTSTART", _moment(start))
-    event.add("DTEND", _moment(end))
+    whole = _takes_days(start, end)
+    event.add("DTSTART", start.date() if whole else _moment(start))
+    event.add("DTEND", end.date() if whole else _moment(end))
     return event
 
 
@@ -85,9 +86,14 @@ def _moment(when: datetime) -> datetime:
     return when.replace(microsecond=0) if when.tzinfo is None else when.astimezone(UTC).replace(microsecond=0)
 
 
-def _rule(repeat: Repeat, until: date | None, start: datetime) -> dict[str, Any]:
+def _takes_days(start: datetime, end: datetime) -> bool:
+    """Whether it is of whole days, wherever one is: from a midnight without an offset to another."""
+    return start.tzinfo is None and start.time() == end.time() == time()
+
+
+def _rule(repeat: Repeat, until: date | None, start: datetime, *, whole_days: bool) -> dict[str, Any]:
     rule: dict[str, Any] = {"FREQ": repeat}
     if until is not None:
-        # RFC 5545: the last moment is of the same kind as the start, floating or UTC.
-        rule["UNTIL"] = _moment(datetime.combine(until, time(23, 59, 59), tzinfo=start.tzinfo))
+        # RFC 5545: the last moment is of the same kind as the start, a day, floating or UTC.
+        rule["UNTIL"] = until if whole_days else _moment(datetime.combine(until, time(23, 59, 59), tzinfo=start.tzinfo))
     return rule
