@@ -130,11 +130,9 @@ def _doubt_at(tokens: Sequence[Token], place: int, follows: Token | None) -> Dou
     word = token.word
     if why := misspelling(word):
         return token.text, why
-    if word in _ALWAYS or _CLOCK.fullmatch(word):
-        return _from_lead(tokens, place), _TIME
-    if _ISH.fullmatch(word) and whole([_as(token, word.removesuffix("ish"))], 0):
-        return _from_lead(tokens, place), _TIME
-    if word in _EDGES and _of_time(tokens, place, follows):
+    is_vague = _ISH.fullmatch(word) and whole([_as(token, word.removesuffix("ish"))], 0) is not None
+    is_edge = word in _EDGES and _of_time(tokens, place, follows)
+    if word in _ALWAYS or _CLOCK.fullmatch(word) or is_vague or is_edge:
         return _from_lead(tokens, place), _TIME
     if (end := _number_end(tokens, place)) is not None:
         return _doubtful_number(tokens, place, end)

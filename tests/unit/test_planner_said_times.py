@@ -333,8 +333,9 @@ def test_lunches_are_not_planned_as_dinners(intent):
 
 SPOKEN = st.sampled_from(
     [
-        "monday", "thursday", "tuesdays", "december", "february", "tomorrow", "tonight", "yesterday", "noon", "midnight",
-        "7:30", "3pm", "10 p.m.", "half past six", "quarter to nine", "two thirty", "3p", "150ish", "3ish", "noonish",
+        "monday", "thursday", "tuesdays", "december", "february", "tomorrow", "tonight", "yesterday", "noon",
+        "midnight", "7:30", "3pm", "10 p.m.", "half past six", "quarter to nine", "two thirty", "3p", "150ish",
+        "3ish", "noonish",
         "15", "nine", "the 5th", "3 hours", "45 minutes", "two weeks", "5 occurrences", "3 times", "eom", "weekly",
         "o'clock", "the end of this week", "the current month", "31 december", "thusday", "wendesday", "tomorow",
         "satruday", "ocotber", "novembr", "minuts", "weekedn", "afternon", "mondya", "fridya", "sundya", "2026",

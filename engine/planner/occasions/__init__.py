@@ -28,10 +28,10 @@ from datetime import datetime
 
 from engine.phrases import Occasions, Refusal
 from engine.planner.occasions.calendar import MOST_STARTS, date_of
+from engine.planner.occasions.off import days_off
 from engine.planner.occasions.periods import period
 from engine.planner.occasions.recurring import for_a_while, recurring
 from engine.planner.occasions.said import UNTOLD, Said, settled
-from engine.planner.occasions.off import days_off
 from engine.planner.occasions.starts import next_at, on_named_days, once, spread, times_of_day
 from engine.planner.times import Atom
 
@@ -49,7 +49,8 @@ def occasions(
     """The starts that were asked for.
 
     `number` is a count said elsewhere (“3 gym sessions”), `usual` the minutes of the day at which such a thing
-    usually begins. With `whole_days`, what has no time of day takes each of its days whole. Raises Refusal when what was said contradicts itself, lies in the past, or can't be told.
+    usually begins. With `whole_days`, what has no time of day takes each of its days whole. Raises Refusal when
+    what was said contradicts itself, lies in the past, or can't be told.
     """
     try:
         said = Said.of(atoms, now, number=number, usual=usual)

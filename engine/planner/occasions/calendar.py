@@ -14,6 +14,7 @@ from engine.planner.times.atoms import After, Holiday, NthOf, NthToCome, Workday
 from engine.planner.times.holidays import holiday_in
 
 MOST_STARTS: Final = 62
+_SATURDAY: Final = 5
 WEEKDAY_NAMES: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 
@@ -21,23 +22,29 @@ def date_of(day: Day, now: datetime, *, after: date | None = None) -> date:
     """The date that is meant; `after` is the first day that a range's last day can be."""
     today = now.date()
     earliest = after or today
+    if isinstance(day, Weekday | Fixed):
+        return _weekday_or_date(day, today, earliest)
+    if isinstance(day, NthOf):
+        return _nth_of(day, earliest, today)
+    if isinstance(day, Holiday):
+        found = holiday_in(earliest.year, day.key)
+        return found if found >= earliest else holiday_in(earliest.year + 1, day.key)
+    return _counted(day, now)
+
+
+def _counted(day: Ahead | After | NthToCome | Workday, now: datetime) -> date:
+    """A day that is counted from another."""
+    today = now.date()
+    tomorrow = today + timedelta(days=1)
     match day:
         case Ahead():
             return today + relativedelta(days=day.days, months=day.months)
         case After():
             return date_of(day.base, now) + relativedelta(days=day.days, months=day.months)
         case NthToCome():
-            tomorrow = today + timedelta(days=1)
             return tomorrow + timedelta(days=(day.weekday - tomorrow.weekday()) % 7 + 7 * (day.count - 1))
         case Workday():
-            return next(one for offset in range(1, 4) if (one := today + timedelta(days=offset)).weekday() < 5)
-        case Holiday():
-            found = holiday_in(earliest.year, day.key)
-            return found if found >= earliest else holiday_in(earliest.year + 1, day.key)
-        case NthOf():
-            return _nth_of(day, earliest, today)
-        case _:
-            return _weekday_or_date(day, today, earliest)
+            return tomorrow + timedelta(days=7 - tomorrow.weekday() if tomorrow.weekday() >= _SATURDAY else 0)
 
 
 def _weekday_or_date(day: Weekday | Fixed, today: date, earliest: date) -> date:

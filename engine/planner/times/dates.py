@@ -8,7 +8,7 @@ from typing import Final
 
 from engine.planner.numbers import ordinal
 from engine.planner.times.atoms import DayRange, Days, Fixed
-from engine.planner.times.names import LIST_MARKS, MONTH, NEXT_MONTH, RANGE_MARKS, THIS_MONTH
+from engine.planner.times.names import LIST_MARKS, MONTH, MONTHS_POINTED_AT, RANGE_MARKS
 from engine.planner.times.reading import Tokens, skip, stands_alone, touches, word_at
 
 _ISO: Final = re.compile(r"([0-9]{4})-([0-9]{1,2})-([0-9]{1,2})")
@@ -49,7 +49,7 @@ def _day_first(tokens: Tokens, at: int, place: int) -> tuple[Fixed, int] | None:
         return _with_year(tokens, day[0], month, after + 1)
     is_nth = ordinal(tokens, place) is not None
     if is_nth and after > day[1]:
-        for shift, names in (("this", THIS_MONTH), ("next", NEXT_MONTH), ("", ("the month",))):
+        for shift, names in MONTHS_POINTED_AT:
             end = skip(tokens, after, *names)
             if end > after:
                 return Fixed(day[0], shift=shift), end
@@ -71,13 +71,13 @@ def read_named_days(tokens: Tokens, at: int) -> tuple[Days | DayRange, int] | No
         found = _numbers(tokens, skip(tokens, place + 1, "the"))
         if found is None or not _is_free(tokens, found[2]):
             return None
-        return _named(tokens, *found, month=month, shift_year=found[2])
+        return _named(tokens, found[0], found[2], month=month, is_range=found[1])
     found = _numbers(tokens, place)
     if found is None:
         return None
     after = skip(tokens, found[2], "of")
     month = MONTH.get(word_at(tokens, after))
-    return _named(tokens, *found, month=month, shift_year=after + 1) if month else None
+    return _named(tokens, found[0], after + 1, month=month, is_range=found[1]) if month else None
 
 
 def _is_free(tokens: Tokens, end: int) -> bool:
@@ -86,10 +86,11 @@ def _is_free(tokens: Tokens, end: int) -> bool:
 
 
 def _named(
-    tokens: Tokens, numbers: Sequence[int], is_range: bool, _end: int, *, month: int, shift_year: int
+    tokens: Tokens, numbers: Sequence[int], at: int, *, month: int, is_range: bool
 ) -> tuple[Days | DayRange, int]:
-    year = _year(tokens, skip(tokens, shift_year, ","))
-    end = skip(tokens, shift_year, ",") + 1 if year else shift_year
+    """The days with these numbers, and the year that may stand here."""
+    year = _year(tokens, skip(tokens, at, ","))
+    end = skip(tokens, at, ",") + 1 if year else at
     days = tuple(Fixed(number, month, year) for number in numbers)
     return (DayRange(days[0], days[1]) if is_range else Days(days)), end
 

@@ -22,21 +22,20 @@ from engine.planner.times.atoms import (
     Weekday,
     Workday,
 )
-from engine.planner.times.parts import read_part_after
 from engine.planner.times.dates import read_date, read_named_days, read_nth, read_year
 from engine.planner.times.holidays import HOLIDAY_WORDS, read_holiday
 from engine.planner.times.lengths import days_and_months
 from engine.planner.times.names import (
     LIST_MARKS,
     MONTH,
+    MONTHS_POINTED_AT,
     NEAR_DAYS,
-    NEXT_MONTH,
     POSSESSIVE,
     RANGE_MARKS,
-    THIS_MONTH,
     WEEKDAY,
     WEEKDAYS_PLURAL,
 )
+from engine.planner.times.parts import read_part_after
 from engine.planner.times.reading import Found, Tokens, skip, word_at
 
 DAY_WORDS: Final = frozenset(
@@ -48,8 +47,10 @@ DAY_WORDS: Final = frozenset(
 """What a day without a preposition can begin with, beside a number."""
 _ISO_MOMENT: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}t[0-9:]{5,8}(?:z|[+-][0-9:]{4,5})?")
 _MOST_LISTED: Final = 31
-_THIS_WEEK: Final = ("of this week", "of the current week")
-_NEXT_WEEK: Final = ("of next week", "of the next week", "of the following week", "of the coming week")
+_OF_A_WEEK: Final[tuple[tuple[Shift, tuple[str, ...]], ...]] = (
+    ("this", ("of this week", "of the current week")),
+    ("next", ("of next week", "of the next week", "of the following week", "of the coming week")),
+)
 _WORKDAY: Final = (
     "the next weekday", "the next workday", "the next working day", "the next business day",
     "next workday", "next working day", "next business day",
@@ -167,7 +168,7 @@ def _weekday(tokens: Tokens, at: int) -> tuple[Day, int] | None:
         if dated:
             fixed = dated[0]
             return Fixed(fixed.day, fixed.month, fixed.year, number, fixed.shift), dated[1]
-        for of_week, said in (("this", _THIS_WEEK), ("next", _NEXT_WEEK)):
+        for of_week, said in _OF_A_WEEK:
             if (after := skip(tokens, end, *said)) > end:
                 return Weekday(number, of_week), after
     return Weekday(number, shift), end
@@ -220,7 +221,7 @@ def _nth_of(tokens: Tokens, at: int) -> tuple[Day, int] | None:
     if month := MONTH.get(word_at(tokens, after)):
         year, end = read_year(tokens, skip(tokens, after + 1, ","))
         return NthOf(nth[0], weekday, month, year), end if year else after + 1
-    for shift, names in (("this", THIS_MONTH), ("next", NEXT_MONTH), ("", ("the month",))):
+    for shift, names in MONTHS_POINTED_AT:
         if (end := skip(tokens, after, *names)) > after:
             return NthOf(nth[0], weekday, shift=shift), end
     return None

@@ -100,16 +100,17 @@ def _alternate(tokens: Tokens, at: int) -> Found | None:
     if word_at(tokens, place) == "fortnight":
         return Every("week", interval=2, said="every fortnight"), place + 1
     nth = (2, place + 1) if word_at(tokens, place) == "other" else ordinal(tokens, place)
-    number = whole(tokens, place)
-    if nth and nth[0] > 1:
-        interval, after, units = nth[0], nth[1], _UNITS
-    elif number and number[0] > 1:
-        interval, after, units = number[0], number[1], _PLURAL_UNITS
-    else:
+    found = nth or whole(tokens, place)
+    if not found or not 1 < found[0] <= _MOST_INTERVAL:
         return None
+    units = _UNITS if nth else _PLURAL_UNITS
+    return _at_intervals(tokens, at, found, units)
+
+
+def _at_intervals(tokens: Tokens, at: int, found: tuple[int, int], units: Mapping[str, Unit]) -> Found | None:
+    """“… other week”, “… 3 weeks”, “… second Friday”: the interval, and where its number ends."""
+    interval, after = found
     word = word_at(tokens, after)
-    if interval > _MOST_INTERVAL:
-        return None
     if unit := units.get(word):
         return Every(unit, interval=interval, said=text_of(tokens[at : after + 1])), after + 1
     if word in WEEKDAY and units is _UNITS:

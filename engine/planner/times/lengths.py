@@ -65,7 +65,7 @@ def days_and_months(tokens: Tokens, at: int) -> tuple[int, int, int] | None:
     unit = word_at(tokens, place)
     if number > 0 and unit in _DAYS and number * _DAYS[unit] <= _MOST_DAYS:
         return _and_days(tokens, number * _DAYS[unit], place + 1, unit)
-    if 0 < number and unit in _MONTHS and number * _MONTHS[unit] <= _MOST_MONTHS:
+    if number > 0 and unit in _MONTHS and number * _MONTHS[unit] <= _MOST_MONTHS:
         return 0, number * _MONTHS[unit], place + 1
     return None
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from engine.planner.times.atoms import Shift
+
 _WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _SHORT: Final = {
     "mon": 0, "tue": 1, "tues": 1, "wed": 2, "weds": 2, "thu": 3, "thur": 3, "thurs": 3, "fri": 4, "sat": 5, "sun": 6,
@@ -27,5 +29,8 @@ LIST_MARKS: Final = (", and", ",", "and", "&", "/", "+")
 """What may stand between the members of a list of days."""
 RANGE_MARKS: Final = ("to the", "to", "through", "thru", "until", "till", "-", "–", "—")
 """What may stand between the ends of a range."""
-THIS_MONTH: Final = ("the current month", "this month", "current month")
-NEXT_MONTH: Final = ("next month", "the next month", "the following month", "the coming month")
+MONTHS_POINTED_AT: Final[tuple[tuple[Shift, tuple[str, ...]], ...]] = (
+    ("this", ("the current month", "this month", "current month")),
+    ("next", ("next month", "the next month", "the following month", "the coming month")),
+    ("", ("the month",)),
+)

@@ -36,7 +36,8 @@ def calendar_create(
     """Creates an event at each of the times, each repeated if asked for, in your calendar.ics.
 
     A time with an offset is that moment everywhere; one without is that hour wherever you are. What begins at
-    midnight without an offset and lasts full days is an all-day event. `repeat_until` is the last day. `feed` is the path on this server that calendar programs subscribe to.
+    midnight without an offset and lasts full days is an all-day event. `repeat_until` is the last day. `feed` is
+    the path on this server that calendar programs subscribe to.
     """
     if repeat_until is not None and repeat is None:
         raise ToolError("repeat_until needs repeat: DAILY, WEEKLY or MONTHLY", retryable=False)
