@@ -34,11 +34,12 @@ _PARTS: Final = frozenset(
 _MOMENTS: Final = frozenset(
     {
         *NEAR_DAYS, *(name for name in (*WEEKDAY, *MONTH) if name not in {"sun", "sat", "may", "march", "mar", "wed"}),
-        *WEEKDAYS_PLURAL, "tonight", "yesterday", "noon", "midnight", "midday",
+        *WEEKDAYS_PLURAL, "tonight", "yesterday", "noon", "midnight", "midday", "dawn",
+        "dusk", "sunset", "sunrise", "bedtime",
     }
 )  # fmt: skip
 _ALWAYS: Final = frozenset(
-    {"eod", "eow", "eom", "eoy", "noonish", "tonite", "biweekly", "fortnightly", "hourly", "occurrences", "o'clock",
+    {"eod", "eow", "eom", "eoy", "noonish", "noon-ish", "tonite", "biweekly", "fortnightly", "hourly", "occurrences", "o'clock",
      "oclock", "am", "pm", "a.m", "p.m", "a.m.", "p.m.", "gmt", "utc", "cet", "cest", "est", "edt", "pst", "pdt", "bst"}
 )  # fmt: skip
 """They speak of time wherever they stand."""
@@ -52,7 +53,7 @@ _CLOCK: Final = re.compile(
     r"|[0-9]{1,2}(?:[:.h][0-5][0-9])?(?:ish|am|pm|a|p)|[0-9]{1,2}[:h][0-5][0-9]|[0-9]+ish"
 )
 _NUMBER: Final = re.compile(r"[0-9]+(?:[.,:/-][0-9]+)*(?:x|h|hrs?|mins?|m)?")
-_ISH: Final = re.compile(r"[a-z]+ish")
+_ISH: Final = re.compile(r"[a-z]+-?ish")
 _FULL_NAMES: Final = (
     *(name for name in (*WEEKDAY, *WEEKDAYS_PLURAL, *MONTH) if len(name) > 4),
     "tomorrow", "tonight", "yesterday", "today", "minute", "minutes", "hours", "weeks", "weekend", "weekends",
@@ -130,7 +131,7 @@ def _doubt_at(tokens: Sequence[Token], place: int, follows: Token | None) -> Dou
     word = token.word
     if why := misspelling(word):
         return token.text, why
-    is_vague = _ISH.fullmatch(word) and whole([_as(token, word.removesuffix("ish"))], 0) is not None
+    is_vague = _ISH.fullmatch(word) and whole([_as(token, word.removesuffix("ish").removesuffix("-"))], 0) is not None
     is_edge = word in _EDGES and _of_time(tokens, place, follows)
     if word in _ALWAYS or _CLOCK.fullmatch(word) or is_vague or is_edge:
         return _from_lead(tokens, place), _TIME

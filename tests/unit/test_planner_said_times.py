@@ -246,6 +246,8 @@ def test_how_often_is_read(said, starts, until):
         ("at the end of this week", "the end"),
         ("tomorrow at 150ish", "150ish"),
         ("tomorrow at 3ish", "3ish"),
+        ("tomorrow at noon-ish", "noon-ish"),
+        ("tomorrow at sunset", "sunset"),
         ("tomorrow for 2", "for 2"),
         ("for thurdsay at 4pm", "thurdsay"),
         ("for tomorow at 4pm", "tomorow"),
