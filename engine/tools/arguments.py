@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, cast
 
 import orjson
-from pydantic import ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails, PydanticSerializationError
 
-from engine.tools.errors import ArgsUnfit, Fault
+from engine.tools.defaults import completed, completed_by_schema
+from engine.tools.errors import ArgsUnfit, Fault, ToolError
 from engine.tools.lenient import JMESPATH, SECRET, LenientSchema, with_unknowns
 from engine.tools.signature import Signature
-from engine.values import UnfitValue, fault_of
+from engine.values import UnfitValue, fault_of, storable
 
 _PLANNED: Final = frozenset({JMESPATH, SECRET})
 _RESOLVED: Final = frozenset({SECRET})
+
+Prepare = Callable[[dict[str, Any]], Mapping[str, Any]]
+"""Arguments in, arguments out: what a tool composes, so that it stands in what is approved."""
 
 
 class Arguments:
@@ -25,14 +29,31 @@ class Arguments:
     Values are checked as JSON, strictly: a date comes as an ISO string, and "3" is no integer.
     """
 
-    __slots__ = ("_defaults", "_lenient", "_mutable", "_names", "_schema", "_validate_json")
+    __slots__ = (
+        "_defaults",
+        "_has_parts",
+        "_lenient",
+        "_make_optional",
+        "_model",
+        "_mutable",
+        "_names",
+        "_optional",
+        "_prepare",
+        "_read",
+        "_schema",
+    )
 
-    def __init__(self, signature: Signature) -> None:
-        self._validate_json = signature.model.__pydantic_validator__.validate_json
+    def __init__(self, signature: Signature, prepare: Prepare | None = None) -> None:
+        self._model = signature.model
+        self._read = signature.model.__pydantic_validator__.validate_json
         self._names = dict(signature.names)
         self._defaults = dict(signature.defaults)
         self._mutable = any(isinstance(default, dict | list) for default in self._defaults.values())
+        self._has_parts = signature.has_parts
+        self._make_optional = signature.optional
+        self._optional: type[BaseModel] | None = None
         self._schema = signature.args_schema
+        self._prepare = prepare
         self._lenient: LenientSchema | None = None
 
     def faults(self, args: Mapping[str, object]) -> list[Fault]:
@@ -40,23 +61,14 @@ class Arguments:
         return self._faults(dict(args), _PLANNED)
 
     def fit(self, args: dict[str, Any]) -> dict[str, Any]:
-        """Resolved arguments with the defaults filled in, otherwise unchanged; or ArgsUnfit."""
-        try:
-            encoded = orjson.dumps(args)
-            if b'"$secret"' not in encoded:
-                self._validate_json(encoded, strict=True)
-                return self._filled(args)
-        except (orjson.JSONEncodeError, ValidationError):
-            pass  # said below, with every fault at its path
-        faults = self._faults(args, _RESOLVED)
-        if faults:
-            raise ArgsUnfit(faults)
-        return self._filled(args)
+        """Resolved arguments with the defaults filled in at every depth, and prepared; or ArgsUnfit."""
+        filled = self._filled(args)
+        return filled if self._prepare is None else self._prepared(filled, self._prepare)
 
     def values(self, args: dict[str, Any]) -> dict[str, Any]:
         """The arguments that are given as Python values, by parameter; or ArgsUnfit."""
         try:
-            model = self._validate_json(orjson.dumps(args), strict=True)
+            model = self._read(orjson.dumps(args), strict=True)
         except orjson.JSONEncodeError as error:
             raise ArgsUnfit(_json_faults(args) or [Fault((), str(error))]) from error
         except ValidationError as error:
@@ -66,22 +78,110 @@ class Arguments:
 
     def _filled(self, args: dict[str, Any]) -> dict[str, Any]:
         defaults = copy.deepcopy(self._defaults) if self._mutable else self._defaults
-        return {**defaults, **args}
+        try:
+            encoded = orjson.dumps(args)
+            if b'"$secret"' not in encoded:
+                model = self._read(encoded, strict=True)
+                filled = {**defaults, **args}
+                return self._filled_inside(filled, model) if self._has_parts else filled
+        except (orjson.JSONEncodeError, ValidationError):
+            pass  # said below, with every fault at its path
+        faults = self._faults(args, _RESOLVED)
+        if faults:
+            raise ArgsUnfit(faults)
+        filled = {**defaults, **args}
+        return self._filled_around_secrets(filled) if self._has_parts else filled
+
+    def _filled_inside(self, args: dict[str, Any], read: object) -> dict[str, Any]:
+        """The same with the defaults inside of what was given, after a look at whether they fit, too."""
+        try:
+            filled = cast("dict[str, Any]", completed(args, read))
+        except (ValueError, PydanticSerializationError) as error:
+            raise ArgsUnfit([Fault((), f"a default inside can't be written as JSON: {error}")]) from error
+        if filled is not args and (faults := self._faults(filled, _RESOLVED)):
+            raise ArgsUnfit(faults)
+        return filled
+
+    def _filled_around_secrets(self, args: dict[str, Any]) -> dict[str, Any]:
+        """The same for arguments with secrets in them, which can't be read before the call."""
+        schema = self._schema
+
+        def fits(branch: Mapping[str, Any], value: object) -> bool:
+            known, _ = with_unknowns(value, _RESOLVED)
+            return not LenientSchema({"$defs": schema.get("$defs", {}), **branch}).faults(known)
+
+        around = {
+            name: completed_by_schema(value, schema["properties"][name], schema, fits)
+            for name, value in args.items()
+            if with_unknowns(value, _RESOLVED)[1]
+        }
+        whole = {name: value for name, value in args.items() if name not in around}
+        read = self._of_some().__pydantic_validator__.validate_json(orjson.dumps(whole), strict=True)
+        values = {name: getattr(read, field) for field, name in self._names.items() if name in whole}
+        return self._filled_inside({**args, **around}, values)
+
+    def _of_some(self) -> type[BaseModel]:
+        """The model of some of the arguments."""
+        if self._optional is None:
+            self._optional = self._make_optional()
+        return self._optional
+
+    def _prepared(self, args: dict[str, Any], prepare: Prepare) -> dict[str, Any]:
+        """What the tool makes of its arguments, which it must leave alone when it sees it again."""
+        prepared = self._filled(_outcome_of(prepare, args))
+        if _outcome_of(prepare, prepared) != prepared:
+            raise ArgsUnfit([Fault((), "its prepare changes again what it has prepared; it must leave that as it is")])
+        return prepared
 
     def _faults(self, args: dict[str, Any], references: frozenset[str]) -> list[Fault]:
         faults = _json_faults(args)
         if faults:
             return faults
-        known, has_unknown = with_unknowns(args, references)
-        if has_unknown:
-            if self._lenient is None:
-                self._lenient = LenientSchema(self._schema)
-            return self._lenient.faults(known)
-        try:
-            self._validate_json(orjson.dumps(known), strict=True)
-        except ValidationError as error:
-            return _readable(error, known)
-        return []
+        looked = {name: with_unknowns(value, references) for name, value in args.items()}
+        known = {name: value for name, (value, _) in looked.items()}
+        unknown = {name for name, (_, is_unknown) in looked.items() if is_unknown}
+        if not unknown:
+            return _faults_by(self._model, known)
+        if self._lenient is None:
+            self._lenient = LenientSchema(self._schema)
+        faults = self._lenient.faults(known)
+        # What is known as a whole is read as it will be, too: a schema may say less than what reads it.
+        named = {fault.path[0] for fault in faults if fault.path}
+        whole = {name: value for name, value in known.items() if name not in unknown | named}
+        return faults + _faults_by(self._of_some(), whole)
+
+
+def _faults_by(model: type[BaseModel], args: dict[str, Any]) -> list[Fault]:
+    try:
+        model.__pydantic_validator__.validate_json(orjson.dumps(args), strict=True)
+    except ValidationError as error:
+        return _readable(error, args)
+    return []
+
+
+def _outcome_of(prepare: Prepare, args: dict[str, Any]) -> dict[str, Any]:
+    """What an author's function makes of arguments: whatever it raises is a fault of these arguments alone."""
+    try:
+        made: Any = prepare(copy.deepcopy(args))
+    except ArgsUnfit:
+        raise
+    except ToolError as error:
+        raise ArgsUnfit([Fault((), storable(str(error)))]) from error
+    except (Exception, SystemExit, GeneratorExit) as error:
+        raise ArgsUnfit([Fault((), f"can't be prepared: {storable(_told(error))}")]) from error
+    if not isinstance(made, Mapping):
+        raise ArgsUnfit([Fault((), f"its prepare gave back {type(made).__name__}, and no arguments")])
+    prepared = dict(cast("Mapping[str, Any]", made))
+    if faults := _json_faults(prepared):
+        raise ArgsUnfit(faults)
+    return prepared
+
+
+def _told(error: BaseException) -> str:
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:  # noqa: BLE001 -- a stranger's exception may fail at telling its text
+        return type(error).__name__
 
 
 def _json_faults(args: object) -> list[Fault]:

@@ -12,7 +12,7 @@ from pydantic import Field
 from engine.tools.builtin import phrases
 from engine.tools.builtin.calendars import add_events, token_of
 from engine.tools.builtin.folders import relative, user_folder
-from engine.tools.builtin.postings import Line
+from engine.tools.builtin.lines import Line
 from engine.tools.context import ToolContext
 from engine.tools.declaration import tool
 from engine.tools.errors import ToolError
