@@ -137,6 +137,11 @@ BAD: dict[str, tuple[Sequence[PlanStep], dict[str, str]]] = {
     "too large": ([A, holds("x" * 3001)], {"plan.steps.1.args": "more than the 3000 allowed"}),
     # References
     "no expression": ([holds([mark("a.")])], {"plan.steps.0.args.value.0": "no JMESPath expression"}),
+    "an unknown function": ([holds(mark("lenght(a)"))], {"plan.steps.0.args.value": "the nearest is length()"}),
+    "too many arguments": ([holds(mark("length(a, b)"))], {"plan.steps.0.args.value": "takes 1 argument, and has 2"}),
+    "too few arguments": ([holds(mark("split(a)"))], {"plan.steps.0.args.value": "takes 2 to 3 arguments, and has 1"}),
+    "an unbound variable": ([holds(mark("$a.b"))], {"plan.steps.0.args.value": "nothing binds $a"}),
+    "no regular expression": ([holds(mark("regex_all('x', '(')"))], {"plan.steps.0.args.value": "RE2"}),
     "an empty expression": ([holds(mark(""))], {"plan.steps.0.args.value": "no JMESPath expression"}),
     "an unfinished text": ([holds(mark("a.'b"))], {"plan.steps.0.args.value": "no JMESPath expression"}),
     "an expression of brackets": ([holds(mark("[" * 1500))], {"plan.steps.0.args.value": "no JMESPath expression"}),
