@@ -20,6 +20,7 @@ from engine.planner.reading import Match
 from engine.planner.slots import as_written
 from engine.planner.speech import Speech, past_opening
 from engine.planner.times import read_time
+from engine.planner.times.dates import read_year
 from engine.planner.tokens import Kind, Token
 from engine.planner.words import (
     DETERMINERS,
@@ -37,7 +38,7 @@ from persistence.states import Risk
 MOST_CLAUSES: Final = 40
 MOST_FAULTS: Final = 20
 _LONGEST_JOIN: Final = 12
-MOST_EFFORT: Final = 1_500
+MOST_EFFORT: Final = 1_100
 """Words that are read, in all attempts at a sentence together, before it is refused as too tangled."""
 UNKNOWN: Final = "no tool can do this"
 NEGATED: Final = "nothing is planned from what is not to be done"
@@ -132,9 +133,13 @@ class _Splitting:
             match, may_go_on = self._best((*head, *self._words(segments[at], segments[joined - 1])), only=only)
             if match is not None:
                 found = match, joined
-            elif found is not None and not may_go_on:
+            elif found is not None and not (may_go_on and self._is_year(segments, joined)):
                 break
         return found
+
+    def _is_year(self, segments: Sequence[_Segment], at: int) -> bool:
+        """Whether a segment begins with a year, which belongs to the date before it."""
+        return at < len(segments) and read_year(self.tokens, segments[at].first)[0] is not None
 
     def _reach(self, segments: Sequence[_Segment], at: int) -> int:
         """The first segment after this one that surely begins a clause of its own."""

@@ -39,7 +39,8 @@ _MOMENTS: Final = frozenset(
     }
 )  # fmt: skip
 _ALWAYS: Final = frozenset(
-    {"eod", "eow", "eom", "eoy", "noonish", "noon-ish", "tonite", "biweekly", "fortnightly", "hourly", "occurrences", "o'clock",
+    {"eod", "eow", "eom", "eoy", "noonish", "noon-ish",
+     "tonite", "biweekly", "fortnightly", "hourly", "occurrences", "o'clock",
      "oclock", "am", "pm", "a.m", "p.m", "a.m.", "p.m.", "gmt", "utc", "cet", "cest", "est", "edt", "pst", "pdt", "bst"}
 )  # fmt: skip
 """They speak of time wherever they stand."""

@@ -62,22 +62,34 @@ def read_days(tokens: Tokens, at: int) -> Found | None:
 
     A part of the day that follows is said of them: “tomorrow morning”.
     """
-    if found := _day_range(tokens, skip(tokens, at, "on the", "on", "for", "from")):
-        return found
+    after = skip(tokens, at, "on", "for", "from")
+    if not _may_begin(word_at(tokens, after)):
+        return None
+    past_article = skip(tokens, after, "the") if after > at else after
+    places = (after, past_article) if past_article > after else (after,)
+    begun = {place: (read_named_days(tokens, place), read_day(tokens, place)) for place in places}
+    for place in reversed(places):
+        if found := _day_range(tokens, place, *begun[place]):
+            return found
     if word_at(tokens, at) == "from":
         return None
-    after = skip(tokens, at, "on", "for")
-    if word_at(tokens, after) in {"at", "on", "for"}:
-        return None
-    found = _moment(tokens, after) or _list(tokens, after) or _list(tokens, skip(tokens, at, "on the", "for the"))
+    found = _moment(tokens, after)
+    for place in places:
+        found = found or _list(tokens, *begun[place])
     if found and word_at(tokens, at) == "for" and isinstance(found[0], Days) and isinstance(found[0].days[0], After):
         return None  # "for 3 days from Monday" is how long, and from when on
     return found
 
 
-def _list(tokens: Tokens, at: int) -> Found | None:
-    named = read_named_days(tokens, at)
-    first = read_day(tokens, at)
+_Named = tuple[Days | DayRange, int] | None
+_First = tuple[Day, int] | None
+
+
+def _may_begin(word: str) -> bool:
+    return word in DAY_WORDS or word in NUMBER_WORDS or word[:1].isdigit() or "-" in word
+
+
+def _list(tokens: Tokens, named: _Named, first: _First) -> Found | None:
     if named and (first is None or named[1] > first[1]):
         return named
     if not first:
@@ -97,13 +109,12 @@ def _list(tokens: Tokens, at: int) -> Found | None:
     return Days(tuple(days)), end
 
 
-def _day_range(tokens: Tokens, at: int) -> Found | None:
+def _day_range(tokens: Tokens, at: int, named: _Named, start: _First) -> Found | None:
     first, dash, last = word_at(tokens, at).partition("-")
     if dash and first in WEEKDAY and last in WEEKDAY:
         return DayRange(Weekday(WEEKDAY[first]), Weekday(WEEKDAY[last])), at + 1
-    if (named := read_named_days(tokens, at)) and isinstance(named[0], DayRange):
+    if named and isinstance(named[0], DayRange):
         return named
-    start = read_day(tokens, at)
     if not start:
         return None
     after = skip(tokens, start[1], *RANGE_MARKS)
@@ -126,9 +137,13 @@ def read_day(tokens: Tokens, at: int) -> tuple[Day, int] | None:
     word = word_at(tokens, at)
     if not (word in DAY_WORDS or word in NUMBER_WORDS or word[:1].isdigit()):
         return None
-    readers = (_plain, _relative, _nth_to_come, _nth_of)
+    readers = (_plain, _relative, _nth_to_come, _nth_of) if _may_be_counted(word) else (_plain,)
     found = [reading for reader in readers if (reading := reader(tokens, at))]
     return max(found, key=lambda reading: reading[1], default=None)
+
+
+def _may_be_counted(word: str) -> bool:
+    return word in {"in", "the", "last"} or word in NUMBER_WORDS or word in ORDINALS or word[:1].isdigit()
 
 
 def _plain(tokens: Tokens, at: int) -> tuple[Day, int] | None:
@@ -136,12 +151,13 @@ def _plain(tokens: Tokens, at: int) -> tuple[Day, int] | None:
     word = POSSESSIVE.get(word_at(tokens, at), word_at(tokens, at))
     if word in NEAR_DAYS:
         return Ahead(days=NEAR_DAYS[word]), at + 1
-    after = skip(tokens, at, "the day after tomorrow", "day after tomorrow")
-    if after > at:
-        return Ahead(days=2), after
-    after = skip(tokens, at, *_WORKDAY)
-    if after > at:
-        return Workday(), after
+    if word in {"the", "day", "next"}:
+        after = skip(tokens, at, "the day after tomorrow", "day after tomorrow")
+        if after > at:
+            return Ahead(days=2), after
+        after = skip(tokens, at, *_WORKDAY)
+        if after > at:
+            return Workday(), after
     if holiday := read_holiday(tokens, skip(tokens, at, "this", "next", "the")):
         return (Holiday(holiday[0]), holiday[1]) if word_at(tokens, at) != "next" else None
     return _weekday(tokens, at) or read_date(tokens, at)

@@ -82,13 +82,15 @@ def read_every(tokens: Tokens, at: int) -> Found | None:
     """What comes again each day, week or month, or on each of some weekdays."""
     if unit := PERIODICALLY.get(word_at(tokens, at)):
         return Every(unit), at + 1
-    place = skip(tokens, at, "on")
+    place = skip(tokens, at, "on", "for")
     word = word_at(tokens, place)
     if word in GROUPS_PLURAL:
         return Every("week", GROUPS_PLURAL[word]), place + 1
     if word in WEEKDAYS_PLURAL:
         return _weekdays(tokens, place, WEEKDAYS_PLURAL)
-    return _each(tokens, at) or _alternate(tokens, at) or _on_a_day_of_each_month(tokens, at)
+    if (found := _on_a_day_of_each_month(tokens, at)) or word not in {"every", "each"}:
+        return found
+    return _each(tokens, at) or _alternate(tokens, at)
 
 
 def _alternate(tokens: Tokens, at: int) -> Found | None:
