@@ -8,7 +8,7 @@ from typing import Any, Final, cast
 
 import orjson
 from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails, PydanticSerializationError
+from pydantic_core import ErrorDetails
 
 from engine.tools.defaults import completed, completed_by_schema
 from engine.tools.errors import ArgsUnfit, Fault, ToolError
@@ -83,7 +83,7 @@ class Arguments:
             if b'"$secret"' not in encoded:
                 model = self._read(encoded, strict=True)
                 filled = {**defaults, **args}
-                return self._filled_inside(filled, model) if self._has_parts else filled
+                return self._filled_for_good(filled, model) if self._has_parts else filled
         except (orjson.JSONEncodeError, ValidationError):
             pass  # said below, with every fault at its path
         faults = self._faults(args, _RESOLVED)
@@ -92,12 +92,24 @@ class Arguments:
         filled = {**defaults, **args}
         return self._filled_around_secrets(filled) if self._has_parts else filled
 
+    def _filled_for_good(self, args: dict[str, Any], model: BaseModel) -> dict[str, Any]:
+        """The same with the defaults inside of what was given: whoever reads that finds none missing, now or later."""
+        filled = self._filled_inside(args, model)
+        if (
+            filled is not args
+            and self._filled_inside(filled, self._read(orjson.dumps(filled), strict=True)) is not filled
+        ):
+            raise ArgsUnfit([Fault((), "defaults inside are filled in differently each time; write them out")])
+        return filled
+
     def _filled_inside(self, args: dict[str, Any], read: object) -> dict[str, Any]:
-        """The same with the defaults inside of what was given, after a look at whether they fit, too."""
+        """The same for what was read of them; what is filled in has to fit, too."""
         try:
             filled = cast("dict[str, Any]", completed(args, read))
-        except (ValueError, PydanticSerializationError) as error:
-            raise ArgsUnfit([Fault((), f"a default inside can't be written as JSON: {error}")]) from error
+        except Exception as error:  # whatever classes of a tool's author raise
+            raise ArgsUnfit(
+                [Fault((), f"a default inside can't be written as JSON: {storable(_told(error))}")]
+            ) from error
         if filled is not args and (faults := self._faults(filled, _RESOLVED)):
             raise ArgsUnfit(faults)
         return filled

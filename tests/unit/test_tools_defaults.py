@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, NamedTuple, NotRequired
 from uuid import UUID, uuid4
 
 import pytest
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, RootModel, SecretStr
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, RootModel, SecretStr, model_validator
 from pydantic.alias_generators import to_camel
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 from typing_extensions import TypedDict
@@ -202,6 +202,23 @@ def test_a_default_that_is_in_force_only_now_changes_the_digest():
     now = version(Money).fit(approved)
 
     assert args_digest("pay", now) != args_digest("pay", approved)
+
+
+def test_a_default_that_is_made_of_what_was_filled_in_before_would_never_be_the_approved_one():
+    class Growing(BaseModel):
+        counts: dict[str, int] = {}
+
+        @model_validator(mode="after")
+        def grow(self) -> Growing:
+            self.counts = {**self.counts, str(len(self.counts)): 1}
+            return self
+
+    def act(it) -> None: ...
+
+    act.__annotations__["it"] = Growing
+
+    with pytest.raises(ArgsUnfit, match="filled in differently each time"):
+        tool_of(tool()(act)).fit({"it": {}})
 
 
 class Sloppy(BaseModel):
