@@ -234,9 +234,10 @@ class Picture(Lines):
     def _draw(self) -> RenderableType:
         if self._run is None:
             return Text(f"{self._run_id} …", style="dim")
-        notices = notice_lines(self._run)[:_MOST_NOTICES]
-        if len(notices) < len(self._run.notices):
-            notices.append(Text(f"… and {len(self._run.notices) - len(notices)} more notices", style="dim"))
+        notices = notice_lines(self._run)
+        if len(notices) > _MOST_NOTICES:
+            more = Text(f"… and {len(notices) - _MOST_NOTICES} more notices", style="dim")
+            notices = [*notices[:_MOST_NOTICES], more]
         room = max(3, self._screen.console.height - 6 - len(notices))
         shown = worth_showing(self._run.steps, room)
         parts: list[RenderableType] = [Text(), _on_one_row(run_line(self._run)), _bar(self._run)]

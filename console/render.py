@@ -79,8 +79,8 @@ def run_line(run: Run) -> Text:
 
 
 def notice_lines(run: Run) -> list[Text]:
-    """What a person should know of a run's outcome, a line for each notice of its steps."""
-    return [Text.assemble(("Notice: ", "yellow"), one_line(notice)) for notice in run.notices]
+    """What a person should know of a run's outcome: its steps' notices, a line each, the same once."""
+    return [Text.assemble(("Notice: ", "yellow"), one_line(notice)) for notice in dict.fromkeys(run.notices)]
 
 
 def why_not_completed(run: Run) -> str | None:

@@ -24,7 +24,7 @@ from engine.tools import Registry
 from persistence import ids
 from persistence.claims import cancelled_runs, owned_steps
 from persistence.database import Connection, Database, Unavailable
-from persistence.notices import keep_notices
+from persistence.notices import keep_notices, notices_of
 from persistence.states import RunState, StepState
 from persistence.transitions.advance import (
     NOBODY,
@@ -520,7 +520,13 @@ class Executor(LocalWorker):
         async def write(tx: Connection) -> Advance:
             await lock_runs(tx, (outcome.run for outcome in outcomes))
             freed = await freed_references(tx, feeding) if feeding else []
-            found = await resolutions(freed, results, self._registry, max_bytes=self._settings.max_json_bytes)
+            found = await resolutions(
+                freed,
+                results,
+                self._registry,
+                max_bytes=self._settings.max_json_bytes,
+                notices_of=partial(notices_of, tx, about=outcomes),
+            )
             done = await advance(tx, outcomes, resolutions=found, claimer=claimer, gate=self._gate)
             await keep_notices(tx, (outcome for place, outcome in enumerate(outcomes) if place in done.accepted))
             return done

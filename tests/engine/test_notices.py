@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
 
-from engine.tools import Registry, ToolContext, ToolError, tool
+from engine.runs import Submission
+from engine.tools import Registry, ToolContext, ToolError, load_registry, tool
+from persistence.ids import user_id
 from tests.engine.harness import APPROVE, Running, running, step
 
 
@@ -39,6 +43,9 @@ async def say_and_fail(ctx: ToolContext) -> None:
     """Fails for good."""
     ctx.notice("never to be read")
     raise ToolError("no", retryable=False)
+
+
+WISH = "Apply to 2 backend jobs in Berlin over 60k"
 
 
 class Unreadable:
@@ -167,3 +174,132 @@ async def test_secrets_are_masked_also_where_the_text_is_cut(dsn: str) -> None:
     texts = await said(dsn, f"used {secret}", "x" * 490 + secret, secrets={"API": secret})
 
     assert texts == ["used [secret API]", "x" * 490 + "[secret AP… (502 characters)"]
+
+
+@pytest.mark.parametrize(
+    ("postings", "found", "missing", "outcome"),
+    [(2, 2, [], "CLEAN"), (1, 1, ["second"], "FAILED"), (0, 0, ["first", "second"], "FAILED")],
+)
+async def test_a_sentence_that_wants_more_jobs_than_there_are_says_how_many_were_found(
+    dsn: str, tmp_path: Path, postings: int, found: int, missing: list[str], outcome: str
+) -> None:
+    job = {"title": "Backend engineer", "company": "Park", "location": "Berlin", "apply_to": "jobs@park.example"}
+    job["salary"] = {"min": 60_000, "max": 70_000, "currency": "EUR"}
+    async with running(dsn, load_registry(), data_dir=tmp_path) as it:
+        folder = tmp_path / "users" / user_id(it.admin.id)
+        folder.mkdir(parents=True)
+        (folder / "jobs.json").write_text(json.dumps([{"id": str(number), **job} for number in range(postings)]))
+        (folder / "resume.json").write_text(json.dumps({"basics": {"name": "Ann", "email": "ann@park.example"}}))
+
+        run = await it.engine.submit(it.admin, Submission(WISH, None, None, None, None))
+        for number in range(1, found + 1):
+            await it.decide(await it.asked(run, times=number), APPROVE)
+
+        assert (await it.finished(run))["outcome"] == outcome
+        said = [f"{found} of 2 found"] if found < 2 else []
+        assert await notices(it, run) == ({0: said} if said else {})
+        steps = await it.steps(run)
+        failed = [each["error_message"] for each in steps.values() if each["state"] == "FAILED"]
+        assert [message.split(" (")[0] for message in failed] == [
+            f"{found} of 2 found: there is no {which} job" for which in missing
+        ]
+        assert sum(each["state"] == "SUCCEEDED" for each in steps.values()) == 1 + 2 * found
+
+
+@tool(risk="L0")
+async def look_for(ctx: ToolContext, wanted: int, there: int) -> dict[str, Any]:
+    """Finds some."""
+    if there < wanted:
+        ctx.notice(f"{there} of {wanted} found")
+    return {"jobs": [{"title": str(number)} for number in range(there)], "pages": [[1], []]}
+
+
+@tool(risk="L0")
+async def work_on(job: dict[str, Any]) -> None:
+    """Works on it."""
+
+
+@tool(risk="L0")
+async def read_out(text: str) -> None:
+    """Reads it out."""
+
+
+SEARCHING = Registry.of(look_for, work_on, read_out)
+
+
+@pytest.mark.parametrize(
+    ("tool_", "args", "there", "message"),
+    [
+        (
+            "work_on",
+            {"job": {"$jmespath": "look.jobs[1]"}},
+            1,
+            "1 of 2 found: there is no second job (args.job: there is 1 in look.jobs)",
+        ),
+        (
+            "work_on",
+            {"job": {"$jmespath": "look.jobs[0]"}},
+            0,
+            "0 of 2 found: there is no first job (args.job: there are none in look.jobs)",
+        ),
+        (
+            "work_on",
+            {"job": {"$jmespath": "look.jobs[11]"}},
+            3,
+            "there is no 12th job (args.job: there are 3 in look.jobs)",
+        ),
+        (
+            "work_on",
+            {"job": {"$jmespath": "look.jobs[-1]"}},
+            0,
+            "0 of 2 found: there is no last job (args.job: there are none in look.jobs)",
+        ),
+        (
+            "read_out",
+            {"text": {"$jmespath": "look.jobs[2].title"}},
+            2,
+            "there is no third entry (args.text: there are 2 in look.jobs)",
+        ),
+        (
+            "read_out",
+            {"text": {"$jmespath": "look.pages[1][0]"}},
+            2,
+            "there is no first entry (args.text: there are none in look.pages.1)",
+        ),
+    ],
+)
+async def test_a_step_that_has_nothing_to_work_on_says_so(
+    dsn: str, tool_: str, args: dict[str, Any], there: int, message: str
+) -> None:
+    async with running(dsn, SEARCHING) as it:
+        run = await it.submit(
+            step("look", "look_for", args={"wanted": 2, "there": there}), step("use", tool_, args=args, after=["look"])
+        )
+
+        assert (await it.finished(run))["outcome"] == "FAILED"
+        failed = (await it.steps(run))["use"]
+        assert (failed["error_code"], failed["error_message"]) == ("ARGS_UNFIT", message)
+
+
+@pytest.mark.parametrize("expression", ["look.jobs[0].titel", "look.jobs[?title == 'x'] | [0]", "look.none"])
+async def test_what_is_not_there_for_another_reason_is_named_as_before(dsn: str, expression: str) -> None:
+    async with running(dsn, SEARCHING) as it:
+        run = await it.submit(
+            step("look", "look_for", args={"wanted": 2, "there": 1}),
+            step("use", "read_out", args={"text": {"$jmespath": expression}}, after=["look"]),
+        )
+
+        await it.finished(run)
+        assert (await it.steps(run))["use"]["error_message"] == "args.text should be a valid string"
+
+
+async def test_what_an_earlier_step_said_is_remembered_when_another_one_frees_the_step(dsn: str) -> None:
+    async with running(dsn, SEARCHING) as it:
+        run = await it.submit(
+            step("look", "look_for", args={"wanted": 2, "there": 1}),
+            step("later", "look_for", args={"wanted": 0, "there": 0}, after=["look"]),
+            step("use", "work_on", args={"job": {"$jmespath": "look.jobs[1]"}}, after=["look", "later"]),
+        )
+
+        await it.finished(run)
+        assert (await it.steps(run))["use"]["error_message"].startswith("1 of 2 found: there is no second job")
