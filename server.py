@@ -19,7 +19,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, TypeVar
+from typing import Any, Final, Literal, TypeVar
 from urllib.parse import unquote, urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -33,11 +33,11 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from starlette.types import Receive, Scope, Send
 
 from console.client import Client
-from console.commands import app as commands
 from console.demo import run_demo
 from console.environment import faults_of_names, read_env_file, unused_names
 from console.errors import ConsoleError
 from console.exits import plain
+from console.processes import app as commands
 from console.settings import Address
 from engine.engine import Engine
 from engine.identity import Identity
@@ -378,9 +378,9 @@ async def _migrated(dsn: str) -> None:
         try:
             async with asyncio.timeout_at(deadline + 1):
                 if not await is_current(dsn):
-                    from persistence.migrate import migrate  # noqa: PLC0415 - slow to load, and most starts need none
+                    from persistence import migrate as migrations  # noqa: PLC0415 - slow to load; most starts need none
 
-                    await migrate(dsn)
+                    await migrations.migrate(dsn)
         except UnknownRevision as error:
             raise StartError(str(error)) from error
         except Exception as error:
@@ -748,24 +748,13 @@ async def _serve(settings: Settings, *, host: str, port: int, executes: bool) ->
         await served.server.ended.wait()
 
 
-Host = Annotated[str, typer.Option(help="The address to listen on.")]
-Port = Annotated[int, typer.Option(help="The port to listen on; 0 takes a free one.", min=0, max=65535)]
-
-
-@commands.command()
-def serve(
-    *,
-    host: Host = "127.0.0.1",
-    port: Port = 8000,
-    engine: Annotated[bool, typer.Option("--engine/--no-engine", help="Run steps too, or only answer the API.")] = True,
-) -> None:
+def serve(*, host: str, port: int, engine: bool) -> None:
     """Serve the API, and run steps, in one process."""
     settings = read_settings()
     configure_logs(redact=settings.redaction().of_text)
     _run(_serve(settings, host=host, port=port, executes=engine))
 
 
-@commands.command()
 def worker() -> None:
     """Run steps alone; any number of workers share one database."""
     settings = read_settings()
@@ -797,8 +786,7 @@ async def _work(settings: Settings) -> None:
             await stop.wait()
 
 
-@commands.command("migrate")
-def migrate_command() -> None:
+def migrate() -> None:
     """Bring the database to the newest schema."""
     settings = read_settings()
     configure_logs()
@@ -811,14 +799,12 @@ def migrate_command() -> None:
     typer.echo(f"The database is at revision {head()}.")
 
 
-@commands.command()
 def schema() -> None:
     """Print the GraphQL schema in its own language."""
     typer.echo(sdl(), nl=False)
 
 
-@commands.command()
-def demo(*, yes: Annotated[bool, typer.Option("--yes", help="Approve everything without asking.")] = False) -> None:
+def demo(*, yes: bool) -> None:
     """Run the demo against a server of its own: one sentence, a plan, two approvals, and what was made."""
     settings = read_settings()
     configure_logs(quiet=True, redact=settings.redaction().of_text)
@@ -845,7 +831,7 @@ def _run(work: Any) -> None:
 
 
 def main() -> None:
-    """The `lifeos` command."""
+    """The `lifeos` command; `console.processes` says how those above are called."""
     commands()
 
 

@@ -8,8 +8,8 @@ from typing import Any, Final
 from typer import Abort, TyperException
 from typer.core import TyperGroup
 
+from console.complaints import complain
 from console.errors import ConsoleError
-from console.screen import complain
 
 INTERRUPTED: Final = 130
 
@@ -41,6 +41,10 @@ class OneLineErrors(TyperGroup):
         except ConsoleError as error:
             _end(error.exit_status, str(error))
         except TyperException as error:
+            # Its message is the help, and typer does not export it.
+            if type(error).__name__ == "NoArgsIsHelpError":
+                sys.stdout.write(f"{error.format_message()}\n")
+                error.message = ""
             _end(error.exit_code, _usage(error))
         except Abort:
             _end(1, "stopped")
