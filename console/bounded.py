@@ -42,16 +42,26 @@ def _entries(value: Mapping[str, Any], most: int) -> Iterator[str]:
 
 
 def _shares(entries: Mapping[str, tuple[Any, list[str]]], most: int) -> dict[str, int]:
-    """How many lines each may take: all get what they need at least, then texts what they lack, then the others."""
-    shares = {name: _least(value, whole) for name, (value, whole) in entries.items()}
-    left = most - sum(shares.values()) - len(shares)
-    waiting = sorted(entries, key=lambda name: (not isinstance(entries[name][0], str), len(entries[name][1])))
-    for name in waiting:
-        lacks = len(entries[name][1]) - shares[name]
-        # A part of a text is worth reading; more of an object than its short form is not, unless it is all of it.
-        given = min(lacks, max(0, left)) if isinstance(entries[name][0], str) else lacks * (lacks <= left)
+    """How many lines each may take: first what makes sense of it, then texts what they lack, then the others."""
+    shares = dict.fromkeys(entries, 1)
+    left = most - 2 * len(entries)  # a line for its name, and one for what it is
+
+    def give(name: str, wanted: int, *, in_part: bool) -> None:
+        nonlocal left
+        lacks = wanted - shares[name]
+        given = min(lacks, max(0, left)) if in_part else lacks * (lacks <= left)
         shares[name] += given
         left -= given
+
+    shortest_first = sorted(entries, key=lambda name: len(entries[name][1]))
+    for name in shortest_first:
+        give(name, _least(*entries[name]), in_part=True)
+    for name in shortest_first:
+        # A part of a text is worth reading; more of an object than its short form is not, unless it is all of it.
+        if isinstance(entries[name][0], str):
+            give(name, len(entries[name][1]), in_part=True)
+    for name in shortest_first:
+        give(name, len(entries[name][1]), in_part=False)
     return shares
 
 
