@@ -41,10 +41,6 @@ class OneLineErrors(TyperGroup):
         except ConsoleError as error:
             _end(error.exit_status, str(error))
         except TyperException as error:
-            # Its message is the help, and typer does not export it.
-            if type(error).__name__ == "NoArgsIsHelpError":
-                sys.stdout.write(f"{error.format_message()}\n")
-                error.message = ""
             _end(error.exit_code, _usage(error))
         except Abort:
             _end(1, "stopped")
@@ -60,9 +56,13 @@ class OneLineErrors(TyperGroup):
 
 
 def _usage(error: TyperException) -> str:
+    # Its message is the help, and typer does not export it.
+    if type(error).__name__ == "NoArgsIsHelpError":
+        sys.stdout.write(f"{error.format_message()}\n")
+        sys.stdout.flush()
+        error.message = ""
     context = getattr(error, "ctx", None)
     hint = f" (see {context.command_path} --help)" if context is not None else ""
-    # Without words where the help was asked for by giving no command: that is on standard output by now.
     said = plain(error.format_message()).rstrip(".")
     return f"{said or 'a command is missing'}{hint}"
 
