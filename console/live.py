@@ -14,12 +14,13 @@ from rich.table import Table
 from rich.text import Text
 
 from console.client import Client
+from console.complaints import complain
 from console.delays import growing_delays
 from console.errors import ConsoleError
 from console.models import Event, Run, Step
 from console.plain import one_line
 from console.render import STEP_COLUMNS, event_line, notice_lines, run_line, step_row
-from console.screen import Screen, complain, table_of
+from console.screen import Screen, table_of
 
 Respond = Callable[[Event], Awaitable[None]]
 """Awaited after each event is shown, before the next is taken."""
@@ -114,8 +115,7 @@ class Lines:
         """The events say it."""
 
     def ended(self, run: Run) -> None:
-        """Write the run's line, and what there is to know of its outcome."""
-        self._screen.line(run_line(run))
+        """Say what there is to know of the outcome; the last event has said the rest."""
         for line in notice_lines(run):
             self._screen.line(line)
 
@@ -131,9 +131,6 @@ class JsonLines(Lines):
     def saw(self, event: Event) -> None:
         """Write the event."""
         self._screen.json_line(event.as_json())
-
-    def ended(self, run: Run) -> None:
-        """The last event has said it."""
 
 
 class Picture(Lines):

@@ -10,14 +10,18 @@ import orjson
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from engine.nearest import Hints
 from engine.tools.defaults import completed, completed_by_schema
 from engine.tools.errors import ArgsUnfit, Fault, ToolError
 from engine.tools.lenient import JMESPATH, SECRET, LenientSchema, with_unknowns
+from engine.tools.schemas import names_at, words_at
 from engine.tools.signature import Signature
 from engine.values import UnfitValue, fault_of, storable
 
 _PLANNED: Final = frozenset({JMESPATH, SECRET})
 _RESOLVED: Final = frozenset({SECRET})
+_OF_WORDS: Final = frozenset({"extra_forbidden", "enum", "literal_error"})
+"""Pydantic's faults that are about a word that is not known."""
 
 Prepare = Callable[[dict[str, Any]], Mapping[str, Any]]
 """Arguments in, arguments out: what a tool composes, so that it stands in what is approved."""
@@ -72,7 +76,9 @@ class Arguments:
         except orjson.JSONEncodeError as error:
             raise ArgsUnfit(_json_faults(args) or [Fault((), str(error))]) from error
         except ValidationError as error:
-            raise ArgsUnfit(_readable(error, args)) from None  # the error's text has the values, secrets too
+            raise ArgsUnfit(
+                _readable(error, args, self._schema)
+            ) from None  # the error's text has the values, secrets too
         given = model.model_fields_set
         return {name: getattr(model, field) for field, name in self._names.items() if field in given}
 
@@ -153,21 +159,21 @@ class Arguments:
         known = {name: value for name, (value, _) in looked.items()}
         unknown = {name for name, (_, is_unknown) in looked.items() if is_unknown}
         if not unknown:
-            return _faults_by(self._model, known)
+            return _faults_by(self._model, known, self._schema)
         if self._lenient is None:
             self._lenient = LenientSchema(self._schema)
         faults = self._lenient.faults(known)
         # What is known as a whole is read as it will be, too: a schema may say less than what reads it.
         named = {fault.path[0] for fault in faults if fault.path}
         whole = {name: value for name, value in known.items() if name not in unknown | named}
-        return faults + _faults_by(self._of_some(), whole)
+        return faults + _faults_by(self._of_some(), whole, self._schema)
 
 
-def _faults_by(model: type[BaseModel], args: dict[str, Any]) -> list[Fault]:
+def _faults_by(model: type[BaseModel], args: dict[str, Any], schema: Mapping[str, Any]) -> list[Fault]:
     try:
         model.__pydantic_validator__.validate_json(orjson.dumps(args), strict=True)
     except ValidationError as error:
-        return _readable(error, args)
+        return _readable(error, args, schema)
     return []
 
 
@@ -201,8 +207,10 @@ def _json_faults(args: object) -> list[Fault]:
     return [] if fault is None else [Fault(fault.path, fault.message)]
 
 
-def _readable(error: ValidationError, args: object) -> list[Fault]:
+def _readable(error: ValidationError, args: object, schema: Mapping[str, Any]) -> list[Fault]:
     """Pydantic's errors, one fault a path: the branches of a union speak of the same value."""
+    hints = Hints()
+    kinds: dict[tuple[str | int, ...], str] = {}
     messages: dict[tuple[str | int, ...], list[str]] = {}
     for detail in error.errors(include_url=False, include_input=False, include_context=False):
         path = _path_in(args, detail)
@@ -210,7 +218,28 @@ def _readable(error: ValidationError, args: object) -> list[Fault]:
         said = messages.setdefault(path, [])
         if message not in said:
             said.append(message)
-    return [Fault(path, _joined(said)) for path, said in messages.items()]
+        if detail["type"] in _OF_WORDS:
+            kinds[path] = detail["type"]
+    return [
+        Fault(path, _joined(said) + (_hint(hints, kinds[path], path, args, schema) if path in kinds else ""))
+        for path, said in messages.items()
+    ]
+
+
+def _hint(hints: Hints, kind: str, path: tuple[str | int, ...], args: object, schema: Mapping[str, Any]) -> str:
+    if kind == "extra_forbidden":
+        return hints.near(path[-1], names_at(schema, path[:-1])) if path else ""
+    return hints.near(_value_at(args, path), words_at(schema, path))
+
+
+def _value_at(args: object, path: tuple[str | int, ...]) -> object:
+    here: Any = args
+    for part in path:
+        try:
+            here = here[part]
+        except (LookupError, TypeError):  # the fault is about an entry's name, or its parent
+            return None
+    return here
 
 
 def _path_in(args: object, detail: ErrorDetails) -> tuple[str | int, ...]:

@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar, cast
 
+from engine.nearest import Hints
 from engine.phrases import Phrase, Template
 from engine.tools.arguments import Arguments, Prepare
 from engine.tools.errors import ToolDeclarationError
@@ -131,10 +132,12 @@ def _phrase(name: str, phrase: Phrase | str, schema: Mapping[str, Any]) -> Phras
         read = Phrase.parse(phrase) if isinstance(phrase, str) else phrase
     except ValueError as error:
         raise ToolDeclarationError(f"tool {name}: {error}") from error
-    unknown = read.placeholders - set(schema.get("properties", ())) if isinstance(read, Template) else ()
+    known = list(schema.get("properties", ()))
+    unknown = sorted(read.placeholders.difference(known)) if isinstance(read, Template) else []
     if unknown:
+        near = Hints().near(unknown[0], known)
         raise ToolDeclarationError(
-            f"tool {name}: the phrase {phrase!r} names {', '.join(sorted(unknown))}, which it has no parameter for"
+            f"tool {name}: the phrase {phrase!r} names {', '.join(unknown)}, which it has no parameter for{near}"
         )
     return read
 

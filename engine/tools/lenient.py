@@ -17,6 +17,7 @@ from jsonschema.validators import (
 )
 from pydantic import TypeAdapter
 
+from engine.nearest import Hints
 from engine.tools.errors import Fault
 
 Keyword = Callable[[Any, Any, Any, Any], Iterator[ValidationError] | None]
@@ -66,11 +67,12 @@ class LenientSchema:
     def faults(self, value: object) -> list[Fault]:
         """Everything that no known value could mend, in reading order."""
         errors = cast("Iterator[ValidationError]", self._validator.iter_errors(value))
-        found = [fault for error in errors for fault in _faults(error)]
+        hints = Hints()
+        found = [fault for error in errors for fault in _faults(error, hints)]
         return list(dict.fromkeys(sorted(found, key=lambda fault: [str(part) for part in fault.path])))
 
 
-def _faults(error: ValidationError) -> Iterator[Fault]:
+def _faults(error: ValidationError, hints: Hints) -> Iterator[Fault]:
     path = tuple(error.absolute_path)
     schema = cast("Mapping[str, Any]", error.schema if isinstance(error.schema, Mapping) else {})
     limit = cast("Any", error.validator_value)
@@ -84,19 +86,22 @@ def _faults(error: ValidationError) -> Iterator[Fault]:
             known = schema.get("properties", {})
             for key in cast("Mapping[str, object]", error.instance):
                 if key not in known:
-                    yield Fault((*path, key), "is not known here")
+                    yield Fault((*path, key), f"is not known here{hints.near(key, known)}")
         case "anyOf" | "oneOf":
-            yield from _branch_faults(error, path)
+            yield from _branch_faults(error, path, hints)
+        case "enum":
+            words = [word for word in limit if isinstance(word, str)]
+            yield Fault(path, _message("enum", limit, error) + hints.near(error.instance, words))
         case _:
             yield Fault(path, _message(str(error.validator), limit, error))
 
 
-def _branch_faults(error: ValidationError, path: tuple[str | int, ...]) -> Iterator[Fault]:
+def _branch_faults(error: ValidationError, path: tuple[str | int, ...], hints: Hints) -> Iterator[Fault]:
     """Of several branches the one that fits best: deepest, then with the fewest faults."""
     branches: dict[object, list[Fault]] = {}
     for inner in error.context or []:
         branch = inner.schema_path[0] if inner.schema_path else None
-        branches.setdefault(branch, []).extend(_faults(inner))
+        branches.setdefault(branch, []).extend(_faults(inner, hints))
     inside = [faults for faults in branches.values() if all(len(fault.path) > len(path) for fault in faults)]
     if inside:
         yield from min(inside, key=len)

@@ -262,6 +262,53 @@ def test_with_a_reference_beside_them_the_same_faults_are_named():
     assert faults({"text": {"$secret": "T"}}) == {"to": "is missing"}
 
 
+class Paper(StrEnum):
+    RECYCLED = "recycled"
+    GLOSSY = "glossy"
+
+
+class Envelope(BaseModel, extra="forbid"):
+    colour: str = "white"
+    inside: Envelope | None = None
+
+
+@tool(risk="L1")
+async def send_letter(
+    to: str,
+    paper: Paper = Paper.GLOSSY,
+    speed: Literal["express", "ordinary"] = "ordinary",
+    envelopes: list[Envelope] = [],  # noqa: B006 -- only declared
+    outer: Envelope | None = None,
+) -> None:
+    """Posts a letter."""
+
+
+LETTER = tool_of(send_letter)
+
+
+@pytest.mark.parametrize("to", ["Ada", {"$jmespath": "ann"}], ids=["known", "with a reference"])
+def test_what_is_not_known_names_the_nearest_at_every_depth(to: Any):
+    args = {
+        "to": to,
+        "papr": "glossy",
+        "paper": "glosy",
+        "speed": "expres",
+        "envelopes": [{"color": "red"}, {"inside": {"inside": {"coluor": "red"}}}],
+        "outer": {"insde": None},
+        "zzz": 1,
+    }
+
+    said = faults(args, LETTER)
+
+    assert said["papr"] == "is not known here; the nearest is 'paper'"
+    assert said["paper"].endswith("; the nearest is 'glossy'")
+    assert said["speed"].endswith("; the nearest is 'express'")
+    assert said["envelopes.0.color"] == "is not known here; the nearest is 'colour'"
+    assert said["envelopes.1.inside.inside.coluor"] == "is not known here; the nearest is 'colour'"
+    assert said["outer.insde"] == "is not known here; the nearest is 'inside'"
+    assert said["zzz"] == "is not known here"
+
+
 @pytest.mark.parametrize("reference", [{"$jmespath": "a.b"}, {"$secret": "NAME"}])
 @pytest.mark.parametrize("place", ["to", "at", "stamp", "size", "copies", "house"])
 def test_a_reference_fits_any_schema_when_planned(place, reference):
