@@ -21,7 +21,7 @@ Repeat = Literal["DAILY", "WEEKLY", "MONTHLY"]
 Starts = Annotated[list[datetime], Field(min_length=1, max_length=366)]
 
 
-@tool(risk="L0", phrases=phrases.CALENDAR_CREATE)
+@tool(risk="L1", phrases=phrases.CALENDAR_CREATE)
 def calendar_create(
     ctx: ToolContext,
     title: Line,
