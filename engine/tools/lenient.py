@@ -17,7 +17,11 @@ from jsonschema.validators import (
 )
 from pydantic import TypeAdapter
 
+from engine.nearest import nearest
 from engine.tools.errors import Fault
+
+_MOST_NAMED: Final = 20
+"""Of a longer choice, only what comes near is named."""
 
 Keyword = Callable[[Any, Any, Any, Any], Iterator[ValidationError] | None]
 
@@ -141,6 +145,9 @@ def _message(keyword: str, limit: Any, error: ValidationError) -> str:
     if keyword == "type":
         kinds: list[str] = [limit] if isinstance(limit, str) else list(limit)
         return "should be " + " or ".join(_TYPES.get(kind, kind) for kind in kinds)
+    if keyword == "enum" and len(limit) > _MOST_NAMED:
+        near = ", ".join(map(repr, nearest(str(error.instance), map(str, limit))))
+        return f"should be one of {len(limit)} words" + (f"; the nearest: {near}" if near else "")
     if keyword == "enum":
         return "should be one of " + ", ".join(map(repr, limit))
     if keyword in _LIMITS:

@@ -27,6 +27,7 @@ from engine.phrases import (
     Which,
     Wording,
 )
+from engine.tools.builtin.recipes import recipe_book
 
 MOST_APPLICATIONS: Final = 20
 MOST_RESULTS: Final = 50
@@ -384,6 +385,7 @@ _DIETS: Final[Mapping[str, Any]] = {
     "pescatarian": "pescatarian", "pescetarian": "pescatarian",
     "gluten-free": "gluten_free", "gluten free": "gluten_free", "no gluten": "gluten_free",
     "without gluten": "gluten_free", "with no gluten": "gluten_free",
+    "dairy-free": "dairy_free", "dairy free": "dairy_free", "lactose-free": "dairy_free", "lactose free": "dairy_free",
     "any diet": "any", "no diet": "any", "vegetarians": "vegetarian", "vegans": "vegan",
 }  # fmt: skip
 
@@ -393,20 +395,28 @@ def _groceries(facts: Facts, draft: Draft) -> None:
     dinners: Quantity | None = facts.get("dinners")
     if dinners is not None and dinners.number is None:
         raise Refusal("says no number", part=dinners.text)
-    exclude: tuple[str, ...] | None = facts.get("exclude")
+    exclude: tuple[str, ...] = facts.get("exclude") or ()
     days = (facts.get("days"), facts.get("weekly"), dinners and dinners.number, period.days)
     found: dict[str, Any] = {
         "people": _one_of("for how many people", facts.get("people"), facts.get("alone")),
         "days": _one_of("for how many days", *days),
         "diet": facts.get("diet"),
         "meals_per_day": facts.get("meals_per_day"),
-        "exclude": list(exclude) if exclude else None,
+        "exclude": [_known_exclusion(word) for word in exclude] or None,
         "start": period.start.isoformat() if period.start else None,
     }
     args = {name: value for name, value in found.items() if value is not None}
     diet = f"{found['diet'].replace('_', '-')} " if found["diet"] not in {None, "any"} else ""
     people = f" for {found['people']}" if found["people"] is not None else ""
     draft.step("grocery_plan", key="plan_groceries", name=f"Plan {diet}groceries{people}", args=args)
+
+
+def _known_exclusion(word: str) -> str:
+    exclusions = recipe_book().exclusions
+    spelling = exclusions.spelling(word)
+    if spelling is None:
+        raise Refusal(exclusions.refusal(word), part=word)
+    return spelling
 
 
 def _one_of(what: str, *numbers: int | None) -> int | None:
