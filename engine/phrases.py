@@ -316,7 +316,9 @@ class Wording(Phrase):
     """Verbs, nouns and slots, in any order after the verb.
 
     One of `nouns`, if there are any, and every slot of `needs` have to be said; with `bare`, the verb may be
-    missing. `example` is what people are shown as a thing that can be asked for.
+    missing. `example` is what people are shown as a thing that can be asked for. A tool that only writes down,
+    like a calendar's, names in `writes_down` the slots by which people say so themselves (“to my calendar”): without
+    one of them, a clause that asks for a deed outside (“book a hotel”) is refused rather than written down.
     """
 
     build: Builder
@@ -327,6 +329,7 @@ class Wording(Phrase):
     subject: Subject | None = None
     needs: Mapping[str, str] = field(default_factory=dict[str, str])
     bare: bool = False
+    writes_down: tuple[str, ...] = ()
 
 
 def as_phrases(phrases: Iterable[Phrase | str]) -> tuple[Phrase, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -40,4 +41,4 @@ async def test_a_tool_writes_files_only_above_the_level_of_reads(tmp_path: Path,
 
     await tool.call(ToolContext("key", "run_1", "step_1", 1, "user_1", name, tmp_path), tool.fit(CALLS[name]))
 
-    assert bool(list(tmp_path.rglob("*"))) is (tool.risk > Risk.L0)
+    assert bool(os.listdir(tmp_path)) is (tool.risk > Risk.L0)

@@ -348,6 +348,7 @@ _CALENDAR_SLOTS: Final[Mapping[str, Slot]] = {
     "location": Said(("at {text}", "in {text}"), _NO_PLACES - {"my", "your", "his", "her", "their"}),
 }
 _TITLE: Final = Subject(leads=("for", "of"), joins=frozenset({"with", "about", "for", "to", "of", "regarding"}))
+_SAYS_TO_WRITE_DOWN: Final = ("calendar", "event")
 _NO_TITLE: Final = "does not say what to schedule"
 _NO_TIME: Final = "does not say when; say for example “on Friday at 7pm” or “3x this week”"
 
@@ -361,6 +362,7 @@ CALENDAR_CREATE: Final[tuple[Phrase, ...]] = (
         subject=_TITLE,
         needs={"subject": _NO_TITLE, "when": _NO_TIME},
         example="schedule gym 3x this week",
+        writes_down=_SAYS_TO_WRITE_DOWN,
     ),
     Wording(
         build=_schedule,
@@ -373,6 +375,7 @@ CALENDAR_CREATE: Final[tuple[Phrase, ...]] = (
             "when": _NO_TIME,
         },
         example="add “Dinner with Ann” to my calendar on Friday at 7pm for 2 hours",
+        writes_down=_SAYS_TO_WRITE_DOWN,
     ),
 )  # fmt: skip
 
