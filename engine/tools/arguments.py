@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+import re
+from collections.abc import Container, Mapping, Sequence
+from functools import reduce
+from operator import getitem
 from typing import Any, Final, cast
 
 import orjson
@@ -11,12 +14,13 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from engine.tools.errors import ArgsUnfit, Fault
-from engine.tools.lenient import JMESPATH, SECRET, LenientSchema, with_unknowns
+from engine.tools.lenient import JMESPATH, SECRET, TEMPORAL, LenientSchema, is_bare_number, with_unknowns
 from engine.tools.signature import Signature
 from engine.values import UnfitValue, fault_of
 
 _PLANNED: Final = frozenset({JMESPATH, SECRET})
 _RESOLVED: Final = frozenset({SECRET})
+_NUMBER_IN_QUOTES: Final = re.compile(rb'"\s*[-+]?[0-9.]+\s*"')
 
 
 class Arguments:
@@ -25,7 +29,7 @@ class Arguments:
     Values are checked as JSON, strictly: a date comes as an ISO string, and "3" is no integer.
     """
 
-    __slots__ = ("_defaults", "_lenient", "_mutable", "_names", "_schema", "_validate_json")
+    __slots__ = ("_defaults", "_has_times", "_lenient", "_mutable", "_names", "_schema", "_validate_json")
 
     def __init__(self, signature: Signature) -> None:
         self._validate_json = signature.model.__pydantic_validator__.validate_json
@@ -33,6 +37,7 @@ class Arguments:
         self._defaults = dict(signature.defaults)
         self._mutable = any(isinstance(default, dict | list) for default in self._defaults.values())
         self._schema = signature.args_schema
+        self._has_times = _has_format(self._schema, TEMPORAL)
         self._lenient: LenientSchema | None = None
 
     def faults(self, args: Mapping[str, object]) -> list[Fault]:
@@ -45,7 +50,8 @@ class Arguments:
             encoded = orjson.dumps(args)
             if b'"$secret"' not in encoded:
                 self._validate_json(encoded, strict=True)
-                return self._filled(args)
+                if not self._bare_numbers(args, encoded):
+                    return self._filled(args)
         except (orjson.JSONEncodeError, ValidationError):
             pass  # said below, with every fault at its path
         faults = self._faults(args, _RESOLVED)
@@ -56,11 +62,14 @@ class Arguments:
     def values(self, args: dict[str, Any]) -> dict[str, Any]:
         """The arguments that are given as Python values, by parameter; or ArgsUnfit."""
         try:
-            model = self._validate_json(orjson.dumps(args), strict=True)
+            encoded = orjson.dumps(args)
+            model = self._validate_json(encoded, strict=True)
         except orjson.JSONEncodeError as error:
             raise ArgsUnfit(_json_faults(args) or [Fault((), str(error))]) from error
         except ValidationError as error:
             raise ArgsUnfit(_readable(error, args)) from None  # the error's text has the values, secrets too
+        if numbers := self._bare_numbers(args, encoded):
+            raise ArgsUnfit(numbers)
         given = model.model_fields_set
         return {name: getattr(model, field) for field, name in self._names.items() if field in given}
 
@@ -74,14 +83,38 @@ class Arguments:
             return faults
         known, has_unknown = with_unknowns(args, references)
         if has_unknown:
-            if self._lenient is None:
-                self._lenient = LenientSchema(self._schema)
-            return self._lenient.faults(known)
+            return self._by_schema().faults(known)
+        encoded = orjson.dumps(known)
         try:
-            self._validate_json(orjson.dumps(known), strict=True)
+            self._validate_json(encoded, strict=True)
         except ValidationError as error:
             return _readable(error, known)
-        return []
+        return self._bare_numbers(known, encoded)
+
+    def _by_schema(self) -> LenientSchema:
+        if self._lenient is None:
+            self._lenient = LenientSchema(self._schema)
+        return self._lenient
+
+    def _bare_numbers(self, args: object, encoded: bytes) -> list[Fault]:
+        """Texts like "1796000000" where a time should stand: pydantic takes them, which its strictness can't change."""
+        if not self._has_times or _NUMBER_IN_QUOTES.search(encoded) is None:
+            return []
+        return [fault for fault in self._by_schema().faults(args) if _is_bare_number_at(args, fault.path)]
+
+
+def _has_format(schema: object, formats: Container[object]) -> bool:
+    if isinstance(schema, Mapping):
+        entries = cast("Mapping[str, object]", schema)
+        return entries.get("format") in formats or any(_has_format(inner, formats) for inner in entries.values())
+    if isinstance(schema, list):
+        return any(_has_format(inner, formats) for inner in cast("list[object]", schema))
+    return False
+
+
+def _is_bare_number_at(args: object, path: Sequence[str | int]) -> bool:
+    value: Any = reduce(getitem, cast("Sequence[Any]", path), cast("Any", args))
+    return isinstance(value, str) and is_bare_number(value)
 
 
 def _json_faults(args: object) -> list[Fault]:

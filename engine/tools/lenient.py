@@ -6,6 +6,7 @@ as a whole (equality, choice of one branch) let pass what has it inside.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import date, datetime, time, timedelta
 from typing import Any, Final, cast
@@ -205,22 +206,26 @@ _Lenient: Final = _extend(
 )
 
 
+TEMPORAL: Final[Mapping[str, Any]] = {"date-time": datetime, "date": date, "time": time, "duration": timedelta}
+"""Formats of times, with the types that read them."""
+_BARE_NUMBER: Final = re.compile(r"\s*[-+]?[0-9.]+\s*")
+
+
+def is_bare_number(text: str) -> bool:
+    """Whether a text is a number alone: pydantic reads it as seconds since 1970, and nobody writes a time so."""
+    return _BARE_NUMBER.fullmatch(text) is not None
+
+
 def _formats() -> FormatChecker:
     """Formats checked by the same parser that reads resolved arguments."""
     checker = FormatChecker(formats=())
-    kinds: dict[str, Any] = {
-        "date-time": datetime,
-        "date": date,
-        "time": time,
-        "duration": timedelta,
-        "uuid": UUID,
-    }
-    for name, kind in kinds.items():
+    for name, kind in {**TEMPORAL, "uuid": UUID}.items():
         adapter = TypeAdapter[Any](kind)
 
         def is_valid(value: object, adapter: TypeAdapter[Any] = adapter) -> bool:
             if isinstance(value, str):
                 adapter.validate_strings(value, strict=True)
+                return not is_bare_number(value)
             return True
 
         checker.checks(name, raises=ValueError)(is_valid)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -21,24 +20,17 @@ CALLS: dict[str, dict[str, Any]] = {
     "job_search": {"query": "gardener"},
     "job_submit": {"job": JOB, "resume": as_json(sample_resume())},
 }
-LEVELS = {
-    "calendar_create": Risk.L1,
-    "cv_tailor": Risk.L0,
-    "grocery_plan": Risk.L0,
-    "job_search": Risk.L0,
-    "job_submit": Risk.L3,
-}
 
 
-def test_every_built_in_tool_has_its_level():
-    assert {tool.name: tool.risk for tool in TOOLS} == LEVELS
+def is_written(folder: Path) -> bool:
+    return any(folder.iterdir())
 
 
-@pytest.mark.parametrize("name", LEVELS)
+@pytest.mark.parametrize("name", CALLS)
 async def test_a_tool_writes_files_only_above_the_level_of_reads(tmp_path: Path, name: str):
     tool = TOOLS.get(name)
     assert tool is not None
 
     await tool.call(ToolContext("key", "run_1", "step_1", 1, "user_1", name, tmp_path), tool.fit(CALLS[name]))
 
-    assert bool(os.listdir(tmp_path)) is (tool.risk > Risk.L0)
+    assert is_written(tmp_path) is (tool.risk > Risk.L0)
