@@ -209,12 +209,18 @@ class Quantity:
 
 @dataclass(frozen=True, slots=True)
 class Occasions:
-    """Concrete starts, all in the future, in order; how long, and how they come again."""
+    """Concrete starts, all in the future, in order; how long, and how they come again.
+
+    `remarks` say what was taken where the words left it open: “16:00, as nothing was said of morning or afternoon”.
+    With `movable`, the starts were chosen within what was said, and others near them would do as well.
+    """
 
     starts: tuple[datetime, ...]
     duration_minutes: int | None = None
     repeat: Repeat | None = None
     repeat_until: date | None = None
+    remarks: tuple[str, ...] = ()
+    movable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -335,3 +341,17 @@ class Wording(Phrase):
 def as_phrases(phrases: Iterable[Phrase | str]) -> tuple[Phrase, ...]:
     """The phrases with every string read as a template; ValueError names one that is none."""
     return tuple(Phrase.parse(phrase) if isinstance(phrase, str) else phrase for phrase in phrases)
+
+
+LONGEST_NAME: Final = 120
+"""Of a step."""
+_SHORTEST_BEFORE_REMARKS: Final = 40
+
+
+def with_remarks(name: str, remarks: Sequence[str]) -> str:
+    """A step's name that also says what was taken where the words left it open; the name gives way to that."""
+    if not remarks:
+        return name
+    told = f" ({'; '.join(remarks)})"
+    room = max(LONGEST_NAME - len(told), _SHORTEST_BEFORE_REMARKS)
+    return f"{name if len(name) <= room else f'{name[: room - 1]}…'}{told}"

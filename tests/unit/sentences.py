@@ -156,16 +156,19 @@ PLANNED: list[tuple[str, Steps]] = [
         ],
     ),
     # the calendar, with counts and windows
-    ("schedule gym 3x this week", event("gym", "11-18 18:00", "11-20 18:00", "11-22 10:00")),
-    ("This week, schedule gym 3x", event("gym", "11-18 18:00", "11-20 18:00", "11-22 10:00")),
-    ("schedule gym three times this week at 7am", event("gym", "11-19 07:00", "11-20 07:00", "11-22 07:00")),
+    ("schedule gym 3x this week", event("gym", "11-18 18:00", "11-20 18:00", "11-22 10:00", avoid_conflicts=True)),
+    ("This week, schedule gym 3x", event("gym", "11-18 18:00", "11-20 18:00", "11-22 10:00", avoid_conflicts=True)),
+    (
+        "schedule gym three times this week at 7am",
+        event("gym", "11-19 07:00", "11-20 07:00", "11-22 07:00", avoid_conflicts=True),
+    ),
     (
         "schedule 3 gym sessions next week",
-        event("gym sessions", "11-23 18:00", "11-25 18:00", "11-28 10:00"),
+        event("gym sessions", "11-23 18:00", "11-25 18:00", "11-28 10:00", avoid_conflicts=True),
     ),
-    ("schedule swimming twice next week", event("swimming", "11-23 18:00", "11-27 18:00")),
-    ("schedule hiking this weekend", event("hiking", "11-21 10:00")),
-    ("plan yoga twice in the next 5 days at 8pm", event("yoga", "11-18 20:00", "11-21 20:00")),
+    ("schedule swimming twice next week", event("swimming", "11-23 18:00", "11-27 18:00", avoid_conflicts=True)),
+    ("schedule hiking this weekend", event("hiking", "11-21 10:00", avoid_conflicts=True)),
+    ("plan yoga twice in the next 5 days at 8pm", event("yoga", "11-18 20:00", "11-21 20:00", avoid_conflicts=True)),
     ("schedule gym 3x on Monday", event("gym", "11-23 09:00", "11-23 13:30", "11-23 18:00")),
     # days, and times of them
     ("schedule yoga tonight", event("yoga", "11-18 19:00")),
@@ -346,7 +349,11 @@ PLANNED: list[tuple[str, Steps]] = [
     # together
     (
         "Apply to 2 backend jobs, schedule gym 3x this week, and plan groceries",
-        [*applied("backend", 2), *event("gym", "11-18 18:00", "11-20 18:00", "11-22 10:00"), *groceries()],
+        [
+            *applied("backend", 2),
+            *event("gym", "11-18 18:00", "11-20 18:00", "11-22 10:00", avoid_conflicts=True),
+            *groceries(),
+        ],
     ),
     (
         "plan groceries then schedule cooking on Sunday at 5pm",
@@ -394,7 +401,7 @@ PLANNED: list[tuple[str, Steps]] = [
     ),
     (
         "schedule gym this weekend and groceries for 4 people",
-        [*event("gym", "11-21 10:00"), *groceries(people=4)],
+        [*event("gym", "11-21 10:00", avoid_conflicts=True), *groceries(people=4)],
     ),
 ]
 

@@ -26,6 +26,7 @@ from engine.phrases import (
     When,
     Which,
     Wording,
+    with_remarks,
 )
 from engine.tools.builtin.recipes import recipe_book
 
@@ -328,7 +329,10 @@ def _schedule(facts: Facts, draft: Draft) -> None:
     if (place := facts.get("location")) is not None:
         args["location"] = place
     often = when.repeat.lower() if when.repeat else f"{len(when.starts)} times" if len(when.starts) > 1 else ""
-    draft.step("calendar_create", key=f"schedule_{title}", name=f"Schedule {title}{often and f' {often}'}", args=args)
+    if when.movable:
+        args["avoid_conflicts"] = True
+    name = f"Schedule {title}{often and f' {often}'}"
+    draft.step("calendar_create", key=f"schedule_{title}", name=with_remarks(name, when.remarks), args=args)
 
 
 _ON_CALENDAR: Final = Choice(
