@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from dateutil.rrule import rruleset, rrulestr
 from icalendar import Calendar
@@ -76,7 +76,7 @@ def _starts(event: Any, first: datetime, until: datetime, zone: tzinfo) -> Itera
 
 
 def _listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
+    return cast("list[Any]", value) if isinstance(value, list) else [value]
 
 
 def _aware(moment: datetime, zone: tzinfo) -> datetime:

@@ -89,7 +89,7 @@ class Exclusion:
 
     def is_in(self, name: str) -> bool:
         """Whether an ingredient's, a dish's or a cuisine's name names it."""
-        return self.words <= set(words_of(name)) and self.words != {_OTHER.get(name)}
+        return self.words <= set(words_of(name)) and self.words != frozenset({_OTHER.get(name, "")})
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -115,6 +116,8 @@ def _searched(facts: Facts, draft: Draft, count: int) -> str:
     if not 1 <= count <= MOST_RESULTS:
         raise Refusal(f"a search finds 1 to {MOST_RESULTS} jobs", part=facts.said.get("count"))
     topic = _topic(facts)
+    if unknown := _NO_FILTER.search(topic):
+        raise Refusal("a search can't tell that of a job", part=unknown[0])
     args: dict[str, Any] = {"query": topic, "count": count}
     for name in ("location", "remote", "min_salary", "seniority"):
         if (value := facts.get(name)) is not None:
@@ -124,6 +127,14 @@ def _searched(facts: Facts, draft: Draft, count: int) -> str:
     return draft.step(
         "job_search", key="search", name=f"Search for {count} {_kind(facts)}{'s' * (count != 1)}", args=args
     )
+
+
+_NO_FILTER: Final = re.compile(
+    r"\b(?:(?:part|full)[- ]time|freelance|permanent|temporary|hybrid|unpaid|nearby|local|recent|latest|newest|urgent"
+    r"|(?:(?:well|best|better|highly|high|highest)[- ])?(?:paid|paying))\b",
+    re.IGNORECASE,
+)
+"""What people ask of jobs and no posting is filtered by: as a word of the query it would change nothing."""
 
 
 def _topic(facts: Facts) -> str:
