@@ -194,12 +194,24 @@ class Attempt:
         args: dict[str, Any] = orjson.loads(step.args)
         if step.digest is not None and args_digest(step.tool, args) != step.digest:
             raise _NotMade("ARGS_CHANGED", "the arguments are not those that were approved: nothing was called")
+        if step.gated:
+            self._check_nothing_is_added(self._tool, args)
         if '"$secret"' in step.args:
             try:
                 args = revealed(args, self._settings.secrets, set())
             except SecretMissing as error:
                 raise _NotMade("SECRET_MISSING", str(error)) from error
         return args
+
+    def _check_nothing_is_added(self, tool: Tool, args: dict[str, Any]) -> None:
+        """Whoever approved saw every default. This process's tool may have others than the one that was asked about."""
+        try:
+            now = tool.fit(args)
+        except ArgsUnfit as error:
+            raise _NotMade("ARGS_UNFIT", str(error)) from error
+        if args_digest(self.step.tool, now) != self.step.digest:
+            message = "the tool has defaults now that were not among the arguments approved: nothing was called"
+            raise _NotMade("ARGS_CHANGED", message)
 
     async def _made(self) -> object:
         tool = self._tool

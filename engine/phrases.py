@@ -188,12 +188,14 @@ class Subject:
 
     With `heads`, they stand before one of these words, or begin with one of `leads`; without heads, anywhere,
     and a lead is left away.
-    `joins` are the prepositions that a topic may go on with (`dinner with Ann`).
+    `joins` are the prepositions that a topic may go on with (`dinner with Ann`). `of_verb` are last words of verbs
+    that belong to the topic all the same (`make an appointment`).
     """
 
     heads: tuple[str, ...] = ()
     leads: tuple[str, ...] = ()
     joins: frozenset[str] = frozenset()
+    of_verb: frozenset[str] = frozenset()
 
 
 # ── what a builder is given ────────────────────────────────────────────────────────────────────────
@@ -213,6 +215,7 @@ class Occasions:
 
     `remarks` say what was taken where the words left it open: “16:00, as nothing was said of morning or afternoon”.
     With `movable`, the starts were chosen within what was said, and others near them would do as well.
+    With `whole_days` each start is a midnight, and the day belongs to the occasion, whatever the zone.
     """
 
     starts: tuple[datetime, ...]
@@ -221,6 +224,7 @@ class Occasions:
     repeat_until: date | None = None
     remarks: tuple[str, ...] = ()
     movable: bool = False
+    whole_days: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,12 +266,16 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a clause says, by slot; `subject` is its topic, `said` each slot's own words."""
+    """What a clause says, by slot; `subject` is its topic, `said` each slot's own words.
+
+    `remarks` say what was taken where the words left something open; an occasion has its own.
+    """
 
     text: str
     subject: str | None = None
     values: Mapping[str, Any] = field(default_factory=dict[str, Any])
     said: Mapping[str, str] = field(default_factory=dict[str, str])
+    remarks: tuple[str, ...] = ()
     _asked: set[str] = field(default_factory=set[str], compare=False, repr=False)
 
     def get(self, slot: str) -> Any:

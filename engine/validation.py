@@ -25,7 +25,7 @@ from engine.plans import Plan, PlanStep
 from engine.references import References, Unresolvable, references, resolve
 from engine.settings import EngineSettings
 from engine.tools import ArgsUnfit, Fault, Registry, Tool
-from engine.values import UnfitValue, check_json, encode, text_fault
+from engine.values import UnfitValue, check_json, check_size, encode, text_fault
 from persistence.states import Risk
 from persistence.transitions.begin import NewStep
 
@@ -241,6 +241,7 @@ class _Check:
         dynamic = found.dynamic and bool(needs)
         if resolved is None and not dynamic:
             resolved = self._resolved(place, step, tool, found)
+        kept = self._kept(place, resolved, args)
         level = risks.effective(tool.risk, step.risk)
         gated = risks.is_gated(level, self._approve_from)
         asked = gated or not tool.idempotent
@@ -254,7 +255,7 @@ class _Check:
             gate_reason=risks.gate_reason(tool.name, tool.risk, level, self._approve_from) if gated else None,
             dynamic=dynamic,
             args=args,
-            resolved_args=None if resolved is None else _kept(resolved, args),
+            resolved_args=kept,
             digest=args_digest(tool.name, resolved) if asked and resolved is not None else None,
             depends_on=depends_on,
             dependents=dependents,
@@ -321,14 +322,19 @@ class _Check:
             self._unfit(place, error.faults)
         return None
 
+    def _kept(self, place: int, resolved: dict[str, Any] | None, args: bytes) -> bytes | None:
+        text = None if resolved is None else encode(resolved)
+        if text is None or text == args:
+            return None
+        try:
+            check_size(text, max_bytes=self._settings.max_json_bytes, what="the arguments with what is filled in")
+        except UnfitValue as fault:
+            self._fault(place, "args", message=fault.message)
+        return text
+
     def _unfit(self, place: int, faults: Iterable[Fault]) -> None:
         for fault in faults:
             self._fault(place, "args", *fault.path, message=fault.message)
-
-
-def _kept(resolved: dict[str, Any], args: bytes) -> bytes | None:
-    text = encode(resolved)
-    return None if text == args else text
 
 
 def _shortened(cycle: list[int]) -> Iterable[int]:

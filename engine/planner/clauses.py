@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Final
 
 from engine.phrases import Phrase, Refusal
+from engine.planner.doubts import misspelling
 from engine.planner.matching import matches
 from engine.planner.numbers import follows
 from engine.planner.outside import OutsideEffect, asked_change, asked_deed, begins_deed
@@ -132,10 +133,10 @@ class _Splitting:
         """The clause that begins here and goes on as long as it is whole, at least to the segment `first`."""
         found: tuple[Match, int] | None = None
         for joined in range(first + 1, self._reach(segments, first) + 1):
-            match = self._whole((*head, *self._words(segments[at], segments[joined - 1])), only=only)
+            match, may_go_on = self._best((*head, *self._words(segments[at], segments[joined - 1])), only=only)
             if match is not None:
                 found = match, joined
-            elif found is not None:
+            elif found is not None and not may_go_on:
                 break
         return found
 
@@ -176,24 +177,25 @@ class _Splitting:
     def _text(self, first: _Segment, last: _Segment) -> str:
         return as_written(self._words(first, last))
 
-    def _whole(self, words: tuple[Token, ...], *, only: Phrase | None = None) -> Match | None:
-        """The best reading, if it leaves no word over.
+    def _best(self, words: tuple[Token, ...], *, only: Phrase | None = None) -> tuple[Match | None, bool]:
+        """The best reading, if it leaves no word over; without one, whether more words may help.
 
+        They may where all is understood and refused: “on Sunday, December 5”, before “2027”.
         The one with the most fixed words counts: “plan groceries for my family tomorrow” is about groceries, though
         a calendar could have an entry of that name.
         """
         if self.effort >= MOST_EFFORT:
-            return None
+            return None, False
         readings = matches(words, self.speech, self.now, only=only)
         self.effort += len(words) if readings else 1
         found = [match for match in readings if match.head or not match.left]
         best = max(found, key=lambda match: (match.score[0], match.is_whole, match.score), default=None)
         if best is None or not best.is_whole:
-            return None
+            return None, best is not None and not best.left
         rivals = {match.tool.name: match.tool for match in found if match.is_whole and match.score == best.score}
         if len(rivals) > 1 and any(tool.risk >= Risk.L3 for tool in rivals.values()):
-            return replace(best, refusal=Refusal(f"may mean any of {', '.join(sorted(rivals))}"))
-        return best
+            return replace(best, refusal=Refusal(f"may mean any of {', '.join(sorted(rivals))}")), False
+        return best, False
 
     def _accept(self, match: Match, segment: _Segment, joined: int) -> int:
         if match.refusal is not None:
@@ -223,7 +225,7 @@ class _Splitting:
             return
         best = min(readings, key=lambda match: (-match.score[0], _size(match), match.refusal is not None))
         if best.left:
-            self.faults += [Fault(part, UNKNOWN) for part in best.left]
+            self.faults += [Fault(part, misspelling(part) or UNKNOWN) for part in best.left]
         elif best.refusal is not None:
             self.faults.append(Fault(best.refusal.part or text, best.refusal.reason))
 

@@ -283,6 +283,10 @@ PLANNED: list[tuple[str, Steps]] = [
         event("gym", "11-19 18:00", "11-23 18:00", repeat="WEEKLY", repeat_until="2027-03-01"),
     ),
     (
+        "schedule gym every Monday in December",
+        event("gym", "12-07 18:00", "12-14 18:00", "12-21 18:00", "12-28 18:00"),
+    ),
+    (
         "schedule gym twice a week for 6 weeks at 7am",
         event("gym", "11-19 07:00", "11-22 07:00", repeat="WEEKLY", repeat_until="2026-12-30"),
     ),
@@ -442,7 +446,6 @@ REFUSED: list[tuple[str, tuple[str, ...], str]] = [
     ("schedule gym yesterday at 7am", ("yesterday at 7am",), "no tool"),
     ("remind me of the milk", ("remind me of the milk",), "no tool"),
     ("schedule gym tomorrow or on Friday", ("or on Friday",), "no tool"),
-    ("schedule gym every Monday in December", ("in December",), "no tool"),
     ("schedule gym tomorrow in case it rains", ("in case it rains",), "no tool"),
     ("schedule gym on Friday at 3pm EST", ("EST",), "no tool"),
     ("apply to 2 backend jobs in secret", ("in secret",), "no tool"),
@@ -497,7 +500,8 @@ REFUSED: list[tuple[str, tuple[str, ...], str]] = [
     ("schedule gym on Monday from Tuesday", ("schedule gym on Monday from Tuesday",), "does not go with"),
     ("schedule gym on Monday at 6pm until Friday", ("schedule gym on Monday at 6pm until Friday",), "come again"),
     ("schedule gym every day every week", ("schedule gym every day every week",), "twice"),
-    ("schedule vacation for 5 days", ("schedule vacation for 5 days",), "how often"),
+    ("schedule yoga for 5 days", ("schedule yoga for 5 days",), "how often"),
+    ("schedule vacation for 5 days", ("schedule vacation for 5 days",), "which days"),
     ("plan groceries for 0 people", ("plan groceries for 0 people",), "minimum"),
     ("plan groceries for 4 people for 90 days", ("plan groceries for 4 people for 90 days",), "maximum|at most"),
 ]

@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -290,6 +290,17 @@ async def test_steps_at_the_same_time_do_not_take_the_same_hour(place):
     results = await asyncio.gather(*(place(f"key {number}", [WEDNESDAY]) for number in range(6)))
 
     assert len({start for result in results for start in starts_in(result)}) == 6
+
+
+async def test_whole_days_from_a_floating_midnight_are_all_day_events(tmp_path, create):
+    result = await create(
+        starts=["2026-12-20T00:00:00"], duration_minutes=2 * 1440, repeat="WEEKLY", repeat_until="2026-12-31"
+    )
+
+    (event,) = events_in(tmp_path / result["calendar"])
+    assert event.decoded("DTSTART") == date(2026, 12, 20)
+    assert event.decoded("DTEND") == date(2026, 12, 22)
+    assert event["RRULE"].to_ical() == b"FREQ=WEEKLY;UNTIL=20261231"
 
 
 async def test_a_time_with_an_offset_is_that_moment(tmp_path, create):

@@ -153,7 +153,7 @@ async def test_weeks_and_months_go_over_the_turn_of_the_year():
 
 
 async def test_a_time_that_summer_time_skips_moves_on_by_the_hour_that_is_missing():
-    args = await args_of("schedule gym tomorrow at 2:30", BEFORE_SUMMER_TIME)
+    args = await args_of("schedule gym tomorrow at 2:30am", BEFORE_SUMMER_TIME)
 
     assert args["starts"] == ["2027-03-28T03:30:00+02:00"]
 

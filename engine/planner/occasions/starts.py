@@ -104,7 +104,7 @@ def times_of(group: Group) -> list[int]:
     """A group's times; a part of the day has its own, unless a time was said too."""
     if group.clocks:
         return [group.minutes_of(clock) for clock in group.clocks]
-    return [_PART_STARTS[group.part]] if group.part else []
+    return [group.part_start or _PART_STARTS[group.part]] if group.part else []
 
 
 def usual_minutes(day: date, said: Said) -> int:

@@ -15,9 +15,9 @@ from engine.tools.builtin import phrases
 from engine.tools.builtin.calendars import add_events, token_of
 from engine.tools.builtin.folders import relative, user_folder
 from engine.tools.builtin.icaltext import Text, holdable
+from engine.tools.builtin.lines import Line
 from engine.tools.builtin.peculiar import peculiarities
 from engine.tools.builtin.placing import placed
-from engine.tools.builtin.postings import Line
 from engine.tools.context import ToolContext
 from engine.tools.declaration import tool
 from engine.tools.errors import ToolError
@@ -41,10 +41,10 @@ def calendar_create(
 ) -> dict[str, Any]:
     """Creates an event at each of the times, each repeated if asked for, in your calendar.ics.
 
-    A time with an offset is that moment everywhere; one without is that hour wherever you are. `repeat_until`
-    is the last day. With `avoid_conflicts`, what would overlap an event of that calendar is moved to a free time near
-    it. `notes` say what was moved or left out, and what may surprise. `feed` is the path on this server that calendar
-    programs subscribe to.
+    A time with an offset is that moment everywhere; one without is that hour wherever you are. What begins at
+    midnight without an offset and lasts full days is an all-day event. `repeat_until` is the last day. With
+    `avoid_conflicts`, what would overlap an event of that calendar is moved to a free time near it. `notes` say what
+    was moved or left out, and what may surprise. `feed` is the path on this server that calendar programs subscribe to.
     """
     _check(starts, repeat, repeat_until, avoid_conflicts=avoid_conflicts)
     folder = user_folder(ctx)
@@ -71,7 +71,7 @@ def calendar_create(
             if text:
                 event.add("DESCRIPTION", Text(text))
             if repeat is not None:
-                event.add("RRULE", _rule(repeat, repeat_until, start))
+                event.add("RRULE", _rule(repeat, repeat_until, start, whole_days=_takes_days(start, end)))
             events.append(event)
             said.append({"uid": uid, "start": start.isoformat(), "end": end.isoformat(), "title": title})
         return events
@@ -101,8 +101,9 @@ def _event(uid: str, title: str, start: datetime, end: datetime) -> Any:
     event.add("UID", uid)
     event.add("DTSTAMP", datetime.now(UTC))
     event.add("SUMMARY", Text(title))
-    event.add("DTSTART", _moment(start))
-    event.add("DTEND", _moment(end))
+    whole = _takes_days(start, end)
+    event.add("DTSTART", start.date() if whole else _moment(start))
+    event.add("DTEND", end.date() if whole else _moment(end))
     return event
 
 
@@ -111,9 +112,14 @@ def _moment(when: datetime) -> datetime:
     return when.replace(microsecond=0) if when.tzinfo is None else when.astimezone(UTC).replace(microsecond=0)
 
 
-def _rule(repeat: Repeat, until: date | None, start: datetime) -> dict[str, Any]:
+def _takes_days(start: datetime, end: datetime) -> bool:
+    """Whether it is of whole days, wherever one is: from a midnight without an offset to another."""
+    return start.tzinfo is None and start.time() == end.time() == time()
+
+
+def _rule(repeat: Repeat, until: date | None, start: datetime, *, whole_days: bool) -> dict[str, Any]:
     rule: dict[str, Any] = {"FREQ": repeat}
     if until is not None:
-        # RFC 5545: the last moment is of the same kind as the start, floating or UTC.
-        rule["UNTIL"] = _moment(datetime.combine(until, time(23, 59, 59), tzinfo=start.tzinfo))
+        # RFC 5545: the last moment is of the same kind as the start, a day, floating or UTC.
+        rule["UNTIL"] = until if whole_days else _moment(datetime.combine(until, time(23, 59, 59), tzinfo=start.tzinfo))
     return rule

@@ -329,7 +329,8 @@ def _schedule(facts: Facts, draft: Draft) -> None:
     when: Occasions = facts.get("when")
     title = facts.subject or ""
     # What comes again keeps its hour through summer time: a time with an offset would not.
-    starts = [start.replace(tzinfo=None) if when.repeat else start for start in when.starts]
+    # A whole day is one everywhere.
+    starts = [start.replace(tzinfo=None) if when.repeat or when.whole_days else start for start in when.starts]
     args: dict[str, Any] = {"title": title, "starts": [start.isoformat() for start in starts]}
     if when.duration_minutes is not None:
         args["duration_minutes"] = when.duration_minutes
@@ -354,6 +355,9 @@ _EVENT: Final = Choice(
         "event for", "event called", "event named", "appointment for", "calendar event for", "calendar entry for",
         "slot for", "time for", "time slot for", "entry for", "reminder for",
     )}
+    | {f"event {word} {owner}calendar for": True for word in ("on", "in") for owner in ("", "my ", "the ")}
+    | {f"{owner}calendar for": True for owner in ("", "my ", "the ")}
+    | {"called": True, "named": True, "titled": True}
 )  # fmt: skip
 _CALENDAR_SLOTS: Final[Mapping[str, Slot]] = {
     "when": When(),
@@ -362,7 +366,11 @@ _CALENDAR_SLOTS: Final[Mapping[str, Slot]] = {
     "calendar": _ON_CALENDAR,
     "location": Said(("at {text}", "in {text}"), _NO_PLACES - {"my", "your", "his", "her", "their"}),
 }
-_TITLE: Final = Subject(leads=("for", "of"), joins=frozenset({"with", "about", "for", "to", "of", "regarding"}))
+_TITLE: Final = Subject(
+    leads=("for", "of"),
+    joins=frozenset({"with", "about", "for", "to", "of", "regarding"}),
+    of_verb=frozenset({"appointment", "meeting"}),
+)
 _SAYS_TO_WRITE_DOWN: Final = ("calendar", "event")
 _NO_TITLE: Final = "does not say what to schedule"
 _NO_TIME: Final = "does not say when; say for example “on Friday at 7pm” or “3x this week”"
@@ -372,7 +380,10 @@ CALENDAR_CREATE: Final[tuple[Phrase, ...]] = (
         build=_schedule,
         verbs=("schedule", "plan", "book", "arrange", "set up", "block", "block out", "block off", "organize",
                "organise",
-               "create an event", "make an appointment", "create a calendar event", "reserve", "pencil in"),
+               "create an event", "make an appointment", "create a calendar event", "reserve", "pencil in",
+               "create an appointment", "set an appointment", "make a meeting", "set a meeting", "create a meeting",
+               "make an event", "set an event", "make a calendar event", "make a calendar entry",
+               "create a calendar entry"),
         slots=_CALENDAR_SLOTS,
         subject=_TITLE,
         needs={"subject": _NO_TITLE, "when": _NO_TIME},
@@ -437,6 +448,10 @@ def _known_exclusion(word: str) -> str:
     return spelling
 
 
+def _no_lunches(facts: Facts, draft: Draft) -> None:  # noqa: ARG001 -- every builder takes both
+    raise Refusal("one meal a day is dinner; say “2 meals a day” for lunch and dinner, “3 meals a day” for all")
+
+
 def _one_of(what: str, *numbers: int | None) -> int | None:
     said = {number for number in numbers if number is not None}
     if len(said) > 1:
@@ -498,8 +513,15 @@ GROCERY_PLAN: Final[tuple[Phrase, ...]] = (
     Wording(
         build=_groceries,
         verbs=_PLAN_VERBS,
-        nouns=("dinners", "lunches", "meals"),
+        nouns=("dinners", "meals"),
         slots={**_FOR_WHOM, "dinners": Count()},
         example="plan 5 dinners for 2 people",
+    ),
+    Wording(
+        build=_no_lunches,
+        verbs=_PLAN_VERBS,
+        nouns=("lunches", "breakfasts"),
+        slots={**_FOR_WHOM, "dinners": Count()},
+        example="",
     ),
 )  # fmt: skip

@@ -138,7 +138,8 @@ def sample_resume() -> Resume:
 
 def as_json(resume: Resume) -> dict[str, Any]:
     """The CV as JSON Resume; what was not said stays unsaid."""
-    return resume.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    # Arguments have every default written out, null and empty lists, which is no longer unset.
+    return resume.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude_defaults=True)
 
 
 def as_markdown(resume: Resume) -> str:
