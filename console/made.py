@@ -53,6 +53,8 @@ def _of_step(step: Step, result: dict[str, Any], data_dir: Path | None) -> Itera
             yield f"Put {len(events)} events into {_path(result.get('calendar'), data_dir)}"
             for event in events:
                 yield f"  {event.get('title')}: {event.get('start')} to {event.get('end')}"
+            for note in _list(result.get("notes")):
+                yield f"  {note}"
             yield f"  Calendar programs subscribe to {result.get('feed')} at the server's address"
         case "grocery_plan":
             meals = [_object(meal) for meal in _list(result.get("menu"))]

@@ -237,6 +237,7 @@ class Attempt:
             user_id=ids.user_id(step.user),
             tool=step.tool,
             data_dir=self._settings.data_dir,
+            time_zone=self._settings.time_zone,
         )
 
     @property

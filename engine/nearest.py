@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from difflib import get_close_matches
 from itertools import islice
 from typing import Final
@@ -42,3 +42,12 @@ class Hints:
         self._left -= 1
         found = nearest(word, known)
         return "" if found is None or found == word else f"; the nearest is {found!r}"
+
+
+def lookalikes(text: str, known: Iterable[str], *, most: int = 3) -> list[str]:
+    """The known names that look most like the text, best first; none, if none comes near.
+
+    >>> lookalikes("penuts", ["peanuts", "peanut butter", "milk"])
+    ['peanuts', 'peanut butter']
+    """
+    return get_close_matches(text[:_LONGEST].casefold(), list(known), n=most, cutoff=0.6)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable
 from typing import Final
 
 from engine.expressions import patterns
 from engine.expressions.faults import ExpressionFault
 from engine.expressions.functions import TABLE, least_arguments
 from engine.expressions.language import Node, children
+from engine.nearest import nearest
 
 _PATTERN_ARGUMENT: Final = {"regex_first": 1, "regex_all": 1}
 
@@ -19,7 +18,7 @@ def check_call(node: Node) -> None:
     name, given = str(node["value"]), node["children"]
     arguments = TABLE.get(name)
     if arguments is None:
-        raise ExpressionFault(f"there is no function {name}(){_nearest(name, TABLE)}")
+        raise ExpressionFault(f"there is no function {name}(){_nearest(name)}")
     least = least_arguments(arguments)
     if arguments and arguments[-1].get("variadic"):
         if len(given) < least:
@@ -49,6 +48,6 @@ def check_variables(root: Node) -> None:
             waiting.extend((child, bound) for child in below)
 
 
-def _nearest(name: str, known: Iterable[str]) -> str:
-    found = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
-    return f"; the nearest is {found[0]}()" if found else ""
+def _nearest(name: str) -> str:
+    found = nearest(name, TABLE)
+    return "" if found is None else f"; the nearest is {found}()"

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from engine.nearest import Hints
+from engine.tools.bare_numbers import BareNumbers
 from engine.tools.defaults import completed, completed_by_schema
 from engine.tools.errors import ArgsUnfit, Fault, ToolError
 from engine.tools.lenient import JMESPATH, SECRET, LenientSchema, with_unknowns
@@ -34,6 +35,7 @@ class Arguments:
     """
 
     __slots__ = (
+        "_bare_numbers",
         "_defaults",
         "_has_parts",
         "_lenient",
@@ -58,6 +60,7 @@ class Arguments:
         self._optional: type[BaseModel] | None = None
         self._schema = signature.args_schema
         self._prepare = prepare
+        self._bare_numbers = BareNumbers(self._schema)
         self._lenient: LenientSchema | None = None
 
     def faults(self, args: Mapping[str, object]) -> list[Fault]:
@@ -72,13 +75,16 @@ class Arguments:
     def values(self, args: dict[str, Any]) -> dict[str, Any]:
         """The arguments that are given as Python values, by parameter; or ArgsUnfit."""
         try:
-            model = self._read(orjson.dumps(args), strict=True)
+            encoded = orjson.dumps(args)
+            model = self._read(encoded, strict=True)
         except orjson.JSONEncodeError as error:
             raise ArgsUnfit(_json_faults(args) or [Fault((), str(error))]) from error
         except ValidationError as error:
             raise ArgsUnfit(
                 _readable(error, args, self._schema)
             ) from None  # the error's text has the values, secrets too
+        if numbers := self._bare_numbers.faults(args, encoded):
+            raise ArgsUnfit(numbers)
         given = model.model_fields_set
         return {name: getattr(model, field) for field, name in self._names.items() if field in given}
 
@@ -86,7 +92,7 @@ class Arguments:
         defaults = copy.deepcopy(self._defaults) if self._mutable else self._defaults
         try:
             encoded = orjson.dumps(args)
-            if b'"$secret"' not in encoded:
+            if b'"$secret"' not in encoded and not self._bare_numbers.faults(args, encoded):
                 model = self._read(encoded, strict=True)
                 filled = {**defaults, **args}
                 return self._filled_for_good(filled, model) if self._has_parts else filled
@@ -159,7 +165,7 @@ class Arguments:
         known = {name: value for name, (value, _) in looked.items()}
         unknown = {name for name, (_, is_unknown) in looked.items() if is_unknown}
         if not unknown:
-            return _faults_by(self._model, known, self._schema)
+            return _faults_by(self._model, known, self._schema) or self._bare_numbers.faults(known, orjson.dumps(known))
         if self._lenient is None:
             self._lenient = LenientSchema(self._schema)
         faults = self._lenient.faults(known)

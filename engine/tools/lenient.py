@@ -6,6 +6,7 @@ as a whole (equality, choice of one branch) let pass what has it inside.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import date, datetime, time, timedelta
 from typing import Any, Final, cast
@@ -17,8 +18,11 @@ from jsonschema.validators import (
 )
 from pydantic import TypeAdapter
 
-from engine.nearest import Hints
+from engine.nearest import Hints, lookalikes
 from engine.tools.errors import Fault
+
+_MOST_NAMED: Final = 20
+"""Of a longer choice, only what comes near is named."""
 
 Keyword = Callable[[Any, Any, Any, Any], Iterator[ValidationError] | None]
 
@@ -146,6 +150,9 @@ def _message(keyword: str, limit: Any, error: ValidationError) -> str:
     if keyword == "type":
         kinds: list[str] = [limit] if isinstance(limit, str) else list(limit)
         return "should be " + " or ".join(_TYPES.get(kind, kind) for kind in kinds)
+    if keyword == "enum" and len(limit) > _MOST_NAMED:
+        near = ", ".join(map(repr, lookalikes(str(error.instance), map(str, limit))))
+        return f"should be one of {len(limit)} words" + (f"; the nearest: {near}" if near else "")
     if keyword == "enum":
         return "should be one of " + ", ".join(map(repr, limit))
     if keyword in _LIMITS:
@@ -203,22 +210,26 @@ _Lenient: Final = _extend(
 )
 
 
+TEMPORAL: Final[Mapping[str, Any]] = {"date-time": datetime, "date": date, "time": time, "duration": timedelta}
+"""Formats of times, with the types that read them."""
+_BARE_NUMBER: Final = re.compile(r"\s*[-+]?[0-9.]+\s*")
+
+
+def is_bare_number(text: str) -> bool:
+    """Whether a text is a number alone: pydantic reads it as seconds since 1970, and nobody writes a time so."""
+    return _BARE_NUMBER.fullmatch(text) is not None
+
+
 def _formats() -> FormatChecker:
     """Formats checked by the same parser that reads resolved arguments."""
     checker = FormatChecker(formats=())
-    kinds: dict[str, Any] = {
-        "date-time": datetime,
-        "date": date,
-        "time": time,
-        "duration": timedelta,
-        "uuid": UUID,
-    }
-    for name, kind in kinds.items():
+    for name, kind in {**TEMPORAL, "uuid": UUID}.items():
         adapter = TypeAdapter[Any](kind)
 
         def is_valid(value: object, adapter: TypeAdapter[Any] = adapter) -> bool:
             if isinstance(value, str):
                 adapter.validate_strings(value, strict=True)
+                return not is_bare_number(value)
             return True
 
         checker.checks(name, raises=ValueError)(is_valid)
