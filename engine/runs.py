@@ -27,6 +27,7 @@ from engine.errors import (
 )
 from engine.gather import Gather
 from engine.planner import Planner, PlanningContext, Unplannable
+from engine.planner.asking import ask
 from engine.plans import Plan
 from engine.references import Unresolvable, resolve
 from engine.settings import EngineSettings
@@ -166,12 +167,12 @@ class Runs:
         return stored.id
 
     async def preview(self, *, intent: str | None, plan: Plan | None, now: PlanningContext) -> Preview:
-        """What would run for this; raises what a submission would."""
+        """What would run for this; raises what a submission would, and PlannerFailed."""
         check_submission(Submission(intent, plan, None, None, None), self._settings)
         if plan is None:
             assert intent is not None
             try:
-                plan = await self._planner.plan(intent, self._registry, now)
+                plan = await ask(self._planner, intent, self._registry, now)
             except Unplannable as error:
                 raise UnplannableIntent(str(error), error.parts) from error
         sound = await check_plan_aside(plan, self._registry, self._settings, approve_from=self._settings.approve_from)
