@@ -164,6 +164,14 @@ class SessionTransaction:
         self._connection = connection
         self._raw = raw
 
+    async def start(self) -> None:
+        """Begin it, for whoever has no block."""
+        await _asked(self._connection, self._raw.start)
+
+    async def rollback(self) -> None:
+        """Undo what it did."""
+        await _asked(self._connection, self._raw.rollback)
+
     async def __aenter__(self) -> None:
         await _asked(self._connection, self._raw.__aenter__)
 
@@ -301,6 +309,10 @@ class Database:
             except LostRace as error:
                 await _pause(repeat, error)
         raise AssertionError
+
+    async def answers(self) -> bool:
+        """Whether the server does what it is asked to. Raises Unavailable when nothing comes back."""
+        return await self.fetchval("SELECT 1") == 1
 
     async def fetch(self, statement: str, *values: Any) -> list[asyncpg.Record]:
         """The rows of one statement."""
