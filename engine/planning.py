@@ -12,6 +12,7 @@ import structlog
 
 from engine.errors import InvalidPlan
 from engine.planner import Planner, PlanningContext, Unplannable
+from engine.planner.asking import ask
 from engine.runs import LocalWorker, gate_policy
 from engine.settings import EngineSettings
 from engine.tools import Registry
@@ -20,6 +21,7 @@ from engine.values import dotted, storable
 from persistence import ids
 from persistence.database import Connection, Database, Unavailable
 from persistence.states import Risk, RunState
+from persistence.supervisor import Background
 from persistence.transitions import begin
 from persistence.transitions.advance import Advance, RunMark
 from persistence.wakeups import Wakeups
@@ -66,17 +68,18 @@ class Planning:
         self._gate = gate_policy(settings)
         self._worker: Worker | None = None
         self._look = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._looking = Background("planning", self._plan_on, again=self.wake)
         self._plans: dict[asyncio.Task[None], UUID] = {}
         wakeups.listen(on_plans=self.wake, on_missed=self.wake)
 
     def open(self) -> None:
         """Begin to plan, as soon as this process is a worker."""
-        self._task = asyncio.create_task(self._plan_on(), name="planning")
+        self._looking.open()
 
     async def close(self) -> None:
         """Stop; runs in the middle of it go back to the queue with the worker's end."""
-        tasks = [*self._plans] if self._task is None else [self._task, *self._plans]
+        await self._looking.close()
+        tasks = tuple(self._plans)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -109,10 +112,6 @@ class Planning:
             except Unavailable as error:
                 log.warning("planning_waits_for_the_database", error=str(error))
                 await asyncio.sleep(0.2)
-                self.wake()
-            except Exception:
-                log.exception("planning_failed")
-                await asyncio.sleep(1)
                 self.wake()
 
     async def _plan_some(self) -> None:
@@ -156,7 +155,7 @@ class Planning:
         limit = asyncio.timeout(self._settings.planning_seconds)
         try:
             async with limit:
-                plan = await self._planner.plan(run.intent, self._registry, planning_context(self._settings))
+                plan = await ask(self._planner, run.intent, self._registry, planning_context(self._settings))
             return await check_plan_aside(plan, self._registry, self._settings, approve_from=Risk(run.approve_from))
         except Unplannable as error:
             return _Refusal("UNPLANNABLE_INTENT", str(error))

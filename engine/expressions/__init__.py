@@ -2,5 +2,6 @@
 
 from engine.expressions.evaluation import Budget, Evaluation, compiled, roots
 from engine.expressions.faults import ExpressionFault
+from engine.expressions.language import Node
 
-__all__ = ["Budget", "Evaluation", "ExpressionFault", "compiled", "roots"]
+__all__ = ["Budget", "Evaluation", "ExpressionFault", "Node", "compiled", "roots"]

@@ -7,7 +7,7 @@ counted.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -15,10 +15,10 @@ from jmespath.exceptions import JMESPathError
 from jmespath.parser import ParsedResult
 from jmespath.visitor import Options, TreeInterpreter
 
-from engine.expressions.checking import check_call, check_variables
+from engine.expressions.checking import check_calls, check_variables
 from engine.expressions.faults import ExpressionFault, bound, wrong_syntax
 from engine.expressions.functions import CommunityFunctions, calculated
-from engine.expressions.language import Node, children, parse
+from engine.expressions.language import Node, children, parse, walk
 
 _LONGEST: Final = 2000
 _DEEPEST: Final = 100
@@ -37,13 +37,12 @@ def _parsed(expression: str) -> ParsedResult:
         parsed = parse(expression)
     except (JMESPathError, RecursionError, ValueError) as error:
         raise ExpressionFault(f"no JMESPath expression: {wrong_syntax(error, expression)}") from error
-    for depth, node in _nodes(parsed.parsed):
+    for depth, node in walk(parsed.parsed):
         if depth > _DEEPEST:
             raise ExpressionFault(f"a $jmespath may be {_DEEPEST} levels deep")
         if _makes_secret(node):
             raise ExpressionFault("a $jmespath can't make a $secret: only a plan's own is one")
-        if node["type"] == "function_expression":
-            check_call(node)
+    check_calls(parsed.parsed)
     check_variables(parsed.parsed)
     return parsed
 
@@ -83,7 +82,8 @@ class Evaluation:
         try:
             return self._interpreter.visit(parsed.parsed, self._results)
         except Exception as error:  # a library's functions over anybody's data: whatever it is, there is no value
-            raise ExpressionFault(f"“{expression}” has no value: {_line(error)[:500]}") from error
+            # JMESPath minds upper and lower case: the message must not begin with the expression.
+            raise ExpressionFault(f"the expression {expression} has no value: {_line(error)[:500]}") from error
 
 
 if TYPE_CHECKING:
@@ -197,15 +197,6 @@ def _looks_everywhere(node: Node, found: set[str]) -> bool:
     if kind in ("identity", "current"):
         return True
     return any(_looks_everywhere(child, found) for child in children(node)[_SAME.get(kind, slice(None))])
-
-
-def _nodes(root: Node) -> Iterator[tuple[int, Node]]:
-    """All nodes with their depth. Iterative: a long pipe is deep."""
-    waiting = [(1, root)]
-    while waiting:
-        depth, node = waiting.pop()
-        yield depth, node
-        waiting.extend((depth + 1, child) for child in children(node))
 
 
 def _makes_secret(node: Node) -> bool:

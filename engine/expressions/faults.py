@@ -38,5 +38,7 @@ def wrong_syntax(error: Exception, expression: str) -> str:
 
 def _at(place: int, expression: str, reason: str) -> str:
     rest = expression[place:]
+    if not rest:
+        return "it ends too early"
     shown = rest if len(rest) <= 20 else f"{rest[:20]}…"
     return f"{reason[:1].lower()}{reason[1:]}, at character {place + 1}: “{shown}”"

@@ -53,6 +53,15 @@ def children(node: Node) -> Sequence[Node]:
     return [cast("Node", child) for child in below if isinstance(child, dict)]
 
 
+def walk(root: Node) -> Iterator[tuple[int, Node]]:
+    """All nodes with their depth. Iterative: a long pipe is deep."""
+    waiting = [(1, root)]
+    while waiting:
+        depth, node = waiting.pop()
+        yield depth, node
+        waiting.extend((depth + 1, child) for child in children(node))
+
+
 # ── tokens ──
 
 

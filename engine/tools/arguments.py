@@ -14,10 +14,11 @@ from engine.nearest import Hints
 from engine.tools.bare_numbers import BareNumbers
 from engine.tools.defaults import completed, completed_by_schema
 from engine.tools.errors import ArgsUnfit, Fault, ToolError
+from engine.tools.foreign import text_of
 from engine.tools.lenient import JMESPATH, SECRET, LenientSchema, with_unknowns
 from engine.tools.schemas import names_at, words_at
 from engine.tools.signature import Signature
-from engine.values import UnfitValue, fault_of, storable
+from engine.values import UnfitValue, as_integer, fault_of, storable
 
 _PLANNED: Final = frozenset({JMESPATH, SECRET})
 _RESOLVED: Final = frozenset({SECRET})
@@ -45,13 +46,11 @@ class Arguments:
         "_names",
         "_optional",
         "_prepare",
-        "_read",
         "_schema",
     )
 
     def __init__(self, signature: Signature, prepare: Prepare | None = None) -> None:
         self._model = signature.model
-        self._read = signature.model.__pydantic_validator__.validate_json
         self._names = dict(signature.names)
         self._defaults = dict(signature.defaults)
         self._mutable = any(isinstance(default, dict | list) for default in self._defaults.values())
@@ -68,7 +67,10 @@ class Arguments:
         return self._faults(dict(args), _PLANNED)
 
     def fit(self, args: dict[str, Any]) -> dict[str, Any]:
-        """Resolved arguments with the defaults filled in at every depth, and prepared; or ArgsUnfit."""
+        """Resolved arguments with the defaults filled in at every depth, and prepared; or ArgsUnfit.
+
+        Otherwise they are unchanged, but for whole numbers like 3.0 where an integer is wanted: those become 3.
+        """
         filled = self._filled(args)
         return filled if self._prepare is None else self._prepared(filled, self._prepare)
 
@@ -76,13 +78,12 @@ class Arguments:
         """The arguments that are given as Python values, by parameter; or ArgsUnfit."""
         try:
             encoded = orjson.dumps(args)
-            model = self._read(encoded, strict=True)
+            model, _ = _validated(self._model, args, encoded)
         except orjson.JSONEncodeError as error:
             raise ArgsUnfit(_json_faults(args) or [Fault((), str(error))]) from error
         except ValidationError as error:
-            raise ArgsUnfit(
-                _readable(error, args, self._schema)
-            ) from None  # the error's text has the values, secrets too
+            # The error's text has the values, secrets too.
+            raise ArgsUnfit(_readable(error, args, self._schema)) from None
         if numbers := self._bare_numbers.faults(args, encoded):
             raise ArgsUnfit(numbers)
         given = model.model_fields_set
@@ -90,26 +91,32 @@ class Arguments:
 
     def _filled(self, args: dict[str, Any]) -> dict[str, Any]:
         defaults = copy.deepcopy(self._defaults) if self._mutable else self._defaults
-        try:
-            encoded = orjson.dumps(args)
-            if b'"$secret"' not in encoded and not self._bare_numbers.faults(args, encoded):
-                model = self._read(encoded, strict=True)
-                filled = {**defaults, **args}
-                return self._filled_for_good(filled, model) if self._has_parts else filled
-        except (orjson.JSONEncodeError, ValidationError):
-            pass  # said below, with every fault at its path
+        if (read := self._read_at_once(args)) is not None:
+            model, whole = read
+            filled = {**defaults, **whole}
+            return self._filled_for_good(filled, model) if self._has_parts else filled
         faults = self._faults(args, _RESOLVED)
         if faults:
             raise ArgsUnfit(faults)
         filled = {**defaults, **args}
         return self._filled_around_secrets(filled) if self._has_parts else filled
 
+    def _read_at_once(self, args: dict[str, Any]) -> tuple[BaseModel, dict[str, Any]] | None:
+        """The Python values, and the arguments that they come from; None if they are unfit or hold a secret."""
+        try:
+            encoded = orjson.dumps(args)
+            if b'"$secret"' in encoded or self._bare_numbers.faults(args, encoded):
+                return None
+            return _validated(self._model, args, encoded)
+        except BaseException:  # noqa: BLE001 - every fault is said at its path later; an author's checks may raise anything
+            return None
+
     def _filled_for_good(self, args: dict[str, Any], model: BaseModel) -> dict[str, Any]:
         """The same with the defaults inside of what was given: whoever reads that finds none missing, now or later."""
         filled = self._filled_inside(args, model)
         if (
             filled is not args
-            and self._filled_inside(filled, self._read(orjson.dumps(filled), strict=True)) is not filled
+            and self._filled_inside(filled, _validated(self._model, filled, orjson.dumps(filled))[0]) is not filled
         ):
             raise ArgsUnfit([Fault((), "defaults inside are filled in differently each time; write them out")])
         return filled
@@ -120,7 +127,7 @@ class Arguments:
             filled = cast("dict[str, Any]", completed(args, read))
         except Exception as error:  # whatever classes of a tool's author raise
             raise ArgsUnfit(
-                [Fault((), f"a default inside can't be written as JSON: {storable(_told(error))}")]
+                [Fault((), f"a default inside can't be written as JSON: {storable(text_of(error))}")]
             ) from error
         if filled is not args and (faults := self._faults(filled, _RESOLVED)):
             raise ArgsUnfit(faults)
@@ -140,7 +147,7 @@ class Arguments:
             if with_unknowns(value, _RESOLVED)[1]
         }
         whole = {name: value for name, value in args.items() if name not in around}
-        read = self._of_some().__pydantic_validator__.validate_json(orjson.dumps(whole), strict=True)
+        read, _ = _validated(self._of_some(), whole, orjson.dumps(whole))
         values = {name: getattr(read, field) for field, name in self._names.items() if name in whole}
         return self._filled_inside({**args, **around}, values)
 
@@ -158,6 +165,12 @@ class Arguments:
         return prepared
 
     def _faults(self, args: dict[str, Any], references: frozenset[str]) -> list[Fault]:
+        try:
+            return self._found(args, references)
+        except BaseException as error:  # noqa: BLE001 - an author's checks may raise anything, and nothing here is awaited
+            return [Fault((), f"can't be checked: {storable(text_of(error))[:1000]}")]
+
+    def _found(self, args: dict[str, Any], references: frozenset[str]) -> list[Fault]:
         faults = _json_faults(args)
         if faults:
             return faults
@@ -175,9 +188,39 @@ class Arguments:
         return faults + _faults_by(self._of_some(), whole, self._schema)
 
 
+def _validated(model: type[BaseModel], args: dict[str, Any], encoded: bytes) -> tuple[BaseModel, dict[str, Any]]:
+    """The Python values, and the arguments that they come from; or ValidationError, or what a check raises.
+
+    JSON has one kind of number: 3.0 is the integer 3, as the digest sees it too.
+    """
+    read = model.__pydantic_validator__.validate_json
+    try:
+        return read(encoded, strict=True), args
+    except ValidationError as error:
+        whole = _with_integers(args, error)
+        if whole is None:
+            raise
+    return read(orjson.dumps(whole), strict=True), whole
+
+
+def _with_integers(args: dict[str, Any], error: ValidationError) -> dict[str, Any] | None:
+    """The arguments with an integer in place of each whole number that was refused; None when there is none."""
+    places = {
+        _path_in(args, each) for each in error.errors(include_url=False, include_input=False, include_context=False)
+    }
+    whole: dict[str, Any] | None = None
+    for path in places:
+        value = _value_at(args, path)
+        if isinstance(value, float) and (integer := as_integer(value)) is not None:
+            whole = copy.deepcopy(args) if whole is None else whole
+            parent: Any = _value_at(whole, path[:-1])
+            parent[path[-1]] = integer
+    return whole
+
+
 def _faults_by(model: type[BaseModel], args: dict[str, Any], schema: Mapping[str, Any]) -> list[Fault]:
     try:
-        model.__pydantic_validator__.validate_json(orjson.dumps(args), strict=True)
+        _validated(model, args, orjson.dumps(args))
     except ValidationError as error:
         return _readable(error, args, schema)
     return []
@@ -192,20 +235,13 @@ def _outcome_of(prepare: Prepare, args: dict[str, Any]) -> dict[str, Any]:
     except ToolError as error:
         raise ArgsUnfit([Fault((), storable(str(error)))]) from error
     except (Exception, SystemExit, GeneratorExit) as error:
-        raise ArgsUnfit([Fault((), f"can't be prepared: {storable(_told(error))}")]) from error
+        raise ArgsUnfit([Fault((), f"can't be prepared: {storable(text_of(error))}")]) from error
     if not isinstance(made, Mapping):
         raise ArgsUnfit([Fault((), f"its prepare gave back {type(made).__name__}, and no arguments")])
     prepared = dict(cast("Mapping[str, Any]", made))
     if faults := _json_faults(prepared):
         raise ArgsUnfit(faults)
     return prepared
-
-
-def _told(error: BaseException) -> str:
-    try:
-        return f"{type(error).__name__}: {error}"
-    except Exception:  # noqa: BLE001 -- a stranger's exception may fail at telling its text
-        return type(error).__name__
 
 
 def _json_faults(args: object) -> list[Fault]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
+import structlog
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -28,6 +29,8 @@ from engine.tools.defaults import ArgumentsSchema, has_parts, unfit_default
 from engine.tools.errors import ToolDeclarationError
 from engine.tools.members import as_given
 from engine.values import encode, fault_of
+
+log = structlog.get_logger()
 
 _WITHOUT_FORM: Final = (
     None,
@@ -230,7 +233,14 @@ def _result_schema(function: Callable[..., object]) -> dict[str, Any] | None:
         if annotation in _WITHOUT_FORM:
             return None
         return TypeAdapter[Any](annotation).json_schema(mode="serialization")
-    except Exception:  # noqa: BLE001 -- only a description: what it returns is checked when it has returned
+    except Exception as error:
+        if isinstance(error, PydanticUserError) and error.code == "typed-dict-version":
+            # As for arguments: one word mends it.
+            raise ToolDeclarationError(
+                f"tool {where(function)}: what it returns has no schema: {_first_line(error)}"
+            ) from error
+        # Only a description: what it returns is checked when it has returned.
+        log.warning("tool_without_result_schema", tool=where(function), why=_first_line(error))
         return None
 
 

@@ -278,4 +278,4 @@ def test_a_message_about_an_expression_begins_with_words_of_ours() -> None:
     with pytest.raises(ExpressionFault) as caught:
         value("sum(text)")
 
-    assert str(caught.value).startswith("“sum(text)” has no value: ")
+    assert str(caught.value).startswith("the expression sum(text) has no value: ")
