@@ -39,9 +39,9 @@ _MOMENTS: Final = frozenset(
     }
 )  # fmt: skip
 _ALWAYS: Final = frozenset(
-    {"eod", "eow", "eom", "eoy", "noonish", "noon-ish", "tonite", "biweekly", "fortnightly", "hourly", "occurrences",
-     "o'clock", "oclock", "am", "pm", "a.m", "p.m", "a.m.", "p.m.", "gmt", "utc", "cet", "cest", "est", "edt", "pst",
-     "pdt", "bst"}
+    {"eod", "eow", "eom", "eoy", "noonish", "noon-ish",
+     "tonite", "biweekly", "fortnightly", "hourly", "occurrences", "o'clock",
+     "oclock", "am", "pm", "a.m", "p.m", "a.m.", "p.m.", "gmt", "utc", "cet", "cest", "est", "edt", "pst", "pdt", "bst"}
 )  # fmt: skip
 """They speak of time wherever they stand."""
 _EDGES: Final = frozenset({"end", "beginning", "start", "middle", "rest", "half", "remainder", "close"})
