@@ -31,6 +31,18 @@ from engine.planner.times import Lasting, read_time
 from engine.planner.tokens import Kind, plain
 from engine.planner.words import DETERMINERS, FILLERS, JOINS, RELATIONS
 
+_ByFirst = Mapping[str, list[tuple[Words, str]]]
+
+
+def _by_first(table: Mapping[Words, str]) -> _ByFirst:
+    found: dict[str, list[tuple[Words, str]]] = {}
+    for words, deed in table.items():
+        found.setdefault(words[0], []).append((words, deed))
+    return found
+
+
+_VERBS: Final = _by_first(VERBS)
+_CHANGES: Final = _by_first(CHANGES)
 _LONGEST_NAME: Final = 8
 _LONGEST_THING: Final = 3
 
@@ -46,13 +58,13 @@ class OutsideEffect(Refusal):
 def asked_deed(tokens: Tokens) -> tuple[str, int] | None:
     """The deed outside that a clause asks for, and where the words end that say so."""
     at = past_opening(tokens)
-    return _longest(VERBS, tokens, at) or _asked_thing(tokens, at)
+    return _longest(_VERBS, tokens, at) or _asked_thing(tokens, at)
 
 
 def asked_change(tokens: Tokens) -> str | None:
     """The change of what is there already that a clause asks for: “cancel gym”, “take gym off my calendar”."""
     at = past_opening(tokens)
-    if found := _longest(CHANGES, tokens, at):
+    if found := _longest(_CHANGES, tokens, at):
         return found[0]
     is_taken_off = at < len(tokens) and tokens[at].word == "take" and "off" in {token.word for token in tokens[at:]}
     return "remove anything" if is_taken_off else None
@@ -132,10 +144,9 @@ def _head(words: Words) -> Words:
     return tuple(word for word in words[:end] if word not in FILLERS | TELL_NOTHING)
 
 
-def _longest(table: Mapping[Words, str], tokens: Tokens, at: int) -> tuple[str, int] | None:
+def _longest(by_first: _ByFirst, tokens: Tokens, at: int) -> tuple[str, int] | None:
     if at >= len(tokens):
         return None
-    first = tokens[at].word
-    ends = ((match_words(tokens, at, words), deed) for words, deed in table.items() if words[0] == first)
+    ends = ((match_words(tokens, at, words), deed) for words, deed in by_first.get(tokens[at].word, ()))
     end, deed = max(((end, deed) for end, deed in ends if end), default=(0, ""))
     return (deed, end) if end else None
