@@ -6,14 +6,14 @@ _RUN: Final = """
 fragment RunLine on Run {
   id intent state riskLevel outcome createdAt startedAt finishedAt
   submittedBy { id name } error { code message }
-  progress { total pending ready running blocked succeeded failed skipped cancelled }
+  progress { total pending ready running blocked succeeded failed skipped cancelled } notices
 }
 """
 
 _STEP: Final = """
 fragment StepLine on Step {
   id key name tool riskLevel state skipReason waitingFor attempt maxAttempts nextAttemptAt deadLettered
-  error { code message } dependsOn { key } approvals { id kind status }
+  error { code message } dependsOn { key } approvals { id kind status } notices
 }
 """
 
@@ -58,6 +58,9 @@ REVOKE_TOKENS: Final = (
 
 RUN: Final = f"""
 query Run($id: ID!) {{ run(id: $id) {{ ...RunLine steps {{ ...StepLine }} }} }} {_RUN} {_STEP}
+"""
+RUN_RESULTS: Final = f"""
+query RunResults($id: ID!) {{ run(id: $id) {{ ...RunLine steps {{ ...StepLine result }} }} }} {_RUN} {_STEP}
 """
 RUN_WHOLE: Final = f"""
 query RunWhole($id: ID!) {{ run(id: $id) {{ ...RunLine diagram steps {{ ...StepLine resolvedArgs result }} }} }}

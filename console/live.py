@@ -14,18 +14,21 @@ from rich.table import Table
 from rich.text import Text
 
 from console.client import Client
+from console.complaints import complain
 from console.delays import growing_delays
 from console.errors import ConsoleError
 from console.models import Event, Run, Step
 from console.plain import one_line
-from console.render import STEP_COLUMNS, event_line, run_line, step_row
-from console.screen import Screen, complain, table_of
+from console.render import STEP_COLUMNS, event_line, notice_lines, run_line, step_row
+from console.screen import Screen, table_of
 
 Respond = Callable[[Event], Awaitable[None]]
 """Awaited after each event is shown, before the next is taken."""
 
 _ACTIVE = ("RUNNING", "BLOCKED", "FAILED", "READY")
 _LOOKS_APART_SECONDS = 0.2
+_MOST_NOTICES = 5
+"""How many the picture has room for; `show` has them all."""
 
 
 class Spectator(Protocol):
@@ -112,8 +115,9 @@ class Lines:
         """The events say it."""
 
     def ended(self, run: Run) -> None:
-        """Write the run's line."""
-        self._screen.line(run_line(run))
+        """Say what there is to know of the outcome; the last event has said the rest."""
+        for line in notice_lines(run):
+            self._screen.line(line)
 
     @contextmanager
     def paused(self) -> Generator[None]:
@@ -127,9 +131,6 @@ class JsonLines(Lines):
     def saw(self, event: Event) -> None:
         """Write the event."""
         self._screen.json_line(event.as_json())
-
-    def ended(self, run: Run) -> None:
-        """The last event has said it."""
 
 
 class Picture(Lines):
@@ -230,12 +231,17 @@ class Picture(Lines):
     def _draw(self) -> RenderableType:
         if self._run is None:
             return Text(f"{self._run_id} …", style="dim")
-        room = max(3, self._screen.console.height - 6)
+        notices = notice_lines(self._run)
+        if len(notices) > _MOST_NOTICES:
+            more = Text(f"… and {len(notices) - _MOST_NOTICES} more notices", style="dim")
+            notices = [*notices[:_MOST_NOTICES], more]
+        room = max(3, self._screen.console.height - 6 - len(notices))
         shown = worth_showing(self._run.steps, room)
         parts: list[RenderableType] = [Text(), _on_one_row(run_line(self._run)), _bar(self._run)]
         parts.append(table_of(STEP_COLUMNS, (step_row(step) for step in shown)))
         if len(shown) < len(self._run.steps):
             parts.append(_on_one_row(Text(f"… and {len(self._run.steps) - len(shown)} more steps", style="dim")))
+        parts += map(_on_one_row, notices)
         if self._lost is not None:
             parts.append(_on_one_row(Text(f"{one_line(str(self._lost))}; trying again …", style="yellow")))
         return Group(*parts)

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -25,6 +26,7 @@ from engine.values import UnfitValue, check_json, text_fault
 from persistence.audit import Action, AuditLine, write_lines
 from persistence.database import Connection, Database, LostRace
 from persistence.ids import approval_id, user_id
+from persistence.notices import notices_of
 from persistence.states import (
     ApprovalDecision,
     ApprovalKind,
@@ -247,6 +249,7 @@ class Approvals:
                 {(outcome.run, outcome.position): text},
                 self._registry,
                 max_bytes=self._settings.max_json_bytes,
+                notices_of=partial(notices_of, tx),
             )
             return await advance(tx, [outcome], resolutions=found, notes=[note], gate=self._gate)
 

@@ -177,6 +177,10 @@ class Engine:
         """A new user's id and first token."""
         return await self._people.create(viewer, name=name, roles=roles)
 
+    async def user_named(self, viewer: Viewer, name: str) -> UUID:
+        """Whom an administrator means by a name."""
+        return await self._people.named(viewer, name)
+
     async def revoke_tokens(self, viewer: Viewer, user: UUID) -> None:
         """Revoke all tokens of a user."""
         await self._people.revoke(viewer, user)

@@ -214,6 +214,7 @@ class Occasions:
     """Concrete starts, all in the future, in order; how long, and how they come again.
 
     `remarks` say what was taken where the words left it open: “16:00, as nothing was said of morning or afternoon”.
+    With `movable`, the starts were chosen within what was said, and others near them would do as well.
     With `whole_days` each start is a midnight, and the day belongs to the occasion, whatever the zone.
     """
 
@@ -222,6 +223,7 @@ class Occasions:
     repeat: Repeat | None = None
     repeat_until: date | None = None
     remarks: tuple[str, ...] = ()
+    movable: bool = False
     whole_days: bool = False
 
 
@@ -328,7 +330,9 @@ class Wording(Phrase):
     """Verbs, nouns and slots, in any order after the verb.
 
     One of `nouns`, if there are any, and every slot of `needs` have to be said; with `bare`, the verb may be
-    missing. `example` is what people are shown as a thing that can be asked for.
+    missing. `example` is what people are shown as a thing that can be asked for. A tool that only writes down,
+    like a calendar's, names in `writes_down` the slots by which people say so themselves (“to my calendar”): without
+    one of them, a clause that asks for a deed outside (“book a hotel”) is refused rather than written down.
     """
 
     build: Builder
@@ -339,6 +343,7 @@ class Wording(Phrase):
     subject: Subject | None = None
     needs: Mapping[str, str] = field(default_factory=dict[str, str])
     bare: bool = False
+    writes_down: tuple[str, ...] = ()
 
 
 def as_phrases(phrases: Iterable[Phrase | str]) -> tuple[Phrase, ...]:

@@ -294,16 +294,16 @@ class Runs:
     async def _resolved_again(
         self, tx: Connection, run: UUID, position: int, steps: Mapping[int, Place]
     ) -> tuple[str | None, str | None]:
-        """Arguments for a dead letter that failed before it had any; nothing for one that had."""
+        """Arguments for a dead letter that failed before it had any, or whose tool has new defaults; else nothing."""
         row = await tx.fetchrow(
-            "SELECT tool, args::text, dynamic, needs, resolved_args IS NOT NULL AS has FROM steps"
+            "SELECT tool, args::text, dynamic, needs, gated, resolved_args::text AS resolved FROM steps"
             " WHERE run_id = $1 AND position = $2",
             run,
             position,
         )
         assert row is not None
-        if not row["dynamic"] or row["has"]:
-            return None, None
+        if not row["dynamic"] or row["resolved"] is not None:
+            return self._completed_again(row["tool"], row["resolved"] or row["args"]) if row["gated"] else (None, None)
         results = await tx.fetch(
             "SELECT position, result::text FROM steps WHERE run_id = $1 AND position = ANY($2::int[])"
             " AND state = 'SUCCEEDED'",
@@ -323,6 +323,21 @@ class Runs:
                 StepState.FAILED,
             ) from error
         return text.decode(), args_digest(tool.name, args)
+
+    def _completed_again(self, name: str, text: str) -> tuple[str | None, str | None]:
+        """What is asked about anew has the defaults that are in force now; nothing if it has them all."""
+        tool = self._registry.get(name)
+        if tool is None:
+            return None, None
+        had: dict[str, Any] = orjson.loads(text)
+        try:
+            args = tool.fit(had)
+            if args == had:
+                return None, None
+            now = check_json(args, max_bytes=self._settings.max_json_bytes, what="the arguments")
+        except (ArgsUnfit, UnfitValue):
+            return None, None  # the call will say so
+        return now.decode(), args_digest(name, args)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,12 +16,13 @@ from engine.phrases import Phrase, Refusal
 from engine.planner.doubts import misspelling
 from engine.planner.matching import matches
 from engine.planner.numbers import follows
+from engine.planner.outside import OutsideEffect, asked_change, asked_deed, begins_deed
 from engine.planner.reading import Match
 from engine.planner.slots import as_written
 from engine.planner.speech import Speech, past_opening
 from engine.planner.times import read_time
 from engine.planner.times.dates import read_year
-from engine.planner.tokens import Kind, Token
+from engine.planner.tokens import Kind, Token, plain
 from engine.planner.words import (
     DETERMINERS,
     IMPERATIVES,
@@ -42,6 +43,7 @@ MOST_EFFORT: Final = 1_100
 """Words that are read, in all attempts at a sentence together, before it is refused as too tangled."""
 UNKNOWN: Final = "no tool can do this"
 NEGATED: Final = "nothing is planned from what is not to be done"
+UNCHANGED: Final = "I can't {}: only what is new can be asked for"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,8 @@ class Fault:
 
     part: str
     reason: str
+    is_outside: bool = False
+    """Whether they ask for a deed outside, for which at most an entry can be made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +163,7 @@ class _Splitting:
         rest = words[past_opening(words) :]
         if not rest or rest[0].kind is not Kind.WORD:
             return None
-        if rest[0].word in IMPERATIVES:
+        if rest[0].word in IMPERATIVES or begins_deed(words):
             return "imperative"
         if len(rest) > 1 and rest[1].word in DETERMINERS and rest[0].word.isalpha():
             starts_time = matches_time(rest)
@@ -210,13 +214,19 @@ class _Splitting:
         """Name what is at fault in a segment; `unknown` are the unknown words right before it."""
         words = self._words(segment, segment)
         text = as_written(words)
+        if change := asked_change(words):
+            self.faults.append(Fault(text, UNCHANGED.format(change)))
+            return
         readings = matches(words, self.speech, self.now)
+        if deed := self._deed_outside(words, readings):
+            self._name(segment, unknown, OutsideEffect(deed))
+            return
         if any(token.word in NEGATIONS and token.kind is Kind.WORD for token in words):
             left = self._left_of(readings) if self._begins(segment) == "verb" else ()
-            self.faults += [Fault(part, NEGATED) for part in left or (text,)]
+            self.faults += [Fault(part, NEGATED if _has_negation(part) else UNKNOWN) for part in left or (text,)]
             return
         if not readings:
-            self._refuse_unknown(segment, unknown)
+            self._name(segment, unknown, Refusal(UNKNOWN))
             return
         best = min(readings, key=lambda match: (-match.score[0], _size(match), match.refusal is not None))
         if best.left:
@@ -224,15 +234,25 @@ class _Splitting:
         elif best.refusal is not None:
             self.faults.append(Fault(best.refusal.part or text, best.refusal.reason))
 
-    def _refuse_unknown(self, segment: _Segment, unknown: _Segment | None) -> None:
+    def _deed_outside(self, words: Sequence[Token], readings: Sequence[Match]) -> str | None:
+        """The deed outside that the words ask for, unless a tool declares their verb."""
+        if words[0].word in NEGATIONS or words[0].word == "do":
+            return None
+        asked = asked_deed(words)
+        if asked is not None and asked[1] > self.speech.doing_end(words):
+            return asked[0]
+        return next((match.refusal.deed for match in readings if isinstance(match.refusal, OutsideEffect)), None)
+
+    def _name(self, segment: _Segment, unknown: _Segment | None, why: Refusal) -> None:
         """Name the segment, together with the unknown one that it goes on from: “buy milk and eggs”."""
-        text = self._text(segment, segment)
+        text, reason, is_outside = self._text(segment, segment), why.reason, isinstance(why, OutsideEffect)
         if unknown is not None and unknown.stage == segment.stage and not self._begins(segment):
             between = as_written(self.tokens[unknown.end - 1 : segment.first + 1])
             before, after = self.tokens[unknown.end - 1].text, self.tokens[segment.first].text
             joint = between[len(before) : len(between) - len(after)]
-            text = f"{self.faults.pop().part}{joint}{text}"
-        self.faults.append(Fault(text, UNKNOWN))
+            before_it = self.faults.pop()
+            text, reason, is_outside = f"{before_it.part}{joint}{text}", before_it.reason, before_it.is_outside
+        self.faults.append(Fault(text, reason, is_outside))
         self.unknown = segment
 
     def _left_of(self, readings: Sequence[Match]) -> tuple[str, ...]:
@@ -242,6 +262,10 @@ class _Splitting:
         words = self._words(segment, segment)
         at = past_opening(words)
         return at == len(words) or (at == 0 and tuple(token.word for token in words) in POLITE)
+
+
+def _has_negation(part: str) -> bool:
+    return any(plain(word) in NEGATIONS for word in part.split())
 
 
 def _size(match: Match) -> int:

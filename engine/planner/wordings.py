@@ -12,6 +12,7 @@ from typing import Any, Final
 from engine.phrases import Choice, Count, Facts, Quantity, Refusal, Said, Span, SpeakableTool, Subject, When
 from engine.planner.doubts import doubt
 from engine.planner.occasions import occasions, period
+from engine.planner.outside import OutsideEffect, deed_of_entry
 from engine.planner.reading import Match
 from engine.planner.slots import SEPARATORS, as_written, begins_slot, read_slot
 from engine.planner.speech import IndexedWording, Tokens, opening_end, polite_end
@@ -70,12 +71,20 @@ class WordingReading:
             refusal = why
         text = as_written(self.tokens)
         facts = Facts(text, subject, values, {name: as_written(said) for name, said in self.said.items()})
-        refusal = self._doubt(topic) or refusal or self._missing(facts)
+        refusal = self._outside(facts) or self._doubt(topic) or refusal or self._missing(facts)
         return Match(tool, self.indexed.wording, facts, self.head, left, refusal, self._score(subject))
 
     def _score(self, subject: str | None) -> tuple[int, int, int]:
         literal = self.marks.count(_VERB) + 2 * self.marks.count(_NOUN)
         return literal, self.marks.count(_SLOT), -len(subject.split()) if subject else 0
+
+    def _outside(self, facts: Facts) -> Refusal | None:
+        """A refusal of what has its effect outside, where the tool would only write it down."""
+        slots = self.indexed.wording.writes_down
+        if not slots or any(name in self.values for name in slots):
+            return None
+        deed = deed_of_entry(self.head, self.tokens, facts.subject)
+        return OutsideEffect(deed) if deed else None
 
     def _missing(self, facts: Facts) -> Refusal | None:
         if self.indexed.wording.nouns and self.noun_at is None:

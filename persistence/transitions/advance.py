@@ -25,7 +25,7 @@ class Outcome(NamedTuple):
     `enters` is a state that the table of moves allows; `reason` is a `Retrying` or `SkipReason`.
     `call` is how the tool call of that attempt ended, None to leave it. `result` is JSON text; `error_*` say what went
     wrong; `delay_seconds` postpones the next attempt; `uncounted`: the call was not made, and
-    uses up no attempt.
+    uses up no attempt. `notices` are kept by `keep_notices`, in the same transaction.
     """
 
     run: UUID
@@ -41,6 +41,7 @@ class Outcome(NamedTuple):
     error_message: str | None = None
     delay_seconds: float = 0
     uncounted: bool = False
+    notices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

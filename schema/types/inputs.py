@@ -173,7 +173,7 @@ class CreateUserInput:
 
 @strawberry.input(description="Whose tokens to revoke.")
 class RevokeTokensInput:
-    user_id: strawberry.ID = _needed("The user.")
+    user_id: strawberry.ID = _needed("The user: their id, or their name.")
 
 
 def canonical(asked: SubmitWorkflowInput) -> dict[str, Any]:

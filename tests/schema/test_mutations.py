@@ -382,6 +382,20 @@ async def test_an_administrator_makes_users_and_revokes_their_tokens(dsn: str):
         assert wrong(nobody) == [("INVALID_INPUT", ["name"]), ("INVALID_INPUT", ["roles"])]
 
 
+async def test_a_user_may_be_named_instead_of_given_by_id(dsn: str):
+    async with world(dsn, executes=False) as it:
+        made = await change(it, it.admin, CREATE, name="Cy", roles=["APPROVER"])
+        viewer = await it.viewer(Role.SUBMITTER, Role.APPROVER)
+
+        refused = [await change(it, viewer, REVOKE, userId=name) for name in ("Cy", "Di")]
+        unknown = [await change(it, it.admin, REVOKE, userId=name) for name in ("cy", "Di", "", "user_1", "\0")]
+        revoked = await change(it, it.admin, REVOKE, userId="Cy")
+
+        assert [wrong(each) for each in refused] == [[("FORBIDDEN", ["userId"])]] * 2
+        assert [wrong(each) for each in unknown] == [[("NOT_FOUND", ["userId"])]] * 5
+        assert revoked == {"user": {"id": made["user"]["id"], "name": "Cy"}, "errors": []}
+
+
 async def test_nobody_else_makes_users_or_revokes_tokens(dsn: str):
     async with world(dsn, executes=False) as it:
         viewer = await it.viewer(Role.SUBMITTER, Role.APPROVER)

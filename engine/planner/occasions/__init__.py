@@ -11,8 +11,8 @@ How the open questions are settled:
 - Without a time: the title's usual one (lunch at 12:30), else 18:00 on weekdays and 10:00 at weekends; today,
   when that has passed, the next full hour up to 21:00.
 - “3x this week” spreads evenly over what is left of the week, today included. When fewer days are left than were
-  asked for, all of them are taken and the rest rolls into the days right after: on a Sunday evening that is
-  today, if anything is left of it, then Monday, Tuesday.
+  asked for, all of them are taken and the rest spreads over the week after, which the step's name says: on a Sunday
+  evening that is today, if anything is left of it, then Wednesday, Friday. Such starts are `movable`.
 - “3x” without more is meant for the seven days from today on, “3x a week” for each such seven days.
 - What was said of a day that has passed is refused; nothing is ever moved into the past or out of a named day.
   A plain “Monday” whose time has passed today is the next Monday.
@@ -31,6 +31,7 @@ from engine.planner.occasions.calendar import MOST_STARTS, date_of
 from engine.planner.occasions.off import days_off
 from engine.planner.occasions.periods import period
 from engine.planner.occasions.recurring import for_a_while, recurring
+from engine.planner.occasions.remarks import remarks_on
 from engine.planner.occasions.said import UNTOLD, Said, settled
 from engine.planner.occasions.starts import next_at, on_named_days, once, spread, times_of_day
 from engine.planner.times import Atom
@@ -56,6 +57,7 @@ def occasions(
         said = Said.of(atoms, now, number=number, usual=usual)
         takes_days = whole_days and not said.is_timed and said.minutes is None and not said.moments
         found = days_off(said) if takes_days else replace(_occasions(said), remarks=said.remarks)
+        found = replace(found, remarks=(*found.remarks, *remarks_on(said, found)))
     except (OverflowError, ValueError) as error:
         raise Refusal(f"there is no such date ({error})") from error
     if len(found.starts) > MOST_STARTS:
@@ -78,7 +80,7 @@ def _occasions(said: Said) -> Occasions:
         return once(said, on_named_days(said))
     said.expect_only("times", "window")
     if said.times is not None or said.window is not None:
-        return once(said, spread(said, said.times.number if said.times else 1))
+        return replace(once(said, spread(said, said.times.number if said.times else 1)), movable=True)
     if said.is_timed:
         return once(said, [next_at(minutes, said.now) for minutes in times_of_day(said)])
     raise Refusal("says no day or time")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 from typing import Final, Literal
 
@@ -174,7 +175,7 @@ def _weekly(said: Said, number: int) -> Occasions:
         return _again(said, "WEEKLY", on_named_days(said))
     if said.window is not None:
         said.expect_only("count", "every", "times", "window")
-        return once(said, spread(said, number))
+        return replace(once(said, spread(said, number)), movable=True)
     said.expect_only("count", "every", "times", "starting", "stretch", "until")
     if number > 7:
         raise Refusal("asks for more than one a day; say how many a day")

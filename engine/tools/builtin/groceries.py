@@ -10,7 +10,7 @@ from datetime import date, timedelta
 from fractions import Fraction
 from typing import Annotated, Any, Final
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, WithJsonSchema
 
 from engine.tools.builtin import phrases
 from engine.tools.builtin.quantities import total
@@ -37,8 +37,23 @@ AISLES: Final = (
 )
 """In the order in which one walks through the shop."""
 
+_PLURALS: Final[Mapping[Meal, str]] = {"breakfast": "breakfasts", "lunch": "lunches", "dinner": "dinners"}
+
 _NEAR: Final = 2
 """So many meals back, a menu avoids the same cuisine."""
+
+
+def _known(text: str) -> str:
+    exclusions = recipe_book().exclusions
+    if text not in exclusions.known:
+        raise ValueError(exclusions.refusal(text))
+    return text
+
+
+Unwanted = Annotated[
+    str, AfterValidator(_known), WithJsonSchema({"type": "string", "enum": sorted(recipe_book().exclusions.known)})
+]
+"""What can be left out: one of a closed set of words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,25 +68,28 @@ class Course:
 
 @tool(risk="L0", phrases=phrases.GROCERY_PLAN)
 def grocery_plan(
-    ctx: ToolContext,  # noqa: ARG001 -- every connector takes it
+    ctx: ToolContext,
     *,
     people: Annotated[int, Field(ge=1, le=50)] = 2,
     days: Annotated[int, Field(ge=1, le=31)] = 7,
     diet: Diet = "any",
     meals_per_day: Annotated[int, Field(ge=1, le=3)] = 1,
-    exclude: Annotated[list[Annotated[str, Field(max_length=100)]], Field(max_length=50)] = [],  # noqa: B006 -- never changed
+    exclude: Annotated[list[Unwanted], Field(max_length=50)] = [],  # noqa: B006 -- never changed
     start: date | None = None,
 ) -> dict[str, Any]:
     """Plans meals from the recipe book, and adds up what to buy for them, by aisle.
 
-    One meal a day is dinner, two add lunch, three breakfast. `exclude` names ingredients, groups such as
-    nuts, dairy or seafood, or dishes. The same wishes give the same menu; another first day gives another.
+    One meal a day is dinner, two add lunch, three breakfast. `exclude` names allergens, groups such as dairy,
+    seafood or red meat, ingredients or dishes, and takes no word that the recipe book does not know. The same
+    wishes give the same menu; another first day gives another.
     """
     if start is not None and (date.max - start).days < days - 1:
         raise ToolError(f"{days} days from {start} are beyond what calendars know", retryable=False)
     book = recipe_book()
     recipes = book.fitting(diet, exclude)
     courses = _menu(recipes, days, MEALS[meals_per_day], start)
+    for notice in _repetitions(courses):
+        ctx.notice(notice)
     shopping = _shopping(book, courses, people)
     return {
         "people": people,
@@ -108,6 +126,19 @@ def _menu(recipes: Sequence[Recipe], days: int, meals: Sequence[Meal], start: da
             on = None if start is None else (start + timedelta(days=day)).isoformat()
             courses.append(Course(day + 1, on, meal, recipe))
     return courses
+
+
+def _repetitions(courses: Sequence[Course]) -> list[str]:
+    """A sentence for each meal that has fewer dishes than days: a menu takes every one that fits before any again."""
+    dishes: dict[Meal, list[str]] = {}
+    for each in courses:
+        dishes.setdefault(each.meal, []).append(each.recipe.name)
+    return [
+        f"{len(different)} of {len(names)} {_PLURALS[meal]} found: "
+        f"{'it comes' if len(different) == 1 else 'some come'} more than once"
+        for meal, names in dishes.items()
+        if len(different := set(names)) < len(names)
+    ]
 
 
 def _shuffled(recipes: Sequence[Recipe], start: date | None) -> list[Recipe]:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from engine.tools.builtin import phrases
-from engine.tools.builtin.folders import user_folder
+from engine.tools.builtin.folders import folder_to_read
 from engine.tools.builtin.postings import Posting, Seniority, postings_of
 from engine.tools.builtin.ranking import rank
 from engine.tools.builtin.words import words_of
@@ -30,11 +30,11 @@ def job_search(
 
     Each filter must hold: the posting's location has the words of `location`, and its salary, in its own
     currency, can reach `min_salary`. `found` counts all that fit; `unknown_words` are those of the query
-    that no posting has.
+    that no posting has. Fewer than `count`, and such words, are a notice too.
     """
     postings = [
         posting
-        for posting in postings_of(user_folder(ctx))
+        for posting in postings_of(folder_to_read(ctx))
         if (location is None or _is_in(posting, location))
         and (remote is None or posting.remote == remote)
         and (min_salary is None or (posting.salary is not None and posting.salary.max >= min_salary))
@@ -44,6 +44,10 @@ def job_search(
     jobs = [
         {**ranked.posting.model_dump(mode="json"), "score": ranked.score, "why": ranked.why} for ranked in found[:count]
     ]
+    if len(jobs) < count:
+        ctx.notice(f"{len(jobs)} of {count} found")
+    if unknown and postings:
+        ctx.notice(f"no posting has the word{'s' * (len(unknown) > 1)} {', '.join(unknown)}")
     return {"jobs": jobs, "found": len(found), "unknown_words": unknown}
 
 

@@ -11,13 +11,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, cast
 
-import jmespath
 from jmespath.exceptions import JMESPathError
-from jmespath.functions import Functions
 from jmespath.parser import ParsedResult
 from jmespath.visitor import Options, TreeInterpreter
 
-Node = Mapping[str, Any]
+from engine.expressions.checking import check_call, check_variables
+from engine.expressions.faults import ExpressionFault, bound, wrong_syntax
+from engine.expressions.functions import CommunityFunctions, calculated
+from engine.expressions.language import Node, children, parse
 
 _LONGEST: Final = 2000
 _DEEPEST: Final = 100
@@ -25,12 +26,7 @@ _DEEPEST: Final = 100
 
 _MOST_WORK: Final = 500_000
 _MOST_WORK_TOGETHER: Final = 1_500_000
-_MOST_WEIGHT: Final = 1_000_000
 _FORBIDDEN_KEY: Final = "$secret"
-
-
-class ExpressionFault(ValueError):
-    """An expression that is none, or that has no value; the text says why, without the data."""
 
 
 @lru_cache(maxsize=4096)
@@ -38,14 +34,17 @@ def _parsed(expression: str) -> ParsedResult:
     if len(expression) > _LONGEST:
         raise ExpressionFault(f"a $jmespath may have {_LONGEST} characters, and this has {len(expression)}")
     try:
-        parsed = jmespath.compile(expression)
+        parsed = parse(expression)
     except (JMESPathError, RecursionError, ValueError) as error:
-        raise ExpressionFault(f"no JMESPath expression: {_line(error)}") from error
+        raise ExpressionFault(f"no JMESPath expression: {wrong_syntax(error, expression)}") from error
     for depth, node in _nodes(parsed.parsed):
         if depth > _DEEPEST:
             raise ExpressionFault(f"a $jmespath may be {_DEEPEST} levels deep")
         if _makes_secret(node):
             raise ExpressionFault("a $jmespath can't make a $secret: only a plan's own is one")
+        if node["type"] == "function_expression":
+            check_call(node)
+    check_variables(parsed.parsed)
     return parsed
 
 
@@ -74,9 +73,9 @@ class Budget:
 class Evaluation:
     """Evaluates any number of expressions over the same results, within one bound for all of them together."""
 
-    def __init__(self, results: Mapping[str, Any], budget: Budget | None = None) -> None:
+    def __init__(self, results: Mapping[str, Any], budget: Budget | None = None, *, now: str | None = None) -> None:
         self._results = results
-        self._interpreter = _Bounded(budget or Budget())
+        self._interpreter = _Bounded(budget or Budget(), now)
 
     def value_of(self, expression: object) -> Any:
         """The expression's value, null where it finds nothing. Raises ExpressionFault."""
@@ -84,7 +83,7 @@ class Evaluation:
         try:
             return self._interpreter.visit(parsed.parsed, self._results)
         except Exception as error:  # a library's functions over anybody's data: whatever it is, there is no value
-            raise ExpressionFault(f"{expression}: {_line(error)[:500]}") from error
+            raise ExpressionFault(f"“{expression}” has no value: {_line(error)[:500]}") from error
 
 
 if TYPE_CHECKING:
@@ -94,30 +93,17 @@ if TYPE_CHECKING:
 
         def __init__(self, options: Options | None = None) -> None: ...
         def visit(self, node: Node, *args: Any, **kwargs: Any) -> Any: ...
-
-    class _Functions:
-        def call_function(self, function_name: str, resolved_args: Sequence[Any]) -> Any: ...
 else:
-    _Interpreter, _Functions = TreeInterpreter, Functions
-
-
-class _BoundedFunctions(_Functions):
-    """The library's functions, save one that multiplies."""
-
-    def call_function(self, function_name: str, resolved_args: Sequence[Any]) -> Any:
-        if function_name == "join" and len(resolved_args) == 2:
-            glue, parts = resolved_args
-            if isinstance(glue, str) and isinstance(parts, list):
-                _bound(len(glue) * len(cast("list[object]", parts)))
-        return super().call_function(function_name, resolved_args)
+    _Interpreter = TreeInterpreter
 
 
 class _Bounded(_Interpreter):
     """The library's interpreter, which counts its steps and weighs what it builds."""
 
-    def __init__(self, budget: Budget) -> None:
-        super().__init__(Options(custom_functions=cast("Functions", _BoundedFunctions())))
+    def __init__(self, budget: Budget, now: str | None) -> None:
+        super().__init__(Options(custom_functions=cast("Any", CommunityFunctions(self._spend, now))))
         self._work = 0
+        self._variables: list[dict[str, Any]] = []
         self._budget = budget
         # By identity, kept alive with its weight: what was weighed once is not walked again.
         self._weights: dict[int, tuple[object, int]] = {}
@@ -126,8 +112,27 @@ class _Bounded(_Interpreter):
         self._spend(1)
         value = super().visit(node, *args, **kwargs)
         if node["type"] in _BUILDING:
-            _bound(self._weight(value))
+            bound(self._weight(value))
         return value
+
+    def visit_let_expression(self, node: Node, value: Any) -> Any:
+        *assigns, body = node["children"]
+        self._variables.append({each["value"]: self.visit(each["children"][0], value) for each in assigns})
+        try:
+            return self.visit(body, value)
+        finally:
+            self._variables.pop()
+
+    def visit_variable(self, node: Node, value: Any) -> Any:
+        del value
+        return next(scope[node["value"]] for scope in reversed(self._variables) if node["value"] in scope)
+
+    def visit_arithmetic(self, node: Node, value: Any) -> Any:
+        left, right = node["children"]
+        return calculated(node["value"], self.visit(left, value), self.visit(right, value))
+
+    def visit_sign(self, node: Node, value: Any) -> Any:
+        return calculated(node["value"], 0, self.visit(node["children"][0], value))
 
     def _spend(self, work: int) -> None:
         self._work += work
@@ -172,11 +177,6 @@ _BUILDING: Final = frozenset(
 """The nodes whose value is new; the others' is a part of what was there."""
 
 
-def _bound(weight: int) -> None:
-    if weight > _MOST_WEIGHT:
-        raise ExpressionFault("makes too large a value")
-
-
 # Which children of a node are evaluated over the same value as the node itself. The others see what those gave.
 _SAME: Final[dict[str, slice]] = {
     "subexpression": slice(0, 1),
@@ -196,7 +196,7 @@ def _looks_everywhere(node: Node, found: set[str]) -> bool:
         return False
     if kind in ("identity", "current"):
         return True
-    return any(_looks_everywhere(child, found) for child in _children(node)[_SAME.get(kind, slice(None))])
+    return any(_looks_everywhere(child, found) for child in children(node)[_SAME.get(kind, slice(None))])
 
 
 def _nodes(root: Node) -> Iterator[tuple[int, Node]]:
@@ -205,13 +205,7 @@ def _nodes(root: Node) -> Iterator[tuple[int, Node]]:
     while waiting:
         depth, node = waiting.pop()
         yield depth, node
-        waiting.extend((depth + 1, child) for child in _children(node))
-
-
-def _children(node: Node) -> Sequence[Node]:
-    children = cast("Sequence[object]", node.get("children") or ())
-    # A slice's children are numbers.
-    return [cast("Node", child) for child in children if isinstance(child, dict)]
+        waiting.extend((depth + 1, child) for child in children(node))
 
 
 def _makes_secret(node: Node) -> bool:
