@@ -34,7 +34,7 @@ from engine.planner.times.atoms import (
     Weekday,
     Window,
 )
-from engine.planner.times.clocks import CLOCK_LEADS, CLOCK_WORDS, read_clock, read_clock_range
+from engine.planner.times.clocks import CLOCK_LEADS, CLOCK_WORDS, HOURS_NAMED, read_clock, read_clock_range
 from engine.planner.times.days import DAY_WORDS, read_days
 from engine.planner.times.frequencies import (
     ADVERBS,
@@ -44,6 +44,7 @@ from engine.planner.times.frequencies import (
     read_occurrences,
     read_times,
 )
+from engine.planner.times.holidays import HOLIDAY_WORDS
 from engine.planner.times.lengths import read_lasting, read_soon, read_stretch
 from engine.planner.times.names import MONTH, WEEKDAY, WEEKDAYS_PLURAL
 from engine.planner.times.parts import PART_WORDS, read_part
@@ -96,9 +97,26 @@ _BY_WORD: Final = {
 }
 _BY_NUMBER: Final = tuple(reader for reader, _, numeric in _READERS if numeric)
 
+_LEADS: Final = frozenset({"on", "for", "at", "in", "from", "until", "the", "this", "next"})
+_AFTER_LEADS: Final = (
+    TIME_WORDS | NUMBER_WORDS | HOLIDAY_WORDS | HOURS_NAMED
+    | {
+        "ides", "night", "midnight", "month", "year", "rest", "weekend", "weekday", "workday", "working", "business",
+        "current", "following", "breakfast", "brunch", "lunch", "dinner", "supper",
+    }
+)  # fmt: skip
+
+
+def _may_follow(word: str) -> bool:
+    """Whether something of time may begin with this word after a preposition or an article."""
+    return word in _AFTER_LEADS or not word.isalpha()
+
 
 def read_time(tokens: Tokens, at: int) -> Found | None:
     """What is said of time at a place; the longest reading wins, of equal ones the first reader's."""
-    readers = _BY_WORD.get(word_at(tokens, at), _BY_NUMBER)
+    word = word_at(tokens, at)
+    if word in _LEADS and not _may_follow(word_at(tokens, at + 1)):
+        return None
+    readers = _BY_WORD.get(word, _BY_NUMBER)
     found = [reading for reader in readers if (reading := reader(tokens, at))]
     return max(found, key=lambda reading: reading[1], default=None)

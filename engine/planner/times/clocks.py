@@ -16,7 +16,15 @@ from engine.planner.times.parts import MERIDIEM_PARTS, PARTS, read_part, read_pa
 from engine.planner.times.reading import Found, Tokens, skip, stands_alone, touches, word_at
 from engine.planner.words import USUAL_TIMES
 
-__all__ = ["CLOCK_LEADS", "CLOCK_WORDS", "read_clock", "read_clock_range", "read_part", "read_part_after"]
+__all__ = [
+    "CLOCK_LEADS",
+    "CLOCK_WORDS",
+    "HOURS_NAMED",
+    "read_clock",
+    "read_clock_range",
+    "read_part",
+    "read_part_after",
+]
 
 _CLOCK: Final = re.compile(r"([0-9]{1,2})(?:([:.])([0-5][0-9])(?::00)?)?(am|pm|a|p)?")
 _TOGETHER: Final = re.compile(r"([0-9]{1,2})([0-5][0-9])(am|pm)?")
@@ -182,6 +190,7 @@ _HOURS: Final = {
     "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10,
     "eleven": 11, "twelve": 12,
 }  # fmt: skip
+HOURS_NAMED: Final = frozenset(_HOURS)
 _MINUTE_WORDS: Final = {"ten": 10, "fifteen": 15, "twenty": 20, "thirty": 30, "forty": 40, "fifty": 50}
 
 
