@@ -24,8 +24,9 @@ from engine.settings import EngineSettings
 from engine.tools import ArgsUnfit, InDoubt, ResultUnfit, Tool, ToolContext, ToolError, plain
 from engine.values import UnfitValue, check_json, check_size, dotted, encode, storable
 from persistence import ids
+from persistence.moves.inputs import Outcome
+from persistence.moves.row import ClaimedStep
 from persistence.states import Retrying, StepState, ToolCallStatus
-from persistence.transitions.advance import ClaimedStep, Outcome
 from persistence.workers import Worker
 
 log = structlog.get_logger()

@@ -15,7 +15,8 @@ from engine.expressions import Budget
 from engine.references import Unresolvable, resolve
 from engine.tools import ArgsUnfit, Registry
 from engine.values import UnfitValue, check_json, dotted
-from persistence.transitions.advance import FreedStep, Resolution
+from persistence.moves.inputs import Resolution
+from persistence.moves.references import FreedStep
 
 UNRESOLVABLE = "ARGS_UNRESOLVED"
 UNFIT = "ARGS_UNFIT"

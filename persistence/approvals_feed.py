@@ -13,7 +13,7 @@ from uuid import UUID
 import structlog
 
 from persistence.database import Database, Unavailable
-from persistence.transitions.advance import RunMark
+from persistence.moves.row import RunMark
 from persistence.wakeups import Wakeups
 
 log = structlog.get_logger()

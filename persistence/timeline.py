@@ -16,9 +16,9 @@ import structlog
 
 from persistence import ids
 from persistence.database import Database, Unavailable
+from persistence.moves.row import RunMark
 from persistence.reads.rows import EventRow
 from persistence.states import ENDING_EVENTS, EventType
-from persistence.transitions.advance import RunMark
 from persistence.wakeups import Wakeups
 
 log = structlog.get_logger()
