@@ -19,6 +19,7 @@ from console.plain import one_line, visible
 from console.render import (
     STEP_COLUMNS,
     approval_lines,
+    notice_lines,
     plan_lines,
     risk,
     run_line,
@@ -420,6 +421,8 @@ def _show_run(screen: Screen, run: Run, *, full: bool) -> None:
     screen.line(run_line(run))
     if run.error is not None:
         screen.line(one_line(f"{run.error.code}: {run.error.message}"))
+    for line in notice_lines(run):
+        screen.line(line)
     if full:
         for step in run.steps:
             for line in step_lines(step):

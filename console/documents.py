@@ -6,14 +6,14 @@ _RUN: Final = """
 fragment RunLine on Run {
   id intent state riskLevel outcome createdAt startedAt finishedAt
   submittedBy { id name } error { code message }
-  progress { total pending ready running blocked succeeded failed skipped cancelled }
+  progress { total pending ready running blocked succeeded failed skipped cancelled } notices
 }
 """
 
 _STEP: Final = """
 fragment StepLine on Step {
   id key name tool riskLevel state skipReason waitingFor attempt maxAttempts nextAttemptAt deadLettered
-  error { code message } dependsOn { key } approvals { id kind status }
+  error { code message } dependsOn { key } approvals { id kind status } notices
 }
 """
 

@@ -18,7 +18,7 @@ from console.delays import growing_delays
 from console.errors import ConsoleError
 from console.models import Event, Run, Step
 from console.plain import one_line
-from console.render import STEP_COLUMNS, event_line, run_line, step_row
+from console.render import STEP_COLUMNS, event_line, notice_lines, run_line, step_row
 from console.screen import Screen, complain, table_of
 
 Respond = Callable[[Event], Awaitable[None]]
@@ -26,6 +26,8 @@ Respond = Callable[[Event], Awaitable[None]]
 
 _ACTIVE = ("RUNNING", "BLOCKED", "FAILED", "READY")
 _LOOKS_APART_SECONDS = 0.2
+_MOST_NOTICES = 5
+"""How many the picture has room for; `show` has them all."""
 
 
 class Spectator(Protocol):
@@ -112,8 +114,10 @@ class Lines:
         """The events say it."""
 
     def ended(self, run: Run) -> None:
-        """Write the run's line."""
+        """Write the run's line, and what there is to know of its outcome."""
         self._screen.line(run_line(run))
+        for line in notice_lines(run):
+            self._screen.line(line)
 
     @contextmanager
     def paused(self) -> Generator[None]:
@@ -230,12 +234,17 @@ class Picture(Lines):
     def _draw(self) -> RenderableType:
         if self._run is None:
             return Text(f"{self._run_id} …", style="dim")
-        room = max(3, self._screen.console.height - 6)
+        notices = notice_lines(self._run)
+        if len(notices) > _MOST_NOTICES:
+            more = Text(f"… and {len(notices) - _MOST_NOTICES} more notices", style="dim")
+            notices = [*notices[:_MOST_NOTICES], more]
+        room = max(3, self._screen.console.height - 6 - len(notices))
         shown = worth_showing(self._run.steps, room)
         parts: list[RenderableType] = [Text(), _on_one_row(run_line(self._run)), _bar(self._run)]
         parts.append(table_of(STEP_COLUMNS, (step_row(step) for step in shown)))
         if len(shown) < len(self._run.steps):
             parts.append(_on_one_row(Text(f"… and {len(self._run.steps) - len(shown)} more steps", style="dim")))
+        parts += map(_on_one_row, notices)
         if self._lost is not None:
             parts.append(_on_one_row(Text(f"{one_line(str(self._lost))}; trying again …", style="yellow")))
         return Group(*parts)

@@ -117,6 +117,7 @@ class Step(Answer):
     approvals: tuple[ApprovalRef, ...] = ()
     resolved_args: Any = None
     result: Any = None
+    notices: tuple[str, ...] = ()
 
 
 class Run(Answer):
@@ -133,6 +134,7 @@ class Run(Answer):
     finished_at: datetime | None = None
     error: Failure | None = None
     progress: Progress = Progress()
+    notices: tuple[str, ...] = ()
     steps: tuple[Step, ...] = ()
     diagram: str | None = None
 

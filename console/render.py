@@ -78,6 +78,11 @@ def run_line(run: Run) -> Text:
     return Text.assemble(run.id, " ", state(run.state), ended, counts, " ", one_line(run.intent or "(a plan)"))
 
 
+def notice_lines(run: Run) -> list[Text]:
+    """What a person should know of a run's outcome: its steps' notices, a line each, the same once."""
+    return [Text.assemble(("Notice: ", "yellow"), one_line(notice)) for notice in dict.fromkeys(run.notices)]
+
+
 def why_not_completed(run: Run) -> str | None:
     """What went wrong with a run, in a line: the error of its first failed step, else the run's own."""
     for step in run.steps:
@@ -113,7 +118,7 @@ def step_note(step: Step) -> str:
         return " ".join([step.waiting_for or "", *(f"({approval_id})" for approval_id in asked)]).strip()
     if step.error is not None:
         return f"{step.error.code}: {step.error.message}"
-    return step.skip_reason or ""
+    return step.skip_reason or "; ".join(step.notices)
 
 
 def step_lines(step: Step) -> list[str]:

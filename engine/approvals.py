@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -40,6 +41,7 @@ from persistence.moves.locks import lock_free_runs
 from persistence.moves.references import freed_references
 from persistence.moves.row import Advance
 from persistence.moves.settle import advance
+from persistence.notices import notices_of
 from persistence.states import (
     ApprovalDecision,
     ApprovalKind,
@@ -250,6 +252,7 @@ class Approvals:
                 {(outcome.run, outcome.position): text},
                 self._registry,
                 max_bytes=self._settings.max_json_bytes,
+                notices_of=partial(notices_of, tx),
             )
             return await advance(tx, [outcome], resolutions=found, notes=[note], gate=self._gate)
 

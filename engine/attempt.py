@@ -21,7 +21,7 @@ from engine.digest import args_digest
 from engine.references import secrets_in
 from engine.secrets import Redaction, SecretMissing, revealed
 from engine.settings import EngineSettings
-from engine.tools import ArgsUnfit, InDoubt, ResultUnfit, Tool, ToolContext, ToolError, plain
+from engine.tools import LONGEST_NOTICE, ArgsUnfit, InDoubt, ResultUnfit, Tool, ToolContext, ToolError, plain
 from engine.values import UnfitValue, check_json, check_size, dotted, encode, storable
 from persistence import ids
 from persistence.moves.inputs import Outcome
@@ -78,6 +78,7 @@ class Attempt:
         "_args",
         "_call",
         "_calling",
+        "_context",
         "_done",
         "_on_end",
         "_settings",
@@ -98,6 +99,7 @@ class Attempt:
         self._on_end = on_end
         self._args: dict[str, Any] = {}
         self._stopped: Stop | None = None
+        self._context: ToolContext | None = None
         self._call: asyncio.Task[object] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._done = False
@@ -205,14 +207,16 @@ class Attempt:
     async def _made(self) -> object:
         tool = self._tool
         assert tool is not None
+        if tool.wants_context:
+            self._context = self._made_context()
         try:
-            return await tool.call(self._context() if tool.wants_context else None, self._args)
+            return await tool.call(self._context, self._args)
         except (Exception, asyncio.CancelledError):
             raise
         except BaseException as error:  # noqa: BLE001 - SystemExit, KeyboardInterrupt, GeneratorExit raised by a tool
             return _Raised(error)
 
-    def _context(self) -> ToolContext:
+    def _made_context(self) -> ToolContext:
         step = self.step
         return ToolContext(
             execution_key=ids.execution_key(step.run, step.position),
@@ -303,7 +307,7 @@ class Attempt:
             if not self.step.idempotent:
                 return self._in_doubt("RESULT_UNFIT", message)
             return self._dead_letter("RESULT_UNFIT", message)
-        return self._outcome(StepState.SUCCEEDED, ToolCallStatus.SUCCEEDED, result=text)
+        return self._outcome(StepState.SUCCEEDED, ToolCallStatus.SUCCEEDED, result=text, notices=self._noticed())
 
     def _kept(self, result: object) -> str:
         """The result's JSON text. Raises ResultUnfit and UnfitValue."""
@@ -318,6 +322,16 @@ class Attempt:
         check_size(text, max_bytes=most, what="the result")
         return text.decode()
 
+    def _noticed(self) -> tuple[str, ...]:
+        """What the tool said beside its result, as it may be kept and shown."""
+        said = None if self._context is None else self._context.notices
+        if said is None or not said.texts:
+            return ()
+        kept = [self._told(text, LONGEST_NOTICE) for text in said.texts]
+        if said.left_out:
+            kept.append(f"… and {said.left_out} more notice{'' if said.left_out == 1 else 's'}")
+        return tuple(kept)
+
     def _of_error(self, error: BaseException) -> Outcome:
         if isinstance(error, ToolError):
             # An author's own kind of it may have left out what ours sets.
@@ -327,11 +341,11 @@ class Attempt:
             return self._failed("TOOL_ERROR", message, after, retryable=bool(getattr(error, "retryable", True)))
         return self._failed("TOOL_RAISED", self._told(_text_of(error)), None, retryable=True)
 
-    def _told(self, text: object) -> str:
+    def _told(self, text: object, longest: int = _LONGEST_MESSAGE) -> str:
         """A message of a tool, as it may be kept and shown."""
         told = self._calling.redaction.of_text(text if isinstance(text, str) else _read(repr, text))
         told = storable(told)
-        return told if len(told) <= _LONGEST_MESSAGE else f"{told[:_LONGEST_MESSAGE]}… ({len(told)} characters)"
+        return told if len(told) <= longest else f"{told[:longest]}… ({len(told)} characters)"
 
     def _failed(self, code: str, message: str, retry_after: float | None, *, retryable: bool) -> Outcome:
         if not retryable or retries.is_exhausted(self.step.calls, self.step.max_attempts):
@@ -418,6 +432,7 @@ class Attempt:
         message: str | None = None,
         delay: float = 0,
         uncounted: bool = False,
+        notices: tuple[str, ...] = (),
     ) -> Outcome:
         return Outcome(
             run=self.step.run,
@@ -433,6 +448,7 @@ class Attempt:
             error_message=message,
             delay_seconds=delay,
             uncounted=uncounted,
+            notices=notices,
         )
 
 

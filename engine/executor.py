@@ -31,6 +31,7 @@ from persistence.moves.references import freed_references
 from persistence.moves.row import Advance, ClaimedStep, RunMark
 from persistence.moves.settle import SettleFree, advance, advance_free
 from persistence.moves.succeed import is_success, succeed
+from persistence.notices import keep_notices, notices_of
 from persistence.states import RunState, StepState
 from persistence.wakeups import Wakeups
 from persistence.workers import Worker
@@ -488,9 +489,9 @@ class Executor(LocalWorker):
     def _sorted(self, outcomes: Iterable[Outcome]) -> tuple[list[Outcome], list[Outcome], list[Outcome]]:
         successes: list[Outcome] = []
         others: list[Outcome] = []
-        feeding: list[Outcome] = []
+        feeding: list[Outcome] = []  # and those with notices, which take a statement more
         for outcome in outcomes:
-            if self._feeds(outcome):
+            if self._feeds(outcome) or outcome.notices:
                 feeding.append(outcome)
             else:
                 (successes if is_success(outcome) else others).append(outcome)
@@ -511,8 +512,16 @@ class Executor(LocalWorker):
         async def write(tx: Connection) -> Advance:
             await lock_runs(tx, (outcome.run for outcome in outcomes))
             freed = await freed_references(tx, feeding) if feeding else []
-            found = await resolutions(freed, results, self._registry, max_bytes=self._settings.max_json_bytes)
-            return await advance(tx, outcomes, resolutions=found, claimer=claimer, gate=self._gate)
+            found = await resolutions(
+                freed,
+                results,
+                self._registry,
+                max_bytes=self._settings.max_json_bytes,
+                notices_of=partial(notices_of, tx, about=outcomes),
+            )
+            done = await advance(tx, outcomes, resolutions=found, claimer=claimer, gate=self._gate)
+            await keep_notices(tx, (outcome for place, outcome in enumerate(outcomes) if place in done.accepted))
+            return done
 
         with self.reserve(own=self._slots_of(outcomes)) as claimer:
             done = await self._database.transaction(write)

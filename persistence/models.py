@@ -216,6 +216,14 @@ tool_calls = Table(
     Column("finished_at", DateTime(timezone=True)),
 )
 
+notices = Table(
+    "notices",
+    metadata,
+    Column("run_id", Uuid, primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("texts", ARRAY(Text), nullable=False),
+)
+
 timeline_events = Table(
     "timeline_events",
     metadata,

@@ -22,6 +22,7 @@ from schema.types.runs import Run
 from schema.types.steps import Step
 from schema.types.tool_calls import ToolCall
 from schema.types.users import User
+from schema.visible import visible
 
 __all__ = ["Loaders"]
 
@@ -40,6 +41,9 @@ _TEXTS: Final = (
     ("Approval.warnings", "edited_args"),
 )
 """The fields whose JSON may be large, with their columns."""
+
+_MOST_NOTICES: Final = 100
+"""How many notices of its steps are shown on a run."""
 
 
 class Loaders:
@@ -86,6 +90,11 @@ class Loaders:
     def user(self) -> "DataLoader[UUID, User | None]":
         """People by id."""
         return self._batches("user", self._load_users)
+
+    @property
+    def notices(self) -> "DataLoader[UUID, list[str]]":
+        """The notices of a run's steps."""
+        return self._batches("notices", self._load_notices)
 
     @property
     def events(self) -> "DataLoader[EventsAfter, Page[EventRow]]":
@@ -153,6 +162,10 @@ class Loaders:
 
         return self._batches(("approvals", _any_of(statuses)), read).load(run)
 
+    async def _load_notices(self, runs: list[UUID]) -> list[list[str]]:
+        found = await self._reads.notices_of_runs(self._scope, runs, most=_MOST_NOTICES)
+        return [[visible(text) for text in found.get(run, ())] for run in runs]
+
     async def _load_events(self, wanted: list[EventsAfter]) -> list[Page[EventRow]]:
         pages = await self._reads.pages_of_events(self._scope, wanted)
         return [pages.get(each) or Page([], has_more=False) for each in wanted]
@@ -178,6 +191,9 @@ class Loaders:
         if own and "Step.approvals" in self._fields:
             for step, approvals in zip(steps, await self._load_approvals_of_steps(own), strict=True):
                 step.approvals = approvals
+        if own and "Step.notices" in self._fields:
+            for step, notices in zip(steps, await self._load_notices_of_steps(own), strict=True):
+                step.notices = notices
         return steps
 
     def neighbours(self, run: UUID, positions: Sequence[int]) -> "list[Step] | Awaitable[list[Step]]":
@@ -197,6 +213,10 @@ class Loaders:
         """A step's approvals, oldest first."""
         return self._batches("approvals", self._load_approvals_of_steps).load((run, position))
 
+    def notices_of(self, run: UUID, position: int) -> Awaitable[list[str]]:
+        """What a step's tool said beside its result."""
+        return self._batches("notices of steps", self._load_notices_of_steps).load((run, position))
+
     async def _load_neighbours(self, wanted: list[tuple[UUID, tuple[int, ...]]]) -> list[list[Step]]:
         await self._know_steps({(run, position) for run, positions in wanted for position in positions})
         return [
@@ -211,6 +231,10 @@ class Loaders:
     async def _load_approvals_of_steps(self, places: list[StepPlace]) -> list[list[Approval]]:
         rows = await self._reads.approvals_of_steps(self._scope, places, texts=self.texts(Approval))
         return _grouped(places, map(Approval, rows), lambda approval: _place(approval.row))
+
+    async def _load_notices_of_steps(self, places: list[StepPlace]) -> list[list[str]]:
+        found = await self._reads.notices_of_steps(self._scope, places)
+        return [[visible(text) for text in found.get(place, ())] for place in places]
 
     async def _know_steps(self, places: Collection[StepPlace]) -> None:
         unknown = [place for place in places if place not in self._steps]

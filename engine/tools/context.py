@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import structlog
 from structlog.typing import FilteringBoundLogger
+
+from engine.tools.notices import Notices
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,17 @@ class ToolContext:
     tool: str
     data_dir: Path
     """Where the built-in tools keep people's files."""
+
+    notices: Notices = field(default_factory=Notices, repr=False, compare=False)
+
+    def notice(self, text: str) -> None:
+        """Say what a person should know of an outcome that is no failure: "1 of 2 found".
+
+        Kept when the call succeeds, and shown with the step and on its run, in the order in which they were said; the
+        same text once. Of one call 20 notices are kept, of each 500 characters, and the last one says how many more
+        there were. Secrets are masked, as in results. Nothing is raised, and an empty text says nothing.
+        """
+        self.notices.add(text)
 
     @property
     def log(self) -> FilteringBoundLogger:

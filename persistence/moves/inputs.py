@@ -15,7 +15,7 @@ class Outcome(NamedTuple):
     `leaves` and `enters` are a move of the table; `reason` is a `Retrying` or `SkipReason`.
     `call` is how the tool call of that attempt ended, None to leave it. `result` is JSON text; `error_*` say what went
     wrong; `delay_seconds` postpones the next attempt; `uncounted`: the call was not made, and
-    uses up no attempt.
+    uses up no attempt. `notices` are kept by `keep_notices`, in the same transaction.
     """
 
     run: UUID
@@ -31,6 +31,7 @@ class Outcome(NamedTuple):
     error_message: str | None = None
     delay_seconds: float = 0
     uncounted: bool = False
+    notices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -226,6 +226,34 @@ class Reads:
             texts,
         )
 
+    async def notices_of_steps(self, scope: Scope, places: Collection[StepPlace]) -> dict[StepPlace, list[str]]:
+        """What these steps' tools said beside their results, by place; most said nothing."""
+        where = Where()
+        notices = _at(where, places, "notices", "n")
+        where.seen_by(scope)
+        rows = await self._database.fetch(f"SELECT n.run_id, n.position, n.texts FROM {notices} {where}", *where.values)
+        return {(run, position): texts for run, position, texts in rows}
+
+    async def notices_of_runs(self, scope: Scope, runs: Collection[UUID], *, most: int) -> dict[UUID, list[str]]:
+        """The first `most` notices of these runs' steps, in plan order, by run; one more says how many are left out."""
+        where = Where()
+        where.add("n.run_id = ANY({}::uuid[])", list(runs))
+        where.seen_by(scope)
+        rows = await self._database.fetch(
+            f"""SELECT run_id, array_agg(text ORDER BY nth) FILTER (WHERE nth <= {where.value(most)}), count(*)::int
+            FROM (
+                SELECT n.run_id, t.text, row_number() OVER (PARTITION BY n.run_id ORDER BY n.position, t.place) AS nth
+                FROM notices n JOIN runs r ON r.id = n.run_id,
+                    unnest(n.texts) WITH ORDINALITY AS t (text, place)
+                {where}) AS said
+            GROUP BY run_id""",
+            *where.values,
+        )
+        return {
+            run: texts if count <= most else [*texts, f"… and {count - most} more notices, with their steps"]
+            for run, texts, count in rows
+        }
+
     # ── pages, newest first ──
 
     async def page_of_runs(

@@ -106,6 +106,13 @@ class Run(Node):
     ) -> Any:
         return load(info).approvals_of_run(self.row.id, given(statuses))
 
+    @strawberry.field(
+        graphql_type=list[str],
+        description="What a person should know of the outcome, from its steps: “1 of 2 found”.",
+    )
+    def notices(self, info: Info) -> Any:
+        return load(info).notices.load(self.row.id)
+
     @strawberry.field(description="What happened in it, from the beginning or a cursor on.")
     async def timeline(
         self,

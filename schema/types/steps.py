@@ -42,6 +42,7 @@ class Step(Node, Lazy):
         "dependents": lambda step: step.loaders.neighbours(step.row.run_id, step.row.dependents),
         "approvals": lambda step: step.loaders.approvals_of(step.row.run_id, step.row.position),
         "tool_calls": lambda step: step.loaders.calls_of(step.row.run_id, step.row.position),
+        "notices": lambda step: step.loaders.notices_of(step.row.run_id, step.row.position),
     }
 
     key: str = described("The step's own name within its plan, unique in the run.")
@@ -65,6 +66,7 @@ class Step(Node, Lazy):
     dependents: list[StepRef] = described("The steps that wait for it, in plan order.")
     approvals: list[ApprovalRef] = described("What people were asked about it, oldest first.")
     tool_calls: list[ToolCallRef] = described("The calls of its tool, by attempt.")
+    notices: list[str] = described("What a person should know of its outcome although it succeeded: “1 of 2 found”.")
     created_at: datetime = described("When it was recorded.")
     ready_at: datetime | None = described("When it first became ready.")
     started_at: datetime | None = described("When its first attempt began.")

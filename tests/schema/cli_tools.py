@@ -27,3 +27,10 @@ def fail(ctx: ToolContext) -> None:
 def vanish(ctx: ToolContext) -> None:
     """Leaves everybody in doubt."""
     raise InDoubt("the line went dead")
+
+
+@tool(risk="L0")
+def look_for(ctx: ToolContext, wanted: int, there: int) -> dict[str, Any]:
+    """Finds fewer than are wanted."""
+    ctx.notice(f"{there} of {wanted}\x1b[31m found")
+    return {"found": there}

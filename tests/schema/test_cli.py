@@ -201,6 +201,23 @@ async def test_a_failed_run_ends_watching_with_status_3_and_why(lifeos: LifeOS, 
     assert re.fullmatch(rf"{run_id} is FAILED: s0 \({step_id}\) failed with \w+: .*it ⟦U\+001B⟧\[31mbroke", line)
 
 
+async def test_a_notice_is_shown_with_the_run_and_with_its_step(lifeos: LifeOS, plan: Write) -> None:
+    run_id = await lifeos.submitted(("look_for", {"wanted": 2, "there": 1}), ("note", {}), plan=plan)
+
+    watched = (await lifeos.done("watch", run_id)).splitlines()
+    shown = (await lifeos.done("show", run_id)).splitlines()
+    full = (await lifeos.done("show", run_id, "--full")).splitlines()
+    read = json.loads(await lifeos.done("show", run_id, "--json"))
+
+    notice = "Notice: 1 of 2⟦U+001B⟧[31m found"
+    assert watched[-2].startswith(f"{run_id} COMPLETED (CLEAN) 2/2")
+    assert watched[-1] == notice
+    assert shown[1] == full[1] == notice
+    assert [line.split("\t")[5] for line in shown if line.startswith("s")] == [notice.removeprefix("Notice: "), ""]
+    assert read["notices"] == read["steps"][0]["notices"] == [notice.removeprefix("Notice: ")]
+    assert read["steps"][1]["notices"] == []
+
+
 async def test_a_failed_step_is_brought_back(lifeos: LifeOS, plan: Write) -> None:
     run_id = await lifeos.submitted(("note", {}), ("fail", {}), ("note", {}), plan=plan)
     assert (await lifeos("watch", run_id)).exit_code == 3

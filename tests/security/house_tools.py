@@ -46,6 +46,7 @@ async def echo(ctx: ToolContext, secret: str, how: str = "result", form: str = "
     logging.getLogger("a.library").warning("a library logs %s", shown)
     match how:
         case "result":
+            ctx.notice(f"<<{shown}>>")
             return {"plain": shown, "inside": f"<<{shown}>>", shown: 1, "deep": [[{"k": [shown, f"{shown} {shown}"]}]]}
         case "error":
             raise ToolError(f"could not use {shown}", retryable=False)

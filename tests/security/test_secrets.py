@@ -20,8 +20,8 @@ WAYS = ("result", "error", "raised", "doubt")
 
 EVERYTHING = """query($id: ID!) {
     run(id: $id) {
-        intent error {code message} diagram
-        steps {key name state waitingFor args resolvedArgs result error {code message}
+        intent error {code message} diagram notices
+        steps {notices key name state waitingFor args resolvedArgs result error {code message}
             approvals {reason proposedArgs editedArgs argsDigest decisionReason}
             toolCalls {args result error {code message} status}}
         approvals {reason proposedArgs editedArgs decisionReason}
@@ -142,6 +142,8 @@ async def test_secrets_are_nowhere_but_in_the_call(dsn: str, tmp_path: Path):
     assert steps["result 0"]["state"] == "SUCCEEDED"
     assert steps["result 0"]["result"]["plain"] == {"$secret": "API"}
     assert steps["result 0"]["result"]["inside"] == "<<[secret API]>>"
+    assert steps["result 0"]["notices"] == ["<<[secret API]>>"]
+    assert len(shown["run"]["notices"]) == len(FORMS)
     assert steps["after"]["result"] == {"text": "<<[secret API]>> and"}
     assert steps["digits"]["result"]["in"] == [{"$secret": "PIN"}]
     assert steps["missing"]["error"]["code"] == "SECRET_MISSING"

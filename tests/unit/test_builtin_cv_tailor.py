@@ -125,12 +125,13 @@ def test_nothing_is_ever_invented(posting):
     assert 0 <= match.score <= 1
 
 
-async def test_without_any_cv_a_sample_is_used_and_says_so(run):
+async def test_without_any_cv_a_sample_is_used_and_says_so(ctx, run):
     result = await run(job=JOB)
 
     assert result["sample"] is True
     assert "sample" in result["resume"]["basics"]["name"]
     assert "users/user_1/resume.json" in result["match"]["explanation"][0]
+    assert ctx.notices.texts == [result["match"]["explanation"][0]]
     assert fault_of(plain(result)) is None
 
 

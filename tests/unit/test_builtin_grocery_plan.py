@@ -218,3 +218,22 @@ async def test_a_plan_beyond_the_end_of_time_is_a_clear_error(run):
         await run(days=2, start=str(date.max))
 
     assert failed.value.retryable is False
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        ({"days": 2}, []),
+        ({"days": 3}, ["2 of 3 dinners found: some come more than once"]),
+        ({"days": 1, "exclude": ["dairy"]}, []),
+        ({"days": 2, "exclude": ["dairy"]}, ["1 of 2 dinners found: it comes more than once"]),
+    ],
+)
+async def test_fewer_dishes_than_days_are_said(tmp_path, monkeypatch, args, said):
+    monkeypatch.setattr(groceries, "recipe_book", lambda: Book.model_validate(SMALL_BOOK))
+    ctx = ToolContext("key", "run_1", "step_1", 1, "user_1", "tool", tmp_path)
+
+    result = await PLAN.call(ctx, PLAN.fit(args))
+
+    assert len(result["menu"]) == args["days"]
+    assert ctx.notices.texts == said

@@ -186,3 +186,23 @@ def test_no_query_breaks_the_ranking(query):
     found, _ = rank(postings, query)
 
     assert len(found) <= 2
+
+
+@pytest.mark.parametrize(
+    ("there", "args", "said"),
+    [
+        (3, {"query": "backend", "count": 2}, []),
+        (2, {"query": "backend", "count": 2}, []),
+        (1, {"query": "backend", "count": 2}, ["1 of 2 found"]),
+        (0, {"query": "backend", "count": 2}, ["0 of 2 found"]),
+        (2, {"query": "backend kotlinn", "count": 2}, ["no posting has the word kotlinn"]),
+        (1, {"query": "backend kotlinn", "count": 2}, ["1 of 2 found", "no posting has the word kotlinn"]),
+        (1, {"query": "quark zebra", "count": 1}, ["0 of 1 found", "no posting has the words quark, zebra"]),
+    ],
+)
+async def test_fewer_than_were_asked_for_and_words_that_nothing_has_are_said(ctx, search, there, args, said):
+    own(ctx, [{"id": str(number), "title": "Backend engineer", "company": "Park"} for number in range(there)])
+
+    await search(**args)
+
+    assert ctx.notices.texts == said

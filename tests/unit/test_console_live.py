@@ -108,6 +108,25 @@ async def test_every_event_stays_on_the_terminal_whatever_its_width(width: int) 
     assert seen == list(range(1, 30))
 
 
+async def test_what_there_is_to_know_of_a_run_is_drawn_below_it_and_fits() -> None:
+    screen, written = screen_of(60)
+    screen.console.height = 20
+    notices = [f"{number} of 9 found" for number in range(8)]
+    steps = [
+        {"id": f"step_{n}", "key": f"k{n}", "name": f"k{n}", "tool": "send", "riskLevel": "L0", "state": "PENDING"}
+        for n in range(40)
+    ]
+    shown = run_of(*steps).model_copy(update={"notices": tuple(notices)})
+
+    async with Picture(screen, Server(shown), shown.id) as picture:
+        await picture.look()
+        picture.ended(shown)
+
+    seen = [line.strip() for line in lines_on_a_terminal(written.getvalue(), 60) if line.strip()]
+    assert seen[-6:] == [*(f"Notice: {notice}" for notice in notices[:5]), "… and 3 more notices"]
+    assert len(seen) <= 20
+
+
 async def test_nobody_else_draws_while_events_are_written() -> None:
     screen, _ = screen_of(80)
     before = threading.active_count()

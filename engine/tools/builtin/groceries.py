@@ -37,6 +37,8 @@ AISLES: Final = (
 )
 """In the order in which one walks through the shop."""
 
+_PLURALS: Final[Mapping[Meal, str]] = {"breakfast": "breakfasts", "lunch": "lunches", "dinner": "dinners"}
+
 _NEAR: Final = 2
 """So many meals back, a menu avoids the same cuisine."""
 
@@ -53,7 +55,7 @@ class Course:
 
 @tool(risk="L0", phrases=phrases.GROCERY_PLAN)
 def grocery_plan(
-    ctx: ToolContext,  # noqa: ARG001 -- every connector takes it
+    ctx: ToolContext,
     *,
     people: Annotated[int, Field(ge=1, le=50)] = 2,
     days: Annotated[int, Field(ge=1, le=31)] = 7,
@@ -72,6 +74,8 @@ def grocery_plan(
     book = recipe_book()
     recipes = book.fitting(diet, exclude)
     courses = _menu(recipes, days, MEALS[meals_per_day], start)
+    for notice in _repetitions(courses):
+        ctx.notice(notice)
     shopping = _shopping(book, courses, people)
     return {
         "people": people,
@@ -108,6 +112,19 @@ def _menu(recipes: Sequence[Recipe], days: int, meals: Sequence[Meal], start: da
             on = None if start is None else (start + timedelta(days=day)).isoformat()
             courses.append(Course(day + 1, on, meal, recipe))
     return courses
+
+
+def _repetitions(courses: Sequence[Course]) -> list[str]:
+    """A sentence for each meal that has fewer dishes than days: a menu takes every one that fits before any again."""
+    dishes: dict[Meal, list[str]] = {}
+    for each in courses:
+        dishes.setdefault(each.meal, []).append(each.recipe.name)
+    return [
+        f"{len(different)} of {len(names)} {_PLURALS[meal]} found: {'it comes' if len(different) == 1 else 'some come'} "
+        "more than once"
+        for meal, names in dishes.items()
+        if len(different := set(names)) < len(names)
+    ]
 
 
 def _shuffled(recipes: Sequence[Recipe], start: date | None) -> list[Recipe]:

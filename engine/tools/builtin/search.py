@@ -30,7 +30,7 @@ def job_search(
 
     Each filter must hold: the posting's location has the words of `location`, and its salary, in its own
     currency, can reach `min_salary`. `found` counts all that fit; `unknown_words` are those of the query
-    that no posting has.
+    that no posting has. Fewer than `count`, and such words, are a notice too.
     """
     postings = [
         posting
@@ -44,6 +44,10 @@ def job_search(
     jobs = [
         {**ranked.posting.model_dump(mode="json"), "score": ranked.score, "why": ranked.why} for ranked in found[:count]
     ]
+    if len(jobs) < count:
+        ctx.notice(f"{len(jobs)} of {count} found")
+    if unknown and postings:
+        ctx.notice(f"no posting has the word{'s' * (len(unknown) > 1)} {', '.join(unknown)}")
     return {"jobs": jobs, "found": len(found), "unknown_words": unknown}
 
 

@@ -25,9 +25,8 @@ def cv_tailor(ctx: ToolContext, job: Posting, resume: Resume | None = None) -> d
     sample = chosen is None
     tailored, match = tailor(chosen or sample_resume(), job)
     if sample:
-        match.explanation.insert(
-            0,
-            "This is the CV of a sample person: put your own into the data folder "
-            f"at {relative(ctx, folder / OWN_FILE)}.",
-        )
+        own = relative(ctx, folder / OWN_FILE)
+        said = f"This is the CV of a sample person: put your own into the data folder at {own}."
+        match.explanation.insert(0, said)
+        ctx.notice(said)
     return {"resume": as_json(tailored), "markdown": as_markdown(tailored), "match": asdict(match), "sample": sample}
