@@ -1,8 +1,11 @@
-CREATE TYPE move_row AS (kind int, run_id uuid, position int, attempt int, tool text, calls int, max_attempts int, losses int, args text, digest text, gated bool, idempotent bool, feeds bool, timeout_seconds float8, submitted_by uuid);
+CREATE TYPE move_row AS (kind int, run_id uuid, position int, attempt int, tool text, calls int, max_attempts int, losses int,
+        args text, digest text, gated bool, idempotent bool, feeds bool, timeout_seconds float8,
+        submitted_by uuid);
 
 CREATE TYPE event_row AS (type text, position int, approval_id uuid, message text, metadata json);
 
-CREATE FUNCTION succeed_one(its_run uuid, its_place int, its_attempt int, its_owner uuid, its_result text, worker uuid, slots int, expires float8)
+CREATE FUNCTION succeed_one(its_run uuid, its_place int, its_attempt int, its_owner uuid, its_result text, worker uuid,
+        slots int, expires float8)
 RETURNS SETOF move_row LANGUAGE plpgsql AS $$
 DECLARE
     run runs;
@@ -69,8 +72,11 @@ BEGIN
         IF next.state = 'BLOCKED' THEN
             run.blocked := run.blocked + 1;
             run.asked := true;
-            INSERT INTO approvals AS a (id, run_id, position, execution, attempt, kind, risk, reason, proposed_args, digest, created_at, expires_at)
-    VALUES (gen_random_uuid(), its_run, place, next.execution, next.attempt, 'EXECUTE', next.risk, next.gate_reason, coalesce(next.resolved_args, next.args), next.digest, statement_timestamp(), statement_timestamp() + expires * interval '1 second')
+            INSERT INTO approvals AS a (id, run_id, position, execution, attempt, kind, risk, reason, proposed_args, digest, created_at,
+        expires_at)
+    VALUES (gen_random_uuid(), its_run, place, next.execution, next.attempt, 'EXECUTE', next.risk,
+        next.gate_reason, coalesce(next.resolved_args, next.args), next.digest, statement_timestamp(),
+        statement_timestamp() + expires * interval '1 second')
             RETURNING a.id INTO asked;
             moved := moved || ('STEP_BLOCKED', place, null, next.name || ' waits for a person', '{}'::json)::event_row;
             asking := asking || ('APPROVAL_REQUIRED', place, asked, 'A person must approve exactly these arguments', json_build_object('kind', 'EXECUTE', 'riskLevel', 'L' || next.risk, 'argsDigest', next.digest, 'expiresAt', statement_timestamp() + expires * interval '1 second'))::event_row;
@@ -90,9 +96,11 @@ BEGIN
         RETURN QUERY
             WITH called AS (
                 INSERT INTO tool_calls AS c (run_id, position, attempt, tool, args, digest, started_at)
-    SELECT s.run_id, s.position, s.attempt, s.tool, coalesce(s.resolved_args, s.args), s.digest, at FROM steps s WHERE s.run_id = its_run AND s.position = ANY(started)
+    SELECT s.run_id, s.position, s.attempt, s.tool, coalesce(s.resolved_args, s.args), s.digest, at
+    FROM steps s WHERE s.run_id = its_run AND s.position = ANY(started)
                 RETURNING c.position, c.args)
-            SELECT 2, s.run_id, s.position, s.attempt, s.tool, s.calls, s.max_attempts, s.losses, c.args::text, s.digest, s.gated, s.idempotent, s.feeds, s.timeout_seconds, s.submitted_by
+            SELECT 2, s.run_id, s.position, s.attempt, s.tool, s.calls, s.max_attempts, s.losses, c.args::text, s.digest,
+        s.gated, s.idempotent, s.feeds, s.timeout_seconds, s.submitted_by
             FROM called c JOIN steps s ON s.run_id = its_run AND s.position = c.position;
     END IF;
     run.state := CASE
@@ -116,15 +124,22 @@ BEGIN
     END IF;
     events := moved || asking || ending || running;
     INSERT INTO timeline_events (run_id, seq, type, position, approval_id, message, metadata, created_at)
-    SELECT its_run, run.last_seq + e.nth, e.type, e.position, e.approval_id, e.message, e.metadata, at FROM unnest(events) WITH ORDINALITY AS e (type, position, approval_id, message, metadata, nth);
+    SELECT its_run, run.last_seq + e.nth, e.type, e.position, e.approval_id, e.message, e.metadata, at
+    FROM unnest(events) WITH ORDINALITY AS e (type, position, approval_id, message, metadata, nth);
     run.last_seq := run.last_seq + cardinality(events);
-    UPDATE runs r SET state = run.state, outcome = run.outcome, error_code = run.error_code, error_message = run.error_message, asked = run.asked, last_seq = run.last_seq, finished_at = run.finished_at,
-        pending = run.pending, ready = run.ready, running = run.running, blocked = run.blocked, succeeded = run.succeeded, moved_at = at
+    UPDATE runs r SET state = run.state, outcome = run.outcome, error_code = run.error_code,
+        error_message = run.error_message, asked = run.asked, last_seq = run.last_seq,
+        finished_at = run.finished_at,
+        pending = run.pending, ready = run.ready, running = run.running, blocked = run.blocked,
+        succeeded = run.succeeded, moved_at = at
     WHERE r.id = its_run;
-    RETURN NEXT (0, its_run, run.last_seq, run.ready, run.state, (asking IS NOT NULL)::int, null, null, null, null, null, null, null, null, null)::move_row;
+    RETURN NEXT (0, its_run, run.last_seq, run.ready, run.state, (asking IS NOT NULL)::int, null, null, null, null,
+        null, null, null, null, null)::move_row;
 END $$;
 
-CREATE FUNCTION approve_one(its_id uuid, its_run uuid, its_place int, its_attempt int, its_digest text, person uuid, why text, edited text, edited_digest text, message text, metadata text, worker uuid, slots int, action text, outcome text, user_name text, subject text, detail text, address text, token text, request text)
+CREATE FUNCTION approve_one(its_id uuid, its_run uuid, its_place int, its_attempt int, its_digest text, person uuid, why text,
+        edited text, edited_digest text, message text, metadata text, worker uuid, slots int, action text,
+        outcome text, user_name text, subject text, detail text, address text, token text, request text)
 RETURNS SETOF move_row LANGUAGE plpgsql AS $$
 DECLARE
     run runs;
@@ -176,19 +191,25 @@ BEGIN
         run.running := run.running + 1;
         run.started_at := coalesce(run.started_at, at);
         INSERT INTO tool_calls (run_id, position, attempt, tool, args, digest, approval_id, started_at)
-    VALUES (its_run, its_place, step.attempt, step.tool, coalesce(step.resolved_args, step.args), granted, its_id, at);
+    VALUES (its_run, its_place, step.attempt, step.tool, coalesce(step.resolved_args, step.args), granted,
+        its_id, at);
         events := events || ('STEP_RUNNING', its_place, its_id, step.name || ' is running' || CASE WHEN step.attempt > 1 THEN ' (attempt ' || step.attempt || ')' ELSE '' END, json_build_object('attempt', step.attempt))::event_row;
-        RETURN NEXT (2, its_run, its_place, step.attempt, step.tool, step.calls, step.max_attempts, step.losses, coalesce(step.resolved_args, step.args)::text, granted, step.gated, step.idempotent, step.feeds, step.timeout_seconds, step.submitted_by)::move_row;
+        RETURN NEXT (2, its_run, its_place, step.attempt, step.tool, step.calls, step.max_attempts, step.losses,
+        coalesce(step.resolved_args, step.args)::text, granted, step.gated, step.idempotent, step.feeds,
+        step.timeout_seconds, step.submitted_by)::move_row;
     ELSE
         run.ready := run.ready + 1;
     END IF;
     INSERT INTO timeline_events (run_id, seq, type, position, approval_id, message, metadata, created_at)
-    SELECT its_run, run.last_seq + e.nth, e.type, e.position, e.approval_id, e.message, e.metadata, at FROM unnest(events) WITH ORDINALITY AS e (type, position, approval_id, message, metadata, nth);
+    SELECT its_run, run.last_seq + e.nth, e.type, e.position, e.approval_id, e.message, e.metadata, at
+    FROM unnest(events) WITH ORDINALITY AS e (type, position, approval_id, message, metadata, nth);
     run.last_seq := run.last_seq + cardinality(events);
-    UPDATE runs r SET state = 'EXECUTING', last_seq = run.last_seq, started_at = run.started_at, ready = run.ready, running = run.running, blocked = run.blocked, moved_at = at
+    UPDATE runs r SET state = 'EXECUTING', last_seq = run.last_seq, started_at = run.started_at, ready = run.ready, running = run.running,
+        blocked = run.blocked, moved_at = at
     WHERE r.id = its_run;
     INSERT INTO audit_lines (action, outcome, user_id, user_name, subject, detail, address, token, request)
     VALUES (action, outcome, person, user_name, subject, detail, address, token, request);
-    RETURN NEXT (0, its_run, run.last_seq, run.ready, 'EXECUTING', 1, null, null, null, null, null, null, null, null, null)::move_row;
+    RETURN NEXT (0, its_run, run.last_seq, run.ready, 'EXECUTING', 1, null, null, null, null, null, null, null, null,
+        null)::move_row;
 END $$;
 

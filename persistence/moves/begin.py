@@ -12,28 +12,12 @@ import orjson
 from persistence.audit import AuditLine, write_lines
 from persistence.database import Connection
 from persistence.ids import run_id
+from persistence.moves.events import EVENT, Rank, event, event_of_move, metadata, words, written
 from persistence.moves.inputs import NO_EXPIRY, NOBODY, Claimer, GatePolicy
-from persistence.moves.pieces import (
-    CLOCK,
-    EVENT,
-    Rank,
-    alive,
-    among,
-    asked,
-    calling,
-    event,
-    event_of_move,
-    insert,
-    metadata,
-    opened,
-    started,
-    unblocking,
-    union,
-    words,
-    written,
-)
+from persistence.moves.pieces import CLOCK, alive, asked, calling, opened, started, unblocking
 from persistence.moves.record import record
 from persistence.moves.row import MARKS, Advance, Column, claimed_from, columns_of, read_rows, returned
+from persistence.moves.sql import among, insert, union
 from persistence.moves.table import BLOCKED, GATE, PENDING, PLANNED, RECORDED, RUNNING, START, UNBLOCK
 from persistence.states import RunState
 

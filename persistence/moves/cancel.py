@@ -6,9 +6,11 @@ from typing import Final
 from uuid import UUID
 
 from persistence.database import Connection
-from persistence.moves.pieces import CLOCK, EVENT, Rank, among, event, union
+from persistence.moves.events import EVENT, Rank, event
+from persistence.moves.pieces import CLOCK
 from persistence.moves.record import record
 from persistence.moves.row import MARKS, Advance, read_rows
+from persistence.moves.sql import among, union
 from persistence.moves.table import CANCEL, RUN_CANCELLED, RUNNING, WITHDRAWN
 from persistence.states import ApprovalStatus, RunState
 

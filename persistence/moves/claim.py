@@ -8,23 +8,12 @@ from typing import Final
 from uuid import UUID
 
 from persistence.database import Connection
+from persistence.moves.events import EVENT
 from persistence.moves.inputs import Claimer
-from persistence.moves.pieces import (
-    CLOCK,
-    EVENT,
-    again,
-    alive,
-    among,
-    assign,
-    calling,
-    free,
-    insert,
-    moved,
-    started,
-    starting,
-)
+from persistence.moves.pieces import CLOCK, again, alive, calling, free, moved, started, starting
 from persistence.moves.record import record
 from persistence.moves.row import MARKS, Advance, ClaimedStep, busy_from, claimed_from, read_rows, returned
+from persistence.moves.sql import among, assign, insert
 from persistence.moves.table import START
 from persistence.states import ApprovalKind, ApprovalStatus
 

@@ -8,7 +8,8 @@ from typing import Final
 from uuid import UUID
 
 from persistence.database import Connection
-from persistence.moves.pieces import alive, metadata, words, written
+from persistence.moves.events import metadata, words, written
+from persistence.moves.pieces import alive
 from persistence.moves.table import UNPLANNABLE
 from persistence.states import RunOutcome, RunState
 

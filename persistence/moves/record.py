@@ -15,7 +15,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from persistence.moves.pieces import Rank, event, event_select, metadata, union, words, written
+from persistence.moves.events import Rank, event, event_select, metadata, words, written
+from persistence.moves.sql import union
 from persistence.moves.table import (
     ASKED,
     BLOCKED,

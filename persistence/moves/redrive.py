@@ -7,10 +7,12 @@ from typing import Final
 from uuid import UUID
 
 from persistence.database import Connection
+from persistence.moves.events import EVENT, Rank, event
 from persistence.moves.inputs import GatePolicy
-from persistence.moves.pieces import CLOCK, EVENT, Rank, among, asked, event, moved, opened, union
+from persistence.moves.pieces import CLOCK, asked, moved, opened
 from persistence.moves.record import record
 from persistence.moves.row import MARKS, Advance, read_rows
+from persistence.moves.sql import among, union
 from persistence.moves.table import BLOCKED, FAILED, REDRIVE, REDRIVE_GATED, RESTORE
 
 _REDRIVE: Final = f"""

@@ -14,6 +14,7 @@ from uuid import UUID
 
 import asyncpg
 
+from persistence.moves.sql import listed
 from persistence.states import FINISHED_RUN_STATES, RUN_STATES, RunState
 
 
@@ -56,6 +57,7 @@ def columns_of(row: type) -> tuple[Column, ...]:
 
 
 COLUMNS: Final = columns_of(ClaimedStep)
+_NAMES: Final = [each.name for each in COLUMNS]
 
 _MARK, _ACCEPTED, _CLAIMED, _BUSY = range(4)
 """The kinds of rows, as the first column tells them apart."""
@@ -107,7 +109,7 @@ def read_rows(rows: Iterable[asyncpg.Record]) -> Advance:
     return done
 
 
-_NUMBERS = 1 + [column.name for column in COLUMNS].index("args")
+_NUMBERS = 1 + _NAMES.index("args")
 """Where an answer's row has the numbers of the outcomes that counted: in the column of a claimed step's `args`."""
 
 
@@ -115,7 +117,7 @@ _NUMBERS = 1 + [column.name for column in COLUMNS].index("args")
 
 
 def _row(kind: int, known: dict[str, str]) -> str:
-    return ", ".join([str(kind), *(known.get(column.name, "null") for column in COLUMNS)])
+    return listed([str(kind), *(known.get(column.name, "null") for column in COLUMNS)])
 
 
 def mark(*, run: str, seq: str, ready: str, state: str, judged: str) -> str:
@@ -135,7 +137,7 @@ def busy_run(run: str) -> str:
 
 def _marks() -> str:
     known = {"run_id": "id", "position": "last_seq", "attempt": "ready", "tool": "state", "calls": "judged::int"}
-    values = ", ".join(f"{known.get(each.name, f'null::{each.type}')} AS {each.name}" for each in COLUMNS)
+    values = listed(f"{known.get(each.name, f'null::{each.type}')} AS {each.name}" for each in COLUMNS)
     return f"SELECT {_MARK} AS kind, {values}\nFROM recorded"
 
 
@@ -158,7 +160,7 @@ def claimed_values(step: str = "", **instead: str) -> str:
 def step_values(step: str = "", **instead: str) -> str:
     """The same without the column that says so."""
     values = {each.name: (step and each.source.format(step)) or f"{step}{each.name}" for each in COLUMNS} | instead
-    return ", ".join(f"{values[each.name]}::{each.type}" if each.cast else values[each.name] for each in COLUMNS)
+    return listed(f"{values[each.name]}::{each.type}" if each.cast else values[each.name] for each in COLUMNS)
 
 
 def claimed_from(source: str) -> str:
@@ -178,4 +180,4 @@ def returned(step: str = "s.", *, beside: Sequence[str] = (), **instead: str) ->
     """The RETURNING list of a statement that claims: a claimed step's columns, and others of the step `beside`."""
     made = {each.name: each.source.format(step) for each in COLUMNS if each.source} | instead
     own = [f"{made[each.name]} AS {each.name}" if each.name in made else f"{step}{each.name}" for each in COLUMNS]
-    return ", ".join([*own, *(f"{step}{name}" for name in beside)])
+    return listed([*own, *(f"{step}{name}" for name in beside if name not in _NAMES)])

@@ -11,31 +11,25 @@ from collections.abc import Awaitable, Sequence
 from typing import Final, Protocol
 
 from persistence.database import Connection
+from persistence.moves.events import EVENT, Rank, event_of_move, skipped_because
 from persistence.moves.inputs import NO_EXPIRY, NOBODY, Claimer, GatePolicy, Note, Outcome, Resolution
 from persistence.moves.pieces import (
     CLOCK,
-    EVENT,
-    Rank,
     alive,
-    among,
     asked,
-    assign,
     calling,
     closing,
     doubting,
     entering,
-    event_of_move,
     free,
     holds_as,
-    insert,
     opened,
-    skipped_because,
     started,
     unblocking,
-    union,
 )
 from persistence.moves.record import record
 from persistence.moves.row import ACCEPTED, MARKS, Advance, busy_from, claimed_from, read_rows, returned
+from persistence.moves.sql import among, assign, insert, union
 from persistence.moves.table import (
     BLOCKED,
     CONFIRM,

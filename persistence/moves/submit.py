@@ -13,10 +13,12 @@ import orjson
 
 from persistence.database import Connection
 from persistence.moves.begin import BEGINNINGS, GIVEN, NewRun, NewStep, as_json, planned, stored_from
+from persistence.moves.events import EVENT, Rank, event, written
 from persistence.moves.inputs import NO_EXPIRY, NOBODY, Claimer, GatePolicy
-from persistence.moves.pieces import CLOCK, EVENT, Rank, event, union, written
+from persistence.moves.pieces import CLOCK
 from persistence.moves.record import counter, total
 from persistence.moves.row import MARKS, Advance, claimed_from, read_rows
+from persistence.moves.sql import union
 from persistence.moves.table import MOVING, OPEN, RECORDED, RUNNING, WAITING
 from persistence.states import RunState
 

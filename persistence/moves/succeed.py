@@ -12,31 +12,25 @@ from collections.abc import Sequence
 from typing import Final
 
 from persistence.database import Connection
+from persistence.moves.events import EVENT, Rank, event, event_of_move
 from persistence.moves.functions import SUCCEED_ONE
 from persistence.moves.inputs import NO_EXPIRY, Claimer, GatePolicy, Outcome
 from persistence.moves.pieces import (
-    EVENT,
-    Rank,
     alive,
-    among,
     asked,
-    assign,
     calling,
     closing,
     entering,
-    event,
-    event_of_move,
     free,
     holds,
-    insert,
     opened,
     started,
     succeeding,
     unblocking,
-    union,
 )
 from persistence.moves.record import record_success
 from persistence.moves.row import ACCEPTED, MARKS, Advance, busy_from, claimed_from, read_rows, returned
+from persistence.moves.sql import among, assign, insert, union
 from persistence.moves.table import BLOCKED, GATE, PENDING, READY, RUNNING, START, SUCCEED, UNBLOCK
 from persistence.states import StepState, ToolCallStatus
 

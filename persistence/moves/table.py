@@ -92,6 +92,8 @@ START: Final = Move(
     adds=("attempt", "calls"),
 )
 """A process has taken it, and its next attempt begins."""
+AGAIN: Final = " (attempt {attempt})"
+"""`{again}` of a step that has been started before."""
 SUCCEED: Final = Move(frozenset({RUNNING}), SUCCEEDED, _SUCCEEDED)
 FAIL: Final = Move(
     frozenset({RUNNING}),

@@ -11,7 +11,7 @@ import pytest
 from persistence import models
 from persistence.moves import row, table
 from persistence.moves.begin import NewStep
-from persistence.moves.pieces import by_move, event_rows, metadata, words
+from persistence.moves.events import by_move, event_rows, metadata, words
 from persistence.moves.record import MOVES_OF_SUCCESS
 from persistence.moves.table import MOVES, STEP_MOVES, Event, Move, touched
 from persistence.states import FINISHED_STEP_STATES, EventType, SkipReason, StepState

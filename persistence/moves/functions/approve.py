@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
+from persistence.moves.events import event_value
 from persistence.moves.functions.function import Function, count, give, keep, no_slots_for_the_dead, write_events
-from persistence.moves.pieces import again, among, assign, calling, event_value, insert, starting
+from persistence.moves.pieces import again, calling, starting
 from persistence.moves.record import counter
 from persistence.moves.row import claimed_values, mark
+from persistence.moves.sql import among, assign, insert
 from persistence.moves.table import BLOCKED, READY, RELEASE, RESUMED, RUNNING, START, touched
 from persistence.states import ApprovalKind, ApprovalStatus, EventType, RunState
 

@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from persistence.moves.pieces import EVENT_VALUE, alive, event_rows
+from persistence.moves.events import EVENT_VALUE, event_rows
+from persistence.moves.pieces import alive
 from persistence.moves.record import counter
 from persistence.moves.row import COLUMNS
+from persistence.moves.sql import listed
 from persistence.states import StepState
 
 
@@ -22,7 +24,7 @@ class Type:
     @property
     def create(self) -> str:
         """The statement that creates it."""
-        return f"CREATE TYPE {self.name} AS ({', '.join(f'{name} {type_}' for name, type_ in self.columns.items())})"
+        return f"CREATE TYPE {self.name} AS ({listed(f'{name} {type_}' for name, type_ in self.columns.items())})"
 
 
 ROW_TYPE: Final = Type("move_row", {"kind": "int", **{each.name: each.type for each in COLUMNS}})
@@ -47,7 +49,7 @@ class Function:
     @property
     def create(self) -> str:
         """The statement that creates it."""
-        parameters = ", ".join(f"{name} {type_}" for name, type_ in self.parameters.items())
+        parameters = listed(f"{name} {type_}" for name, type_ in self.parameters.items())
         variables = "\n".join(f"    {name} {type_};" for name, type_ in self.variables.items())
         return f"""CREATE FUNCTION {self.name}({parameters})
 RETURNS SETOF {ROW_TYPE.name} LANGUAGE plpgsql AS $$
@@ -89,4 +91,4 @@ def write_events() -> str:
 
 def keep(*columns: str) -> str:
     """The SET list that writes these columns of `run` back."""
-    return ", ".join(f"{column} = run.{column}" for column in columns)
+    return listed(f"{column} = run.{column}" for column in columns)

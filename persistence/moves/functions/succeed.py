@@ -4,20 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
+from persistence.moves.events import event_value
 from persistence.moves.functions.function import Function, count, give, keep, no_slots_for_the_dead, write_events
-from persistence.moves.pieces import (
-    asking,
-    assign,
-    calling,
-    closing,
-    event_value,
-    holds,
-    insert,
-    succeeding,
-    unblocking,
-)
+from persistence.moves.pieces import asking, calling, closing, holds, succeeding, unblocking
 from persistence.moves.record import MOVES_OF_SUCCESS, counter, ended, error_of, outcome_of, state_of
 from persistence.moves.row import accepted_one, busy_run, claimed_values, mark
+from persistence.moves.sql import assign, insert
 from persistence.moves.table import (
     ASKED,
     BLOCKED,
