@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.tools import ArgsUnfit, Tool, ToolContext, ToolError, load_registry, plain
+from engine.tools import ArgsUnfit, Tool, ToolContext, load_registry, plain
 from engine.tools.builtin.folders import user_folder
 from engine.tools.builtin.postings import Posting, postings_of
 from engine.tools.builtin.resumes import Resume, as_json, sample_resume
@@ -144,13 +144,21 @@ async def test_the_users_own_cv_is_used_before_the_sample(ctx, run):
     assert result["resume"]["basics"]["name"] == "Ann Otter"
 
 
-async def test_a_faulty_cv_of_ones_own_is_a_clear_error(ctx, run):
-    (user_folder(ctx) / "resume.json").write_text(json.dumps({**CV, "work": [{"startDate": "May"}]}))
+async def test_what_could_not_be_read_of_ones_own_cv_is_a_notice(ctx, run):
+    (user_folder(ctx) / "resume.json").write_text(json.dumps({**CV, "work": [{"name": "Zoo", "startDate": "May"}]}))
 
-    with pytest.raises(ToolError, match=r"resume\.json .* work\.0\.startDate") as failed:
-        await run(job=JOB)
+    result = await run(job=JOB)
 
-    assert failed.value.retryable is False
+    assert "### Zoo (May – now)" in result["markdown"]
+    assert ctx.notices.texts == ["CV: work.0.startDate “May” can't be read as a date; it stands as it was written"]
+
+
+async def test_what_could_not_be_read_of_a_cv_that_is_given_is_a_notice_too(ctx, run):
+    result = await run(job=JOB, resume={**CV, "skills": [True, "Pruning"], "work": None})
+
+    assert result["resume"]["skills"] == [{"name": "Pruning"}]
+    assert "work" not in result["resume"]
+    assert ctx.notices.texts == ["CV: skills.0 was left out, as true is no text"]
 
 
 @pytest.mark.parametrize(
@@ -159,7 +167,8 @@ async def test_a_faulty_cv_of_ones_own_is_a_clear_error(ctx, run):
         ({"job": {"id": "1", "title": "x"}}, ("job", "company")),
         ({"job": None}, ("job",)),
         ({"job": JOB, "resume": {}}, ("resume", "basics")),
-        ({"job": JOB, "resume": {**CV, "work": [{"endDate": "2020-13"}]}}, ("resume", "work", 0, "endDate")),
+        ({"job": JOB, "resume": {**CV, "basics": {"name": " "}}}, ("resume", "basics", "name")),
+        ({"job": JOB, "resume": "CV"}, ("resume",)),
     ],
 )
 def test_unfit_arguments_are_named_at_their_path(args, path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import tempfile
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from importlib.resources import files
@@ -51,6 +52,14 @@ def read_own(path: Path) -> bytes | None:
         return path.read_bytes()
     except FileNotFoundError:
         return None
+
+
+def decoded(content: bytes) -> str:
+    """A JSON file's text: UTF-8 as it should be, or UTF-16 where it begins with that one's byte order mark.
+
+    Editors on Windows write such a mark before UTF-8 too. Raises UnicodeDecodeError.
+    """
+    return content.decode("utf-16" if content.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else "utf-8-sig")
 
 
 def write_whole(path: Path, content: bytes) -> None:

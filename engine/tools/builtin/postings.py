@@ -8,7 +8,7 @@ from typing import Annotated, Final, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from engine.tools.builtin.folders import read_own, shipped
+from engine.tools.builtin.folders import decoded, read_own, shipped
 from engine.tools.errors import ToolError
 from engine.values import dotted
 
@@ -70,7 +70,9 @@ def postings_of(folder: Path) -> tuple[Posting, ...]:
 def checked(adapter: TypeAdapter[Checked], content: bytes, name: str) -> Checked:
     """What a user's JSON file holds; ToolError, not retryable, names the first places that are wrong."""
     try:
-        return adapter.validate_json(content, strict=True)
+        return adapter.validate_json(decoded(content), strict=True)
+    except UnicodeDecodeError as error:
+        raise ToolError(f"{name} is no text in UTF-8", retryable=False) from error
     except ValidationError as error:
         faults = error.errors(include_url=False, include_input=False, include_context=False)
         said = "; ".join(f"{dotted(fault['loc']) or 'the file'}: {fault['msg']}" for fault in faults[:3])

@@ -18,11 +18,14 @@ from engine.tools.declaration import tool
 def cv_tailor(ctx: ToolContext, job: Posting, resume: Resume | None = None) -> dict[str, Any]:
     """Fits a CV (JSON Resume) to a job posting by choosing and ordering what it says; it adds nothing.
 
-    The CV is the one given, else your own resume.json, else that of a sample person, and `sample` says so.
+    The CV is the one given, else your own resume.json, else that of a sample person, and `sample` says so. Dates,
+    numbers and older field names are read as people write them; what was left out is a notice.
     """
     folder = user_folder(ctx)
     chosen = resume or own_resume(folder)
     sample = chosen is None
+    for remark in chosen.left_out if chosen else ():
+        ctx.notice(remark)
     tailored, match = tailor(chosen or sample_resume(), job)
     if sample:
         own = relative(ctx, folder / OWN_FILE)

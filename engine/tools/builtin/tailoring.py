@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -130,23 +130,33 @@ def _match(
 
 def _place(resume: Resume, skill: tuple[str, ...]) -> str | None:
     """The first place in the CV that shows a skill, in words."""
+    places = (
+        place for place, texts in _places(resume) if any(_contains(words_of(text), skill) for text in texts if text)
+    )
+    return next(places, None)
+
+
+def _places(resume: Resume) -> Iterator[tuple[str, list[str | None]]]:
+    """What the CV says, by where it says it."""
     for group in resume.skills:
-        if any(_contains(words_of(text), skill) for text in (group.name or "", *group.keywords)):
-            return f"listed under {group.name}" if group.name else "listed among the skills"
+        yield f"listed under {group.name}" if group.name else "listed among the skills", [group.name, *group.keywords]
     for work in resume.work:
-        if any(
-            _contains(words_of(text), skill) for text in (work.position or "", work.summary or "", *work.highlights)
-        ):
-            return f"shown at {work.name}" if work.name else "shown at work"
+        where = f"shown at {work.name}" if work.name else "shown at work"
+        yield where, [work.position, work.summary, *work.highlights]
     for project in resume.projects:
-        texts = (project.description or "", *project.highlights, *project.keywords)
-        if any(_contains(words_of(text), skill) for text in texts):
-            return f"shown in the project {project.name}" if project.name else "shown in a project"
+        where = f"shown in the project {project.name}" if project.name else "shown in a project"
+        yield where, [project.description, *project.highlights, *project.keywords]
+    for certificate in resume.certificates:
+        yield "shown by a certificate", [certificate.name, certificate.issuer]
+    for volunteer in resume.volunteer:
+        where = f"shown at {volunteer.organization}" if volunteer.organization else "shown in volunteer work"
+        yield where, [volunteer.position, volunteer.summary, *volunteer.highlights]
+    for education in resume.education:
+        where = f"studied at {education.institution}" if education.institution else "studied"
+        yield where, [education.area, *education.courses]
     for each in resume.languages:
-        if _contains(words_of(each.language or ""), skill):
-            return "a language spoken"
-    label = f"{resume.basics.label or ''} {resume.basics.summary or ''}"
-    return "said in the summary" if _contains(words_of(label), skill) else None
+        yield "a language spoken", [each.language]
+    yield "said in the summary", [f"{resume.basics.label or ''} {resume.basics.summary or ''}"]
 
 
 def _contains(words: Sequence[str], run: Sequence[str]) -> bool:
