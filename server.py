@@ -53,7 +53,7 @@ from persistence.database import Database, DatabaseSettings, Unavailable
 from persistence.gauges import gauges
 from persistence.logs import configure_logs
 from persistence.reads import Reads
-from persistence.revisions import UnknownRevision, head, is_current, may_be_used
+from persistence.revisions import UnknownRevision, head, is_current, may_be_used, revision_of
 from persistence.states import Risk
 from persistence.timeline import Timeline
 from persistence.wakeups import Wakeups
@@ -520,13 +520,13 @@ class Application:
 def _checks(parts: Parts, *, is_stopping: Callable[[], bool]) -> dict[str, Callable[[], Awaitable[bool]]]:
     async def database() -> bool:
         try:
-            return await parts.database.fetchval("SELECT 1") == 1
+            return await parts.database.answers()
         except Unavailable:
             return False
 
     async def migrations() -> bool:
         try:
-            return may_be_used(await parts.database.fetchval("SELECT version_num FROM alembic_version"))
+            return may_be_used(await revision_of(parts.database))
         except Unavailable:
             return False
 

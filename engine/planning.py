@@ -12,6 +12,7 @@ import structlog
 
 from engine.errors import InvalidPlan
 from engine.planner import Planner, PlanningContext, Unplannable
+from engine.planner.asking import ask
 from engine.runs import LocalWorker, gate_policy
 from engine.settings import EngineSettings
 from engine.tools import Registry
@@ -158,7 +159,7 @@ class Planning:
         limit = asyncio.timeout(self._settings.planning_seconds)
         try:
             async with limit:
-                plan = await self._planner.plan(run.intent, self._registry, planning_context(self._settings))
+                plan = await ask(self._planner, run.intent, self._registry, planning_context(self._settings))
             return await check_plan_aside(plan, self._registry, self._settings, approve_from=Risk(run.approve_from))
         except Unplannable as error:
             return _Refusal("UNPLANNABLE_INTENT", str(error))

@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from typing import Any, Final, cast
 
 import orjson
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from engine.tools.errors import ArgsUnfit, Fault
+from engine.tools.foreign import text_of
 from engine.tools.lenient import JMESPATH, SECRET, LenientSchema, with_unknowns
 from engine.tools.signature import Signature
-from engine.values import UnfitValue, fault_of
+from engine.values import UnfitValue, as_integer, fault_of
 
 _PLANNED: Final = frozenset({JMESPATH, SECRET})
 _RESOLVED: Final = frozenset({SECRET})
@@ -39,15 +40,23 @@ class Arguments:
         """Everything wrong with planned arguments; a reference at any depth stands for any value."""
         return self._faults(dict(args), _PLANNED)
 
+    def _faults(self, args: dict[str, Any], references: frozenset[str]) -> list[Fault]:
+        try:
+            return self._found(args, references)
+        except BaseException as error:  # noqa: BLE001 - an author's checks may raise anything, and nothing here is awaited
+            return [Fault((), f"can't be checked: {text_of(error):.1000}")]
+
     def fit(self, args: dict[str, Any]) -> dict[str, Any]:
-        """Resolved arguments with the defaults filled in, otherwise unchanged; or ArgsUnfit."""
+        """Resolved arguments with the defaults filled in; or ArgsUnfit.
+
+        Otherwise they are unchanged, but for whole numbers like 3.0 where an integer is wanted: those become 3.
+        """
         try:
             encoded = orjson.dumps(args)
             if b'"$secret"' not in encoded:
-                self._validate_json(encoded, strict=True)
-                return self._filled(args)
-        except (orjson.JSONEncodeError, ValidationError):
-            pass  # said below, with every fault at its path
+                return self._filled(self._validated(encoded, args)[1])
+        except BaseException:  # noqa: BLE001, S110 - said below, with every fault at its path; an author's checks may raise anything
+            pass
         faults = self._faults(args, _RESOLVED)
         if faults:
             raise ArgsUnfit(faults)
@@ -56,7 +65,7 @@ class Arguments:
     def values(self, args: dict[str, Any]) -> dict[str, Any]:
         """The arguments that are given as Python values, by parameter; or ArgsUnfit."""
         try:
-            model = self._validate_json(orjson.dumps(args), strict=True)
+            model, _ = self._validated(orjson.dumps(args), args)
         except orjson.JSONEncodeError as error:
             raise ArgsUnfit(_json_faults(args) or [Fault((), str(error))]) from error
         except ValidationError as error:
@@ -68,7 +77,20 @@ class Arguments:
         defaults = copy.deepcopy(self._defaults) if self._mutable else self._defaults
         return {**defaults, **args}
 
-    def _faults(self, args: dict[str, Any], references: frozenset[str]) -> list[Fault]:
+    def _validated(self, encoded: bytes, args: dict[str, Any]) -> tuple[BaseModel, dict[str, Any]]:
+        """The Python values, and the arguments that they come from; or ValidationError, or what a check raises.
+
+        JSON has one kind of number: 3.0 is the integer 3, as the digest sees it too.
+        """
+        try:
+            return self._validate_json(encoded, strict=True), args
+        except ValidationError as error:
+            whole = _with_integers(args, error)
+            if whole is None:
+                raise
+        return self._validate_json(orjson.dumps(whole), strict=True), whole
+
+    def _found(self, args: dict[str, Any], references: frozenset[str]) -> list[Fault]:
         faults = _json_faults(args)
         if faults:
             return faults
@@ -78,7 +100,7 @@ class Arguments:
                 self._lenient = LenientSchema(self._schema)
             return self._lenient.faults(known)
         try:
-            self._validate_json(orjson.dumps(known), strict=True)
+            self._validated(orjson.dumps(known), cast("dict[str, Any]", known))
         except ValidationError as error:
             return _readable(error, known)
         return []
@@ -87,6 +109,32 @@ class Arguments:
 def _json_faults(args: object) -> list[Fault]:
     fault: UnfitValue | None = fault_of(args)
     return [] if fault is None else [Fault(fault.path, fault.message)]
+
+
+def _with_integers(args: dict[str, Any], error: ValidationError) -> dict[str, Any] | None:
+    """The arguments with an integer in place of each whole number that was refused; None when there is none."""
+    places = {
+        _path_in(args, each) for each in error.errors(include_url=False, include_input=False, include_context=False)
+    }
+    whole: dict[str, Any] | None = None
+    for path in places:
+        value = _at(args, path)
+        if isinstance(value, float) and (integer := as_integer(value)) is not None:
+            whole = copy.deepcopy(args) if whole is None else whole
+            _at(whole, path[:-1])[path[-1]] = integer
+    return whole
+
+
+def _at(value: Any, path: tuple[str | int, ...]) -> Any:
+    """What stands at the path; None where there is nothing: a missing argument's place is a path too."""
+    for part in path:
+        if isinstance(value, dict):
+            value = cast("dict[str | int, Any]", value).get(part)
+        elif isinstance(value, list) and isinstance(part, int) and part < len(cast("list[Any]", value)):
+            value = cast("list[Any]", value)[part]
+        else:
+            return None
+    return value
 
 
 def _readable(error: ValidationError, args: object) -> list[Fault]:

@@ -18,6 +18,7 @@ from jsonschema.validators import (
 from pydantic import TypeAdapter
 
 from engine.tools.errors import Fault
+from engine.values import as_integer
 
 Keyword = Callable[[Any, Any, Any, Any], Iterator[ValidationError] | None]
 
@@ -183,7 +184,9 @@ def _is_number(_checker: object, value: object) -> bool:
 
 
 def _is_integer(_checker: object, value: object) -> bool:
-    """JSON Schema takes 3.0 for an integer; the strict check of resolved arguments does not."""
+    """The same as the check of resolved arguments: 3.0 is one, up to where readers of JSON begin to round."""
+    if isinstance(value, float):
+        return as_integer(value) is not None
     return isinstance(value, int) and not isinstance(value, bool)
 
 

@@ -306,3 +306,20 @@ async def test_the_work_of_all_expressions_that_wait_for_one_result_is_bounded_a
         said = {each["error_message"] for each in steps if each["error_code"]}
         assert any("together with those of the steps beside it" in each for each in said), said
         assert turns > 1000
+
+
+async def test_an_average_that_is_a_whole_number_fits_where_an_integer_is_wanted(dsn: str) -> None:
+    async with running(dsn, TOOLS) as it:
+        run = await it.submit(
+            step("a", "echo", args={"value": [1, 3, 5]}),
+            step("whole", "greet", args={"name": "Ann", "times": mark("avg(a)")}, after=["a"]),
+            step("part", "greet", args={"name": "Ann", "times": mark("avg(a[:2].[@, `1`][])")}, after=["a"]),
+        )
+
+        await it.finished(run)
+
+        steps = await it.steps(run)
+        assert steps["whole"]["resolved_args"] == {"name": "Ann", "times": 3}
+        assert steps["whole"]["result"] == {"greeting": "Hello Ann", "times": 3}
+        assert (steps["part"]["state"], steps["part"]["error_code"]) == ("FAILED", "ARGS_UNFIT")
+        assert "args.times should be a valid integer" in steps["part"]["error_message"]

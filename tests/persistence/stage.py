@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from engine.runs import Place, coming_back
+from engine.runs import coming_back
 from engine.scheduler import rescue
 from persistence import users, workers
 from persistence.audit import ACCEPTED, Action, AuditLine
@@ -43,6 +43,7 @@ from persistence.states import (
     StepState,
     ToolCallStatus,
 )
+from persistence.steering import Place
 from tests.lending import LastingDatabase
 
 UNFIT = '{"unfit": true}'

@@ -94,7 +94,7 @@ def test_no_statement_writes_these_rows_but_by_a_piece(table: str) -> None:
 
 
 def test_the_rows_of_an_event_are_written_in_one_place() -> None:
-    assert [path.name for path, source in SOURCES.items() if 'insert("timeline_events"' in source] == ["pieces.py"]
+    assert [path.name for path, source in SOURCES.items() if 'insert("timeline_events"' in source] == ["events.py"]
 
 
 def test_the_rows_of_an_event_have_all_columns_of_their_table() -> None:

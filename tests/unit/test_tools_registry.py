@@ -19,6 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field
 
+from engine.digest import args_digest
 from engine.phrases import Phrase
 from engine.tools import (
     ArgsUnfit,
@@ -329,12 +330,77 @@ def test_a_default_is_not_shared_between_calls():
     assert POSTCARD.fit({"to": "Ann"})["at"] == []
 
 
-@pytest.mark.parametrize("args", [{"to": "Ann", "copies": "3"}, {"to": "Ann", "copies": 3.0}, {"to": 3}, {}])
+@pytest.mark.parametrize("args", [{"to": "Ann", "copies": "3"}, {"to": "Ann", "copies": 3.5}, {"to": 3}, {}])
 def test_fit_coerces_nothing(args):
     with pytest.raises(ArgsUnfit) as unfit:
         POSTCARD.fit(args)
 
     assert unfit.value.faults
+
+
+class Pair(BaseModel):
+    left: int
+    right: int | None = None
+
+
+@tool(risk="L0")
+async def count(
+    one: int,
+    some: list[int] = [],  # noqa: B006 - as authors write it
+    pair: Pair | None = None,
+    either: int | str = 1,
+    level: Literal[1, 2] = 1,
+    real: float = 0.5,
+    anything: Any = None,
+) -> list[Any]:
+    """Counts in many ways."""
+    return [one, some, pair, either, level, real, anything]
+
+
+COUNT = Registry.of(count).get("count")
+assert COUNT is not None
+
+WHOLE: list[tuple[dict[str, Any], dict[str, Any]]] = [
+    ({"one": 3.0}, {"one": 3}),
+    ({"one": -0.0}, {"one": 0}),
+    ({"one": 9007199254740991.0}, {"one": 9007199254740991}),
+    ({"one": 1, "some": [1, 2.0, 3.0]}, {"one": 1, "some": [1, 2, 3]}),
+    ({"one": 1.0, "pair": {"left": 2.0, "right": 3.0}}, {"one": 1, "pair": {"left": 2, "right": 3}}),
+    ({"one": 1, "either": 4.0}, {"one": 1, "either": 4}),
+    ({"one": 1, "level": 2.0}, {"one": 1, "level": 2.0}),
+]
+
+
+@pytest.mark.parametrize(("written", "kept"), WHOLE, ids=str)
+async def test_a_whole_number_is_an_integer_however_it_is_written(written, kept):
+    fitted = COUNT.fit(written)
+
+    assert repr({name: fitted[name] for name in kept}) == repr(kept)
+    assert args_digest("count", written) == args_digest("count", kept)
+    assert COUNT.faults(written) == []
+    # Beside a secret, which keeps its place until the call, the same.
+    assert COUNT.fit({**written, "anything": {"$secret": "PIN"}})
+    assert COUNT.faults({**written, "anything": {"$jmespath": "a"}}) == []
+    assert repr(await COUNT.call(None, written)) == repr(await COUNT.call(None, kept))
+
+
+async def test_a_whole_number_stays_as_it_is_where_no_integer_is_wanted():
+    written = {"one": 3.0, "real": 2.0, "anything": [4.0]}
+    fitted = COUNT.fit(written)
+
+    assert repr((fitted["one"], fitted["real"], fitted["anything"])) == "(3, 2.0, [4.0])"
+    assert repr((await COUNT.call(None, written))[-2:]) == "[2.0, [4.0]]"
+
+
+@pytest.mark.parametrize("one", [3.5, 9007199254740992.0, 1e300, "3", True, None])
+def test_what_is_no_whole_number_is_no_integer(one):
+    for look in (COUNT.fit, lambda args: _raise(COUNT.faults(args))):
+        with pytest.raises(ArgsUnfit, match=r"one: should be a valid integer"):
+            look({"one": one})
+
+
+def _raise(faults):
+    raise ArgsUnfit(faults)
 
 
 def test_a_secret_still_stands_for_any_value_when_the_rest_is_resolved():
