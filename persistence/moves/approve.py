@@ -24,7 +24,7 @@ _APPROVE: Final = APPROVE_ONE.call()
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """Who approves, and why; with other arguments (JSON text) and their digest, or neither."""
+    """The person who approves and their reason; with other arguments (JSON text) and their digest, or neither."""
 
     by: UUID
     reason: str | None = None
@@ -37,8 +37,8 @@ async def approve(
 ) -> Advance | None:
     """Approve, and start the step for the claimer if it has a slot, else it is READY: a transaction by itself.
 
-    None, and nothing has changed, when somebody holds the run or the approval is not open for the digest of `facts`
-    any more. `note` is the decision's event, `line` what the audit log says of it.
+    None, and nothing has changed, when another transaction holds the run or the approval is not open any more for the
+    digest of `facts`. `note` is the decision's event, `line` what the audit log says of it.
     """
     done = read_rows(
         await connection.fetch(
@@ -64,7 +64,7 @@ async def approve(
 
 @dataclass(frozen=True, slots=True)
 class Asker:
-    """Who wants to approve: what they see; whether they may, what they submitted themselves and what others did."""
+    """The person who wants to approve: the runs they see, and whether they may approve of their own and of others'."""
 
     scope: Scope
     may_own: bool
@@ -72,7 +72,7 @@ class Asker:
 
     @property
     def rights(self) -> tuple[bool, bool]:
-        """Whether they may: about their own, about others'."""
+        """Whether they may: of their own, of others'."""
         return self.may_own, self.may_others
 
 

@@ -72,7 +72,7 @@ async def claim(
 
     In turn between the people who submitted them, and longest due first. Runs that another transaction holds are
     passed over and come back as `busy`, so fewer (or no) steps may come back: looking again soon is worth it then. A
-    gated step comes only with its approval, which is spent by this. `but_of` are people who get none, `each` is the
+    gated step comes only with its approval, which is spent by this. `but_of` are the people who get none, `each` is the
     most that anybody gets.
     """
     return read_rows(

@@ -55,7 +55,7 @@ async def decide(
     edited_digest: str | None = None,
     resolution: str | None = None,
 ) -> DecidedStep | None:
-    """Decide an open approval of a locked run; None when it is no longer open: somebody, or time, was first."""
+    """Decide an open approval of a locked run; None when it is no longer open: another decision, or time, was first."""
     row = await tx.fetchrow(_DECIDE, approval, status, by, reason, edited_args, edited_digest, resolution, kind)
     return DecidedStep(*row) if row is not None else None
 

@@ -35,7 +35,7 @@ CLOCK: Final = "clock AS MATERIALIZED (SELECT clock_timestamp() AS at)"
 
 
 def free(runs: str) -> str:
-    """The lock of a statement that is a transaction by itself: those of the runs that nobody else holds."""
+    """The lock of a statement that is a transaction by itself: those of the runs that no other transaction holds."""
     return f"""free AS MATERIALIZED (
     -- Locked without waiting. A move that committed since this statement's snapshot has changed last_seq, and
     -- then what the statement reads of the run would be stale: such a run counts as busy too.
@@ -126,7 +126,7 @@ def started(source: str, *, approval: str = "null::uuid", again: str = "") -> st
 
 
 def again(attempt: str) -> str:
-    """How a step that starts once more is told from one that starts."""
+    """The words that a step which starts once more has beside its name."""
     return f"CASE WHEN {attempt} > 1 THEN {words(AGAIN, attempt=attempt)} ELSE '' END"
 
 

@@ -169,7 +169,7 @@ def claimed_from(source: str) -> str:
 
 
 def busy_from(runs: str) -> str:
-    """At last the runs, out of this array, that somebody else holds."""
+    """At last the runs, out of this array, that another transaction holds."""
     return f"""UNION ALL
 SELECT {busy_run("b.id")}
 FROM unnest({runs}) AS b (id) WHERE NOT EXISTS (SELECT FROM free WHERE free.id = b.id)
