@@ -34,6 +34,10 @@ _QUESTIONS: Final = {
         SELECT c.run_id, s.key FROM tool_calls c
         JOIN steps s ON s.run_id = c.run_id AND s.position = c.position
         WHERE NOT s.gated GROUP BY c.run_id, s.key, s.position HAVING count(DISTINCT c.args::text) > 1""",
+    "notices are those of a step that succeeded": """
+        SELECT n.run_id, s.key, n.texts FROM notices n
+        LEFT JOIN steps s ON s.run_id = n.run_id AND s.position = n.position
+        WHERE s.state IS DISTINCT FROM 'SUCCEEDED'""",
     "the counters on a run are those of its steps": """
         SELECT r.id FROM runs r LEFT JOIN LATERAL (
             SELECT count(*) FILTER (WHERE state = 'PENDING') AS pending,

@@ -24,7 +24,8 @@ down_revision = "{revisions.head()}"
 branch_labels = None
 depends_on = None
 
-TABLES = ("runs", "steps", "approvals", "tool_calls", "timeline_events", "workers", "users", "tokens", "audit_lines")
+TABLES = ("runs", "steps", "approvals", "tool_calls", "timeline_events", "workers", "users", "tokens", "audit_lines",
+    "notices")
 
 
 def upgrade() -> None:

@@ -251,6 +251,12 @@ REFUSED = [
         for place in (RUNNING, SUCCEEDED)
         for change in ("args = '{{\"other\": 1}}'", "tool = 'other'", "digest = 'other'", f"approval_id = {OTHER}")
     ),
+    # Notices
+    Refused(
+        "notices_pkey",
+        "INSERT INTO notices (run_id, position, texts) SELECT {run}, 0, '{{this}}' FROM generate_series(1, 2)",
+    ),
+    Refused("notices_say_something", "INSERT INTO notices (run_id, position, texts) VALUES ({run}, 0, '{{}}')"),
     # The timeline
     Refused(
         "timeline_events_pkey",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -99,14 +100,16 @@ def test_an_end_that_has_not_come_is_known_by_its_words(word):
          {"work": [{"name": "Zoo", "startDate": "2020", "endDate": "spring 2021"}]}, "### Zoo (2020 – spring 2021)",
          ["CV: work.0.endDate “spring 2021” can't be read as a date; it stands as it was written"]),
         ({"education": [{"institution": "Uni", "startDate": "2020", "endDate": "Present"}]},
-         {"education": [{"institution": "Uni", "startDate": "2020", "endDate": "Present"}]}, "### Uni (2020 – now)", []),
+         {"education": [{"institution": "Uni", "startDate": "2020", "endDate": "Present"}]},
+         "### Uni (2020 – now)", []),
         ({"education": [{"institution": "Uni", "endDate": "2020"}]},
          {"education": [{"institution": "Uni", "endDate": "2020"}]}, "### Uni (2020)", []),
         ({"work": [{"company": "Zoo", "website": "https://zoo.example", "position": "Keeper"}]},
          {"work": [{"name": "Zoo", "position": "Keeper", "url": "https://zoo.example"}]},
          "### Keeper, Zoo\n\nhttps://zoo.example", []),
         ({"work": [{"company": "Zoo", "name": "Zoo"}]}, {"work": [{"name": "Zoo"}]}, "### Zoo", []),
-        ({"work": [{"company": "Zoo Ltd", "name": "Zoo"}]}, {"work": [{"name": "Zoo", "company": "Zoo Ltd"}]}, "### Zoo",
+        ({"work": [{"company": "Zoo Ltd", "name": "Zoo"}]},
+         {"work": [{"name": "Zoo", "company": "Zoo Ltd"}]}, "### Zoo",
          ["CV: JSON Resume has no work.0.company; kept in the JSON, not printed in the text"]),
         ({"work": None, "education": [], "skills": [None, {}, {"name": " "}], "languages": ""}, {}, "", []),
         ({"work": {"name": "Zoo", "highlights": None, "summary": None}}, {"work": [{"name": "Zoo"}]}, "### Zoo", []),
@@ -117,7 +120,8 @@ def test_an_end_that_has_not_come_is_known_by_its_words(word):
         ({"skills": [{"name": "DevOps", "level": "Master", "keywords": []}]},
          {"skills": [{"name": "DevOps", "level": "Master"}]}, "- **DevOps** (Master)\n", []),
         ({"skills": [{"keywords": ["Excel"]}]}, {"skills": [{"keywords": ["Excel"]}]}, "- Excel\n", []),
-        ({"skills": ["Excel", "Word"]}, {"skills": [{"name": "Excel"}, {"name": "Word"}]}, "- **Excel**\n- **Word**", []),
+        ({"skills": ["Excel", "Word"]},
+         {"skills": [{"name": "Excel"}, {"name": "Word"}]}, "- **Excel**\n- **Word**", []),
         ({"skills": [{"name": "Office", "keywords": "Excel\nWord"}]},
          {"skills": [{"name": "Office", "keywords": ["Excel", "Word"]}]}, "- **Office**: Excel, Word", []),
         ({"languages": ["French"]}, {"languages": [{"language": "French"}]}, "- French", []),
@@ -135,9 +139,10 @@ def test_an_end_that_has_not_come_is_known_by_its_words(word):
         ({"publications": [{"name": "Otters", "publisher": "P", "releaseDate": "2014", "website": "p.example"}]},
          {"publications": [{"name": "Otters", "publisher": "P", "releaseDate": "2014", "url": "p.example"}]},
          "## Publications\n\n- Otters, P, 2014, p.example", []),
-        ({"interests": [{"name": "Wildlife", "keywords": ["Ferrets"]}], "references": [{"name": "Bo", "reference": "Ok"}]},
-         {"interests": [{"name": "Wildlife", "keywords": ["Ferrets"]}], "references": [{"name": "Bo", "reference": "Ok"}]},
-         "## Interests\n\n- **Wildlife**: Ferrets\n\n## References\n\n- Bo: Ok", []),
+        ({"interests": [{"name": "Wildlife", "keywords": ["Ferrets"]}]},
+         {"interests": [{"name": "Wildlife", "keywords": ["Ferrets"]}]}, "## Interests\n\n- **Wildlife**: Ferrets", []),
+        ({"references": [{"name": "Bo", "reference": "Ok"}]}, {"references": [{"name": "Bo", "reference": "Ok"}]},
+         "## References\n\n- Bo: Ok", []),
         ({"projects": [{"name": "P", "roles": ["Lead"], "entity": "E", "type": "app", "keywords": ["k"], "url": "u"}]},
          {"projects": [{"name": "P", "keywords": ["k"], "url": "u", "roles": ["Lead"], "entity": "E", "type": "app"}]},
          "### P\n\nLead, E, app, u\n\nk", []),
@@ -225,14 +230,10 @@ def test_what_no_database_keeps_is_replaced_or_left_out(tmp_path):
         (b"{}", "resume.json can't be used: basics is missing"),
         (b'{"basics": {"label": "x"}}', "resume.json can't be used: basics.name is missing"),
         (b'{"basics": {"name": null}}', "resume.json can't be used: basics.name is missing"),
-        (b'{"basics": [1, 2]}', "resume.json can't be used: basics.name is missing"),
+        (b'{"basics": {"name": [{}]}, "work": [{"name": "x"}]}', "resume.json can't be used: basics.name is missing"),
     ],
 )
 def test_what_is_no_cv_is_a_clear_error(tmp_path, content, message):
-    if content == b'{"basics": [1, 2]}':
-        assert of_file(tmp_path, content).basics.name == "1, 2"
-        return
-
     with pytest.raises(ToolError) as refused:
         of_file(tmp_path, content)
 
@@ -252,55 +253,61 @@ def test_a_cv_beside_a_reference_is_checked_as_leniently():
     assert submit.faults({"job": {"$jmespath": "a.job"}, "resume": cv}) == []
 
 
-_TEXT = st.one_of(
-    st.text(max_size=8), st.sampled_from(["", " ", "Present", "2020-1", "May 2020", "x\ny", "**", "a\x00b"])
+SCHEMA: dict[str, Any] = Resume.model_json_schema()
+NAMES = sorted({name for part in SCHEMA["$defs"].values() for name in part["properties"]})
+OLD_OR_UNKNOWN = ["company", "website", "picture", "gpa", "other"]
+TEXT = st.one_of(
+    st.text(st.characters(exclude_characters="*", exclude_categories=["Cs"]), max_size=8),
+    st.sampled_from(["", " ", "Present", "2020-1", "May 2020", "x\ny", "a\x00b", "https://a.example"]),
 )
-_SCALAR = st.one_of(_TEXT, st.none(), st.booleans(), st.integers(-5, 3000), st.floats())
-_MESS = st.recursive(
-    _SCALAR, lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=4), inner, max_size=3)),
-    max_leaves=6,
-)  # fmt: skip
-_NAMES = sorted(
-    {
-        alias
-        for part in Resume.model_json_schema()["$defs"].values()
-        for alias in (*part["properties"], "company", "website", "picture", "gpa", "other")
-    }
+SCALAR = st.one_of(TEXT, st.none(), st.booleans(), st.integers(-5, 3000), st.floats())
+MESS = st.one_of(
+    SCALAR, st.lists(SCALAR, max_size=3), st.dictionaries(TEXT, st.one_of(SCALAR, st.lists(SCALAR)), max_size=2)
 )
-_PART = st.one_of(_MESS, st.dictionaries(st.sampled_from(_NAMES), _MESS, max_size=8))
-_CV = st.dictionaries(
-    st.sampled_from([*Resume.model_json_schema()["properties"], "meta", "hobbies"]),
-    st.one_of(_PART, st.lists(_PART, max_size=3)),
-    max_size=6,
-).map(lambda cv: {**cv, "basics": {**(cv["basics"] if isinstance(cv.get("basics"), dict) else {}), "name": "Ann"}})
+PART = st.one_of(MESS, st.dictionaries(st.sampled_from([*NAMES, *OLD_OR_UNKNOWN]), MESS, max_size=6))
+BASICS = st.dictionaries(st.sampled_from([*SCHEMA["$defs"]["Basics"]["properties"], *OLD_OR_UNKNOWN]), PART, max_size=6)
+CV = st.builds(
+    lambda parts, basics: {**parts, "basics": {**basics, "name": "Ann"}},
+    st.dictionaries(
+        st.sampled_from([*SCHEMA["properties"], "meta", "hobbies"]),
+        st.one_of(PART, st.lists(PART, max_size=3)),
+        max_size=5,
+    ),
+    BASICS,
+)
 
 
-def texts_of(value: object, path: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], str]]:
-    """The texts inside of what JSON Resume knows, with the names that lead to them."""
+def texts_of(value: object, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str]]:
+    """All texts in a value, with the names that lead to them."""
     if isinstance(value, dict):
-        return [found for name, inner in value.items() for found in texts_of(inner, (*path, name))]
-    if isinstance(value, list):
-        return [found for inner in value for found in texts_of(inner, path)]
-    return [(path, value)] if isinstance(value, str) else []
+        for name, inner in value.items():
+            yield from texts_of(inner, (*path, name))
+    elif isinstance(value, list):
+        for inner in value:
+            yield from texts_of(inner, path)
+    elif isinstance(value, str):
+        yield path, value
 
 
 def is_known(path: tuple[str, ...]) -> bool:
-    schema: dict[str, Any] = Resume.model_json_schema()
-    here = schema
+    """Whether JSON Resume has such a field."""
+    here = SCHEMA
     for name in path:
         if name not in here.get("properties", {}):
             return False
-        found = here["properties"][name]
-        found = found.get("items", found)
-        ref = next((each["$ref"] for each in found.get("anyOf", ()) if "$ref" in each), found.get("$ref"))
-        here = schema["$defs"][ref.rpartition("/")[2]] if ref else {}
+        field = here["properties"][name]
+        forms = [field, *field.get("anyOf", ()), field.get("items", {}), *field.get("items", {}).get("anyOf", ())]
+        refs = [form["$ref"].rpartition("/")[2] for form in forms if "$ref" in form]
+        here = SCHEMA["$defs"][refs[0]] if refs else {}
     return True
 
 
-@given(_CV)
+@given(CV)
 def test_any_cv_with_a_name_is_read_and_printed_whole(cv):
     resume = Resume.model_validate(cv)
+
     kept, markdown = as_json(resume), as_markdown(resume)
+    again = Resume.model_validate(kept)
 
     assert fault_of(kept) is None
     line = " ".join(markdown.split())
@@ -308,9 +315,10 @@ def test_any_cv_with_a_name_is_read_and_printed_whole(cv):
         if is_known(path) and path[-1] != "image":
             said = "now" if path[-1] == "endDate" and is_ongoing(text) else " ".join(text.split())
             assert said in line, (path, text)
-    for lost in ("****", "**: \n", "- \n", "### \n", "()"):
-        assert lost not in markdown.replace("** **", "") or any(lost.strip() in text for _, text in texts_of(kept))
-    # What was read is read again as it is; of remarks only those are left which say what still holds.
-    again = Resume.model_validate(kept)
+    assert "****" not in markdown
+    assert "**: \n" not in markdown
+    assert "()" not in markdown or any("()" in text for _, text in texts_of(kept))
+    # What was read is read again as it is, and nothing more is left out of it.
     assert as_json(again) == kept
-    assert not [remark for remark in again.left_out if "left out" in remark or "were taken" in remark]
+    assert as_markdown(again) == markdown
+    assert not [remark for remark in again.left_out if "left out" in remark]

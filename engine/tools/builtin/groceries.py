@@ -120,8 +120,8 @@ def _repetitions(courses: Sequence[Course]) -> list[str]:
     for each in courses:
         dishes.setdefault(each.meal, []).append(each.recipe.name)
     return [
-        f"{len(different)} of {len(names)} {_PLURALS[meal]} found: {'it comes' if len(different) == 1 else 'some come'} "
-        "more than once"
+        f"{len(different)} of {len(names)} {_PLURALS[meal]} found: "
+        f"{'it comes' if len(different) == 1 else 'some come'} more than once"
         for meal, names in dishes.items()
         if len(different := set(names)) < len(names)
     ]

@@ -18,32 +18,12 @@ _MONTHS: Final = {
     for name in names.split()
 }  # fmt: skip
 _ONGOING: Final = frozenset(
-    [
-        "present",
-        "current",
-        "currently",
-        "now",
-        "today",
-        "ongoing",
-        "on going",
-        "on-going",
-        "to date",
-        "till date",
-        "to present",
-        "until now",
-        "till now",
-        "until today",
-        "until present",
-        "till present",
-        "heute",
-        "aktuell",
-        "aujourd'hui",
-        "presente",
-        "actualidad",
-        "atual",
-        "oggi",
-    ]
-)
+    {
+        "present", "current", "currently", "now", "today", "ongoing", "on going", "on-going", "to date", "till date",
+        "to present", "until now", "till now", "until today", "until present", "till present", "heute", "aktuell",
+        "aujourd'hui", "presente", "actualidad", "atual", "oggi",
+    }
+)  # fmt: skip
 _TIME: Final = r"(?:[Tt ]\s*\d{1,2}:\d{2}.*)?"
 _YEAR_FIRST: Final = re.compile(rf"([12]\d{{3}})(?:([-/.])(\d{{1,2}})(?:\2(\d{{1,2}}))?)?{_TIME}", re.DOTALL)
 _YEAR_LAST: Final = re.compile(r"(?:(\d{1,2})([-/.]))?(\d{1,2})[-/.]([12]\d{3})")

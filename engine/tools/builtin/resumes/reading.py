@@ -63,17 +63,18 @@ class Reading:
 
     def part(self, value: Mapping[str, Any], model: type[Part], path: Path) -> dict[str, Any]:
         """An object as this part of a CV: under today's names, without what is unsaid."""
-        given = {storable(name): each for name, each in value.items() if not _is_unsaid(each)}
-        fields = _fields(model)
-        for name, former in model.formerly.items():
-            for old in former:
-                if old in given and given.get(name, given[old]) == given[old]:
-                    given[name] = given.pop(old)
+        given = {storable(name): each for name, each in value.items() if not _is_unsaid(each, levels=0)}
         read: dict[str, Any] = {}
+        for name, field in _fields(model).items():
+            for called in (name, *model.formerly.get(name, ())):
+                if called not in given or (name in read and given[called] != read[name]):
+                    continue  # what an older name says beside today's is kept as it is
+                each = given.pop(called)
+                found = read[name] if name in read else self._field(each, field, (*path, called), model)
+                if not _is_unsaid(found) or (field.is_required and isinstance(found, dict)):
+                    read[name] = found
         for name, each in given.items():
-            here, field = (*path, name), fields.get(name)
-            found = self._other(each, here, model) if field is None else self._field(each, field, here, model)
-            if not _is_unsaid(found) or (field is not None and field.is_required and isinstance(found, dict)):
+            if not (_is_unsaid(each) or (found := self._other(each, (*path, name), model)) is None):
                 read[name] = found
         return read
 
@@ -106,15 +107,13 @@ class Reading:
         return list(value.splitlines()) if isinstance(value, str) and field.part is None else [value]
 
     def _one(self, value: object, field: _Field, path: Path) -> object:
-        if _is_unsaid(value):
-            return None
         if field.part is None:
-            return self._text(value, path, field.longest)
-        entries = cast("list[object]", value) if isinstance(value, list) else []
-        alone = entries[0] if len(entries) == 1 else value
+            return None if _is_unsaid(value) else self._text(value, path, field.longest)
+        entries = cast("list[object]", value) if isinstance(value, list) else [value]
+        alone: object = entries[0] if len(entries) == 1 else entries
         if isinstance(alone, dict):
             return self.part(cast("dict[str, Any]", alone), field.part, path)
-        text = self._text(alone, path, _LONG)
+        text = None if _is_unsaid(alone) else self._text(alone, path, _LONG)
         return None if text is None else {field.part.main: text}
 
     def _date(self, value: object, field: _Field, path: Path, *, goes_on: bool) -> str | None:
@@ -198,9 +197,15 @@ def _parts(value: object) -> list[object]:
     return cast("list[object]", value) if isinstance(value, list) else []
 
 
-def _is_unsaid(value: object) -> bool:
-    """Empty, null and blank say nothing."""
-    return value is None or (isinstance(value, str) and not value.strip()) or value == [] or value == {}
+def _is_unsaid(value: object, levels: int = 3) -> bool:
+    """Empty, null and blank say nothing, and what holds nothing else neither, some levels deep."""
+    if value is None or (isinstance(value, str) and not value.strip()):
+        return True
+    if not isinstance(value, dict | list):
+        return False
+    if not levels:
+        return not value
+    return all(_is_unsaid(each, levels - 1) for each in _parts(cast("object", value)))
 
 
 def _kind(value: object) -> str:
