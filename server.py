@@ -28,6 +28,8 @@ import uvicorn
 from dotenv import dotenv_values
 from platformdirs import user_data_dir
 from prometheus_client import CollectorRegistry, Gauge
+from prometheus_client.core import CounterMetricFamily, Metric
+from prometheus_client.registry import Collector
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from starlette.types import Receive, Scope, Send
@@ -40,6 +42,7 @@ from console.exits import plain
 from console.settings import Address
 from engine.engine import Engine
 from engine.identity import Identity
+from engine.lag import LoopLag
 from engine.oidc import Issuer, OidcSettings, fault_of_issuer
 from engine.planner import RulePlanner
 from engine.secrets import Redaction
@@ -55,10 +58,11 @@ from persistence.logs import configure_logs
 from persistence.reads import Reads
 from persistence.revisions import UnknownRevision, head, is_current, may_be_used, revision_of
 from persistence.states import Risk
+from persistence.supervisor import FAILURES, Background
 from persistence.timeline import Timeline
 from persistence.wakeups import Wakeups
 from schema.context import Services
-from schema.http import BoundedHttp, FrameSocket, HttpSettings
+from schema.http import BoundedHttp, Connections, FrameSocket, HttpSettings
 from schema.limits import Limits
 from schema.schema import default_limits, sdl
 from schema.site import Site, SiteSettings, build_site, not_running
@@ -275,6 +279,7 @@ class Parts:
     identity: Identity
     admin_token: str
     announce: Callable[[str], None]
+    lag: LoopLag
 
 
 @asynccontextmanager
@@ -320,7 +325,10 @@ async def running_parts(settings: Settings, *, executes: bool) -> AsyncGenerator
         stack.push_async_callback(engine.close)
         stack.push_async_callback(feed.close)
         stack.callback(timeline.close)
-        yield Parts(settings, database, engine, timeline, feed, wakeups, identity, admin_token, announce)
+        lag = LoopLag()
+        lag.open()
+        stack.push_async_callback(lag.close)
+        yield Parts(settings, database, engine, timeline, feed, wakeups, identity, admin_token, announce, lag)
 
 
 @asynccontextmanager
@@ -466,8 +474,9 @@ class Application:
                     configure_logs(redact=settings.redaction().of_text)
                 self.parts = await stack.enter_async_context(running_parts(settings, executes=self._executes))
                 self._site = self._built(self.parts)
-                rechecking = asyncio.create_task(self._recheck())
-                stack.callback(rechecking.cancel)
+                rechecking = Background("recheck", self._recheck)
+                rechecking.open()
+                stack.push_async_callback(rechecking.close)
             except Exception as error:
                 if not isinstance(error, StartError | Unavailable):
                     log.exception("could_not_start")
@@ -505,7 +514,7 @@ class Application:
         )
         data_dir = settings.data_dir.expanduser()
         metrics = Metrics(parts)
-        return build_site(
+        site = build_site(
             services,
             SiteSettings(settings.http(), CONSOLE, settings.metrics_public, settings.rate_points_per_minute),
             authenticate=parts.identity.viewer_of,
@@ -515,6 +524,8 @@ class Application:
             refresh_metrics=metrics.refresh,
             find_calendar=lambda token: calendar_by_token(data_dir, token),
         )
+        metrics.connections = site.view.connections
+        return site
 
 
 def _checks(parts: Parts, *, is_stopping: Callable[[], bool]) -> dict[str, Callable[[], Awaitable[bool]]]:
@@ -539,20 +550,43 @@ def _checks(parts: Parts, *, is_stopping: Callable[[], bool]) -> dict[str, Calla
     return {"database": database, "migrations": migrations, "listener": listener, "staying": staying}
 
 
+class Failures(Collector):
+    """How often each background task has failed and gone on."""
+
+    def collect(self) -> Generator[Metric]:
+        """The counts as they are now."""
+        counter = CounterMetricFamily(
+            "lifeos_background_failures", "How often a task in the background failed, and went on.", labels=["task"]
+        )
+        for name, count in sorted(FAILURES.items()):
+            counter.add_metric([name], count)
+        yield counter
+
+
 class Metrics:
     """The numbers of this process, and those that the database knows."""
 
     def __init__(self, parts: Parts) -> None:
         self.registry = CollectorRegistry()
         self._database = parts.database
+        self.connections: Connections | None = None
+        """Of the site, once there is one."""
         local: dict[str, tuple[str, Callable[[], float]]] = {
             "steps_owned": ("Steps that this process runs now.", lambda: parts.engine.running),
             "timeline_followers": ("Subscriptions to timelines here.", lambda: parts.timeline.followers),
+            "approvals_followers": ("Subscriptions to approvals here.", lambda: parts.approvals_feed.followers),
+            "sockets_open": ("WebSockets that are served here.", lambda: self._open("sockets")),
+            "streams_open": ("Event streams that are served here.", lambda: self._open("streams")),
             "wakeups_published": ("Notifications sent by this process.", lambda: parts.wakeups.published),
             "wakeups_failed": ("Notifications that could not be sent.", lambda: parts.wakeups.failed),
+            "loop_lag_seconds": (
+                "Longest hold-up of the loop in the last minute.",
+                lambda: parts.lag.worst_seconds,
+            ),
         }
         for name, (text, value) in local.items():
             Gauge(f"lifeos_{name}", text, registry=self.registry).set_function(value)
+        self.registry.register(Failures())
         self._shared = {
             name: Gauge(f"lifeos_{name}", text, registry=self.registry)
             for name, text in {
@@ -564,6 +598,9 @@ class Metrics:
                 "workers_alive": "Processes that run steps.",
             }.items()
         }
+
+    def _open(self, kind: str) -> int:
+        return 0 if self.connections is None else self.connections.open[kind]
 
     async def refresh(self) -> bool:
         """Ask the database; False when it is away."""

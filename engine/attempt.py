@@ -19,6 +19,7 @@ import structlog
 
 from engine import retries
 from engine.digest import args_digest
+from engine.lag import TOOL_TASK
 from engine.references import secrets_in
 from engine.secrets import Redaction, SecretMissing, revealed
 from engine.settings import EngineSettings
@@ -135,7 +136,7 @@ class Attempt:
             self._end(self._handed_back())
             return
         try:
-            self._call = asyncio.create_task(self._made(), name="call")
+            self._call = asyncio.create_task(self._made(), name=TOOL_TASK + self.step.tool)
         except Exception as error:  # noqa: BLE001 - a fault of ours, told and settled as one
             self._fault(error)
         else:

@@ -51,7 +51,6 @@ class Engine:
     ) -> None:
         self.registry = registry
         self.settings = settings
-        self._timeline = timeline
         self._approvals_feed = approvals_feed
         self._executor: Executor | None = None
         self._planning: Planning | None = None
@@ -74,7 +73,7 @@ class Engine:
             settings,
             approvals=Approvals(work, registry, settings, wakeups),
             wakeups=wakeups,
-            also=self._sweep,
+            also={"steps": self._sweep_steps, "approvals": self._sweep_approvals, "timelines": timeline.sweep},
             sweeps_steps=executes,
         )
 
@@ -121,12 +120,13 @@ class Engine:
         self._executor.lost(worker)
         self._planning.lost(worker)
 
-    async def _sweep(self) -> None:
+    async def _sweep_steps(self) -> None:
         if self._executor is not None and self._planning is not None:
             self._planning.wake()
             await self._executor.sweep()
+
+    async def _sweep_approvals(self) -> None:
         self._approvals_feed.sweep()
-        await self._timeline.sweep()
 
     # Its verbs
 

@@ -8,11 +8,12 @@ counted.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from difflib import get_close_matches
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import jmespath
-from jmespath.exceptions import JMESPathError
+from jmespath.exceptions import ArityError, IncompleteExpressionError, JMESPathError, LexerError, ParseError
 from jmespath.functions import Functions
 from jmespath.parser import ParsedResult
 from jmespath.visitor import Options, TreeInterpreter
@@ -40,7 +41,8 @@ def _parsed(expression: str) -> ParsedResult:
     try:
         parsed = jmespath.compile(expression)
     except (JMESPathError, RecursionError, ValueError) as error:
-        raise ExpressionFault(f"no JMESPath expression: {_line(error)}") from error
+        raise ExpressionFault(f"no JMESPath expression: {_place(error)}") from error
+    _check_calls(parsed.parsed)
     for depth, node in _nodes(parsed.parsed):
         if depth > _DEEPEST:
             raise ExpressionFault(f"a $jmespath may be {_DEEPEST} levels deep")
@@ -84,7 +86,8 @@ class Evaluation:
         try:
             return self._interpreter.visit(parsed.parsed, self._results)
         except Exception as error:  # a library's functions over anybody's data: whatever it is, there is no value
-            raise ExpressionFault(f"{expression}: {_line(error)[:500]}") from error
+            # JMESPath minds upper and lower case: the message must not begin with the expression.
+            raise ExpressionFault(f"the expression {expression} has no value: {_line(error)[:500]}") from error
 
 
 if TYPE_CHECKING:
@@ -110,6 +113,10 @@ class _BoundedFunctions(_Functions):
             if isinstance(glue, str) and isinstance(parts, list):
                 _bound(len(glue) * len(cast("list[object]", parts)))
         return super().call_function(function_name, resolved_args)
+
+
+_FUNCTIONS: Final = cast("Mapping[str, Mapping[str, Any]]", Functions.FUNCTION_TABLE)  # pyright: ignore[reportUnknownMemberType]
+"""The library's own table of what there is."""
 
 
 class _Bounded(_Interpreter):
@@ -177,6 +184,43 @@ def _bound(weight: int) -> None:
         raise ExpressionFault("makes too large a value")
 
 
+def _check_calls(root: Node) -> None:
+    """Raises ExpressionFault for what no data could mend: an unknown function, or arguments that it never takes.
+
+    Said when a plan is submitted, and not when its steps have had their effects.
+    """
+    allowed: set[int] = set()
+    for _, node in _nodes(root):
+        if node["type"] == "function_expression":
+            _check_call(node)
+            allowed.update(id(child) for child in _children(node))
+        elif node["type"] == "expref" and id(node) not in allowed:
+            raise ExpressionFault("no JMESPath expression: &… may only stand as an argument of a function")
+        elif node["type"] == "slice" and node["children"][2] == 0:
+            raise ExpressionFault("no JMESPath expression: the step of a slice can't be 0")
+
+
+def _check_call(node: Node) -> None:
+    name, given = str(node["value"]), _children(node)
+    known = _FUNCTIONS.get(name)
+    if known is None:
+        near = get_close_matches(name, _FUNCTIONS, 1)
+        hint = f"; did you mean {near[0]}()?" if near else f"; there are {', '.join(sorted(_FUNCTIONS))}"
+        raise ExpressionFault(f"there is no JMESPath function {name}(){hint}")
+    wanted: Sequence[Mapping[str, Any]] = known["signature"]
+    variadic = bool(wanted) and bool(wanted[-1].get("variadic"))
+    if len(given) < len(wanted) or (len(given) > len(wanted) and not variadic):
+        most = (
+            f"{len(wanted)}{' or more' if variadic else ''} argument{'' if len(wanted) == 1 and not variadic else 's'}"
+        )
+        raise ExpressionFault(f"the JMESPath function {name}() takes {most}, and this gives it {len(given)}")
+    for place, child in enumerate(given):
+        kinds: Sequence[str] = wanted[min(place, len(wanted) - 1)]["types"]
+        if ("expref" in kinds) is not (child["type"] == "expref"):
+            what = "an expression reference (&…)" if "expref" in kinds else "a value, and no expression reference (&…),"
+            raise ExpressionFault(f"the JMESPath function {name}() takes {what} as argument {place + 1}")
+
+
 # Which children of a node are evaluated over the same value as the node itself. The others see what those gave.
 _SAME: Final[dict[str, slice]] = {
     "subexpression": slice(0, 1),
@@ -234,5 +278,22 @@ def _holds_key(value: object) -> bool:
     return False
 
 
+def _place(error: Exception) -> str:
+    """What is wrong, and where: the parser's own picture of that takes several lines, and a font."""
+    if isinstance(error, IncompleteExpressionError):
+        return "it ends where more should follow"
+    if isinstance(error, LexerError):
+        return f"at character {error.lexer_position + 1}: {_one_line(error.message)}"
+    if isinstance(error, ArityError) or not isinstance(error, ParseError):
+        return _line(error)
+    if error.token_type == "EOF":  # noqa: S105 - the parser's name for the end
+        return "it ends where more should follow"
+    return f"at character {error.lex_position + 1}, {_one_line(str(error.token_value))!r} can't stand there"
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
 def _line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+    return _one_line(str(error)) or type(error).__name__

@@ -23,6 +23,7 @@ from persistence.database import Connection, Database, Unavailable
 from persistence.moves import begin, planning
 from persistence.moves.row import Advance, RunMark
 from persistence.states import Risk, RunState
+from persistence.supervisor import Background
 from persistence.wakeups import Wakeups
 from persistence.workers import Worker
 
@@ -67,17 +68,18 @@ class Planning:
         self._gate = gate_policy(settings)
         self._worker: Worker | None = None
         self._look = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._looking = Background("planning", self._plan_on, again=self.wake)
         self._plans: dict[asyncio.Task[None], UUID] = {}
         wakeups.listen(on_plans=self.wake, on_missed=self.wake)
 
     def open(self) -> None:
         """Begin to plan, as soon as this process is a worker."""
-        self._task = asyncio.create_task(self._plan_on(), name="planning")
+        self._looking.open()
 
     async def close(self) -> None:
         """Stop; runs in the middle of it go back to the queue with the worker's end."""
-        tasks = [*self._plans] if self._task is None else [self._task, *self._plans]
+        await self._looking.close()
+        tasks = tuple(self._plans)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -110,10 +112,6 @@ class Planning:
             except Unavailable as error:
                 log.warning("planning_waits_for_the_database", error=str(error))
                 await asyncio.sleep(0.2)
-                self.wake()
-            except Exception:
-                log.exception("planning_failed")
-                await asyncio.sleep(1)
                 self.wake()
 
     async def _plan_some(self) -> None:

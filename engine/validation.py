@@ -32,7 +32,6 @@ from persistence.states import Risk
 ROOT: Final[Path] = ("plan", "steps")
 _KEY: Final = re.compile(r"[^\s\x00-\x1f\x7f](?:[^\x00-\x1f\x7f]{0,98}[^\s\x00-\x1f\x7f])?")
 _LONGEST_NAME: Final = 500
-_MOST_ATTEMPTS: Final = 1_000_000
 _LONGEST_TIMEOUT: Final = 7 * 86_400
 _FEW_STEPS: Final = 50
 _FEW_BYTES: Final = 10_000
@@ -264,8 +263,8 @@ class _Check:
         )
 
     def _check_numbers(self, place: int, step: PlanStep) -> None:
-        if step.max_attempts is not None and not 0 <= step.max_attempts <= _MOST_ATTEMPTS:
-            self._fault(place, "maxAttempts", message=f"attempts are 1 to {_MOST_ATTEMPTS}, or 0 for no end")
+        if step.max_attempts is not None and not 0 <= step.max_attempts <= risks.MOST_ATTEMPTS:
+            self._fault(place, "maxAttempts", message=f"attempts are 1 to {risks.MOST_ATTEMPTS}, or 0 for no end")
         seconds = step.timeout_seconds
         if seconds is not None and not (math.isfinite(seconds) and 0 < seconds <= _LONGEST_TIMEOUT):
             self._fault(

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar, cast
 
 from engine.phrases import Phrase, Template
+from engine.risk import MOST_ATTEMPTS
 from engine.tools.arguments import Arguments
 from engine.tools.errors import ToolDeclarationError
 from engine.tools.signature import read_signature, where
@@ -99,9 +100,9 @@ def _risk(name: str, risk: Risk | str) -> Risk:
 def _check_numbers(name: str, timeout: float | None, max_attempts: int | None) -> None:
     if timeout is not None and not (math.isfinite(timeout) and timeout > 0):
         raise ToolDeclarationError(f"tool {name}: its timeout of {timeout} should be some seconds, more than 0")
-    if max_attempts is not None and max_attempts < 0:
+    if max_attempts is not None and not 0 <= max_attempts <= MOST_ATTEMPTS:
         raise ToolDeclarationError(
-            f"tool {name}: max_attempts of {max_attempts} should be 1 or more, or 0 for without end"
+            f"tool {name}: max_attempts of {max_attempts} should be 1 to {MOST_ATTEMPTS}, or 0 for without end"
         )
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
+import structlog
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -25,6 +26,8 @@ from pydantic_core import PydanticSerializationError, to_jsonable_python
 from engine.tools.context import ToolContext
 from engine.tools.errors import ToolDeclarationError
 from engine.values import encode, fault_of
+
+log = structlog.get_logger()
 
 _WITHOUT_FORM: Final = (
     None,
@@ -210,7 +213,14 @@ def _result_schema(function: Callable[..., object]) -> dict[str, Any] | None:
         if annotation in _WITHOUT_FORM:
             return None
         return TypeAdapter[Any](annotation).json_schema(mode="serialization")
-    except Exception:  # noqa: BLE001 -- only a description: what it returns is checked when it has returned
+    except Exception as error:
+        if isinstance(error, PydanticUserError) and error.code == "typed-dict-version":
+            # As for arguments: one word mends it.
+            raise ToolDeclarationError(
+                f"tool {where(function)}: what it returns has no schema: {_first_line(error)}"
+            ) from error
+        # Only a description: what it returns is checked when it has returned.
+        log.warning("tool_without_result_schema", tool=where(function), why=_first_line(error))
         return None
 
 

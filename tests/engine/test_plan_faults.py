@@ -99,7 +99,7 @@ BAD: dict[str, tuple[Sequence[PlanStep], dict[str, str]]] = {
     ),
     # Numbers
     "negative attempts": ([step("a", "anything", max_attempts=-1)], {"plan.steps.0.maxAttempts": "0 for no end"}),
-    "too many attempts": ([step("a", "anything", max_attempts=10**9)], {"plan.steps.0.maxAttempts": "1000000"}),
+    "too many attempts": ([step("a", "anything", max_attempts=2**31)], {"plan.steps.0.maxAttempts": "1 to 2147483647"}),
     "no time": ([step("a", "anything", timeout_seconds=0)], {"plan.steps.0.timeoutSeconds": "more than 0"}),
     "negative time": ([step("a", "anything", timeout_seconds=-1)], {"plan.steps.0.timeoutSeconds": "more than 0"}),
     "endless time": ([step("a", "anything", timeout_seconds=math.inf)], {"plan.steps.0.timeoutSeconds": "604800"}),
@@ -137,6 +137,14 @@ BAD: dict[str, tuple[Sequence[PlanStep], dict[str, str]]] = {
     "too large": ([A, holds("x" * 3001)], {"plan.steps.1.args": "more than the 3000 allowed"}),
     # References
     "no expression": ([holds([mark("a.")])], {"plan.steps.0.args.value.0": "no JMESPath expression"}),
+    "an unknown function": (
+        [step("s", "anything"), holds([{"deep": mark("s.x || zip(s)")}], key="t", after=["s"])],
+        {"plan.steps.1.args.value.0.deep": "there is no JMESPath function zip()"},
+    ),
+    "too many arguments of a function": (
+        [step("s", "anything"), holds(mark("map(&length(@, @), s)"), key="t", after=["s"])],
+        {"plan.steps.1.args.value": "length() takes 1 argument, and this gives it 2"},
+    ),
     "an empty expression": ([holds(mark(""))], {"plan.steps.0.args.value": "no JMESPath expression"}),
     "an unfinished text": ([holds(mark("a.'b"))], {"plan.steps.0.args.value": "no JMESPath expression"}),
     "an expression of brackets": ([holds(mark("[" * 1500))], {"plan.steps.0.args.value": "no JMESPath expression"}),
@@ -227,7 +235,7 @@ async def test_nothing_of_a_bad_plan_is_stored(dsn: str) -> None:
 
 def test_what_is_just_within_the_limits_is_sound() -> None:
     steps = [
-        step("k" * 100, "anything", name="n" * 500, max_attempts=0, timeout_seconds=604_800),
+        step("k" * 100, "anything", name="n" * 500, max_attempts=2**31 - 1, timeout_seconds=604_800),
         step("ключ с пробелом 'и' \"кавычками\"", "anything", args={"value": "x" * (3000 - len('{"value":""}'))}),
         holds(2**53 - 1, key="largest"),
         holds(nested(98), key="deepest"),

@@ -190,6 +190,29 @@ async def test_the_same_key_with_the_same_input_names_the_same_run(dsn: str):
 
 
 @pytest.mark.parametrize(
+    "said",
+    [
+        {"args": {}},
+        {"args": None},
+        {"dependsOn": []},
+        {"name": "a"},
+        {"riskLevel": "L0"},
+        {"args": {}, "dependsOn": [], "name": "a", "riskLevel": "L0", "maxAttempts": None, "timeoutSeconds": None},
+    ],
+    ids=str,
+)
+async def test_what_is_so_anyhow_may_be_said_or_not_under_the_same_key(dsn: str, said: dict[str, Any]):
+    async with world(dsn, executes=False) as it:
+        unsaid = await change(it, it.admin, SUBMIT, plan=plan({"key": "a"}), idempotencyKey="k")
+        after = await change(it, it.admin, SUBMIT, plan=plan({"key": "a", **said}), idempotencyKey="k")
+        before = await change(it, it.admin, SUBMIT, plan=plan({"key": "a", **said}), idempotencyKey="l")
+        then = await change(it, it.admin, SUBMIT, plan=plan({"key": "a"}), requireApprovalFrom="L3", idempotencyKey="l")
+
+        assert unsaid["run"]["id"] == after["run"]["id"]
+        assert before["run"]["id"] == then["run"]["id"] != unsaid["run"]["id"]
+
+
+@pytest.mark.parametrize(
     "changed",
     [
         {"plan": plan({"key": "a", "args": {"text": "y"}})},

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import json
 import sys
 import threading
+import typing
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -15,9 +17,11 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import pytest
+import typing_extensions
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field
+from structlog.testing import capture_logs
 
 from engine.digest import args_digest
 from engine.phrases import Phrase
@@ -105,6 +109,48 @@ def test_a_tool_without_context_docstring_or_options_has_sensible_ones():
     assert bell.is_async is False
     assert bell.result_schema == {"items": {"type": "string"}, "type": "array"}
     assert set(bell.args_schema["properties"]) == {"times", "tone"}
+
+
+class Plain(typing.TypedDict):
+    id: str
+
+
+class Extended(typing_extensions.TypedDict):
+    id: str
+
+
+@pytest.mark.parametrize("shape", [lambda kind: kind, lambda kind: list[kind], lambda kind: dict[str, kind] | None])
+def test_a_typed_dict_that_is_returned_gives_a_schema_or_a_clear_error(shape: Callable[[Any], Any]):
+    def declared(kind: Any) -> Tool:
+        async def give() -> None:
+            """Gives."""
+
+        give.__annotations__["return"] = shape(kind)
+        return tool_of(tool("L0")(give))
+
+    assert '"id"' in json.dumps(declared(Extended).result_schema)
+    if sys.version_info >= (3, 12):
+        assert declared(Plain).result_schema == declared(Extended).result_schema
+    else:
+        with pytest.raises(
+            ToolDeclarationError, match=r"give: what it returns has no schema: .*typing_extensions\.TypedDict"
+        ):
+            declared(Plain)
+
+
+def test_a_result_that_has_no_schema_for_another_reason_is_told_of():
+    class Opaque:
+        pass
+
+    async def give() -> None:
+        """Gives."""
+
+    give.__annotations__["return"] = Opaque
+    with capture_logs() as log:
+        assert tool_of(tool("L0")(give)).result_schema is None
+
+    assert [entry["event"] for entry in log] == ["tool_without_result_schema"]
+    assert "Opaque" in log[0]["why"]
 
 
 @pytest.mark.parametrize(("risk", "idempotent"), [("L0", True), ("L1", True), ("L2", True), ("L3", False)])
@@ -198,6 +244,7 @@ def test_a_declaration_that_can_not_work_is_refused_with_its_mend(function, says
         ({"timeout": 0}, "timeout"),
         ({"timeout": float("inf")}, "timeout"),
         ({"max_attempts": -1}, "max_attempts"),
+        ({"max_attempts": 2**31}, "should be 1 to 2147483647"),
     ],
 )
 def test_bad_options_are_refused(options, says):
