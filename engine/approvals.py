@@ -26,6 +26,21 @@ from engine.values import UnfitValue, check_json, text_fault
 from persistence.audit import Action, AuditLine, write_lines
 from persistence.database import Connection, Database, LostRace
 from persistence.ids import approval_id, user_id
+from persistence.moves.approve import Asker, Grant, approve, approve_as_proposed
+from persistence.moves.decide import (
+    ApprovalFacts,
+    DecidedStep,
+    decide,
+    expire,
+    find_approval,
+    hold_approval,
+    overdue_runs,
+)
+from persistence.moves.inputs import Claimer, Note, Outcome
+from persistence.moves.locks import lock_free_runs
+from persistence.moves.references import freed_references
+from persistence.moves.row import Advance
+from persistence.moves.settle import advance
 from persistence.notices import notices_of
 from persistence.states import (
     ApprovalDecision,
@@ -38,18 +53,6 @@ from persistence.states import (
     ToolCallStatus,
 )
 from persistence.steering import result_of
-from persistence.transitions.advance import Advance, Claimer, Note, Outcome, advance, freed_references
-from persistence.transitions.approve import Asker, Grant, approve, approve_as_proposed
-from persistence.transitions.decide import (
-    ApprovalFacts,
-    DecidedStep,
-    decide,
-    expire,
-    find_approval,
-    hold_approval,
-    overdue_runs,
-)
-from persistence.transitions.locks import lock_free_runs
 from persistence.wakeups import Wakeups
 
 _EXPIRED_AT_ONCE = 500

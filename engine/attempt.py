@@ -27,8 +27,9 @@ from engine.tools import LONGEST_NOTICE, ArgsUnfit, InDoubt, ResultUnfit, Tool, 
 from engine.tools.foreign import attempted, attribute, read, text_of
 from engine.values import UnfitValue, check_json, check_size, dotted, encode, storable
 from persistence import ids
+from persistence.moves.inputs import Outcome
+from persistence.moves.row import ClaimedStep
 from persistence.states import Retrying, StepState, ToolCallStatus
-from persistence.transitions.advance import ClaimedStep, Outcome
 from persistence.workers import Worker
 
 log = structlog.get_logger()

@@ -22,26 +22,18 @@ from engine.runs import LocalWorker, gate_policy
 from engine.settings import EngineSettings
 from engine.tools import Registry
 from persistence import ids
-from persistence.claims import cancelled_runs, owned_steps
 from persistence.database import Connection, Database, Unavailable
+from persistence.moves.claim import Entry, claim, enter
+from persistence.moves.inputs import NOBODY, Claimer, Outcome
+from persistence.moves.locks import lock_runs
+from persistence.moves.owned import cancelled_runs, owned_steps
+from persistence.moves.references import freed_references
+from persistence.moves.row import Advance, ClaimedStep, RunMark
+from persistence.moves.settle import SettleFree, advance, advance_free
+from persistence.moves.succeed import is_success, succeed
 from persistence.notices import keep_notices, notices_of
 from persistence.states import RunState, StepState
 from persistence.supervisor import Background
-from persistence.transitions.advance import (
-    NOBODY,
-    Advance,
-    ClaimedStep,
-    Claimer,
-    Outcome,
-    RunMark,
-    SettleFree,
-    advance,
-    advance_free,
-    freed_references,
-)
-from persistence.transitions.claim import Entry, claim, enter
-from persistence.transitions.locks import lock_runs
-from persistence.transitions.succeed import is_success, succeed
 from persistence.wakeups import Wakeups
 from persistence.workers import Worker
 

@@ -20,10 +20,10 @@ from engine.validation import SoundPlan, check_plan_aside
 from engine.values import dotted, storable
 from persistence import ids
 from persistence.database import Connection, Database, Unavailable
+from persistence.moves import begin, planning
+from persistence.moves.row import Advance, RunMark
 from persistence.states import Risk, RunState
 from persistence.supervisor import Background
-from persistence.transitions import begin
-from persistence.transitions.advance import Advance, RunMark
 from persistence.wakeups import Wakeups
 from persistence.workers import Worker
 
@@ -86,7 +86,7 @@ class Planning:
         if self._worker is not None:
             with suppress(Unavailable):
                 async with self._database.connection() as connection:
-                    await begin.release_planning(connection, [self._worker.id])
+                    await planning.release_planning(connection, [self._worker.id])
                 self._wakeups.announce(plans=True)
 
     def wake(self) -> None:
@@ -119,7 +119,9 @@ class Planning:
         if worker is None or free <= 0:
             return  # who ends next looks again
         async with self._database.connection() as connection:
-            claimed = await begin.claim_planning(connection, worker.id, at_most=free, known=tuple(self._plans.values()))
+            claimed = await planning.claim_planning(
+                connection, worker.id, at_most=free, known=tuple(self._plans.values())
+            )
         for run in claimed:
             task = asyncio.create_task(self._plan(run, worker), name="plan")
             self._plans[task] = run.id
@@ -130,7 +132,7 @@ class Planning:
             self.wake()
         self._plans.pop(task, None)
 
-    async def _plan(self, run: begin.ClaimedRun, worker: Worker) -> None:
+    async def _plan(self, run: planning.ClaimedRun, worker: Worker) -> None:
         found = await self._answer(run)
         # Nobody else plans the run as long as this worker lives: what was found must be written down.
         while self._worker is worker:
@@ -150,7 +152,7 @@ class Planning:
             else:
                 return
 
-    async def _answer(self, run: begin.ClaimedRun) -> SoundPlan | _Refusal:
+    async def _answer(self, run: planning.ClaimedRun) -> SoundPlan | _Refusal:
         """A plan that may be run, or why there is none: whatever a planner does, its run learns of it."""
         limit = asyncio.timeout(self._settings.planning_seconds)
         try:
@@ -171,9 +173,9 @@ class Planning:
             log.exception("planner_failed", run_id=ids.run_id(run.id))
             return _Refusal("PLANNER_FAILED", "the planner failed; the server's log says more")
 
-    async def _store(self, run: begin.ClaimedRun, worker: Worker, sound: SoundPlan) -> None:
+    async def _store(self, run: planning.ClaimedRun, worker: Worker, sound: SoundPlan) -> None:
         async def write(tx: Connection) -> Advance:
-            if not await begin.hold_planning(tx, run, worker.id, risk=sound.risk):
+            if not await planning.hold_planning(tx, run, worker.id, risk=sound.risk):
                 return Advance()
             return await begin.store_steps(
                 tx, sound.for_run(run.id, run.submitted_by), claimer=claimer, gate=self._gate
@@ -184,9 +186,9 @@ class Planning:
             self._local.take(claimer, done)
         self._wakeups.announce(done.marks, work=any(mark.ready for mark in done.marks))
 
-    async def _refuse(self, run: begin.ClaimedRun, worker: Worker, why: _Refusal) -> None:
+    async def _refuse(self, run: planning.ClaimedRun, worker: Worker, why: _Refusal) -> None:
         async def write(tx: Connection) -> int | None:
-            return await begin.fail_planning(tx, run, worker.id, code=why.code, message=storable(why.message[:4000]))
+            return await planning.fail_planning(tx, run, worker.id, code=why.code, message=storable(why.message[:4000]))
 
         seq = await self._database.transaction(write)
         if seq is not None:

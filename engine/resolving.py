@@ -20,7 +20,8 @@ from engine.tools import ArgsUnfit, Registry
 from engine.tools.foreign import text_of
 from engine.values import UnfitValue, check_json, dotted, storable
 from persistence.ids import run_id
-from persistence.transitions.advance import FreedStep, Resolution
+from persistence.moves.inputs import Resolution
+from persistence.moves.references import FreedStep
 
 log = structlog.get_logger()
 
@@ -78,7 +79,7 @@ def _guarded(
     registry: Registry,
     max_bytes: int,
     budget: Budget,
-) -> Resolution:
+) -> Resolution | _Lacking:
     """The same, whatever happens: the step upstream has succeeded, and nothing that is wrong here may undo that."""
     try:
         return _resolution(step, results, registry, max_bytes, budget)

@@ -37,15 +37,16 @@ from engine.values import UnfitValue, check_json, fault_of, text_fault
 from persistence.audit import Action, write_lines
 from persistence.database import Connection, Database
 from persistence.ids import new_id, run_id, step_id, user_id
+from persistence.moves import begin
+from persistence.moves.cancel import cancel
+from persistence.moves.inputs import NOBODY, Claimer, GatePolicy
+from persistence.moves.locks import lock_runs
+from persistence.moves.redrive import redrive
+from persistence.moves.row import Advance
+from persistence.moves.submit import submit
 from persistence.reads.where import may_see
 from persistence.states import FINISHED_RUN_STATES, Risk, RunState, SkipReason, StepState
 from persistence.steering import Place, asked_about, held_run, places, unresolved
-from persistence.transitions import begin
-from persistence.transitions.advance import NOBODY, Advance, Claimer, GatePolicy
-from persistence.transitions.cancel import cancel
-from persistence.transitions.locks import lock_runs
-from persistence.transitions.redrive import redrive
-from persistence.transitions.submit import submit
 from persistence.wakeups import Wakeups
 
 _LONGEST_KEY = 255

@@ -17,13 +17,15 @@ from engine.retries import is_exhausted
 from engine.runs import gate_policy
 from engine.settings import EngineSettings
 from persistence import workers
-from persistence.claims import LostStep, close_orphaned_calls, lost_steps, runs_of
 from persistence.database import Connection, Database, Unavailable
+from persistence.moves import planning
+from persistence.moves.inputs import Outcome
+from persistence.moves.locks import lock_free_runs
+from persistence.moves.rescue import LostStep, close_orphaned_calls, lost_steps, runs_of
+from persistence.moves.row import Advance
+from persistence.moves.settle import advance
 from persistence.states import Retrying, StepState, ToolCallStatus
 from persistence.supervisor import Background, failed, known
-from persistence.transitions import begin
-from persistence.transitions.advance import Advance, Outcome, advance
-from persistence.transitions.locks import lock_free_runs
 from persistence.wakeups import Wakeups
 
 log = structlog.get_logger()
@@ -99,7 +101,7 @@ class Scheduler:
             await self._end_signless(connection)
             dead = await workers.end_expired(connection)
             if dead:
-                released = await begin.release_planning(connection, dead)
+                released = await planning.release_planning(connection, dead)
                 if released:
                     log.warning("planning_rescued", runs=len(released))
                     self._wakeups.announce(plans=True)

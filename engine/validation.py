@@ -27,8 +27,8 @@ from engine.references import References, Unresolvable, references, resolve
 from engine.settings import EngineSettings
 from engine.tools import ArgsUnfit, Fault, Registry, Tool
 from engine.values import UnfitValue, check_json, check_size, encode, text_fault
+from persistence.moves.begin import NewStep
 from persistence.states import Risk
-from persistence.transitions.begin import NewStep
 
 ROOT: Final[Path] = ("plan", "steps")
 _KEY: Final = re.compile(r"[^\s\x00-\x1f\x7f](?:[^\x00-\x1f\x7f]{0,98}[^\s\x00-\x1f\x7f])?")

@@ -12,8 +12,8 @@ from uuid import UUID
 import structlog
 
 from persistence.database import Database, Unavailable
+from persistence.moves.row import RunMark
 from persistence.supervisor import Background
-from persistence.transitions.advance import RunMark
 from persistence.wakeups import Wakeups
 
 log = structlog.get_logger()

@@ -16,10 +16,10 @@ import structlog
 
 from persistence import ids
 from persistence.database import Database, Unavailable
+from persistence.moves.row import RunMark
 from persistence.reads.rows import EventRow
 from persistence.states import ENDING_EVENTS, EventType
 from persistence.supervisor import failed, known
-from persistence.transitions.advance import RunMark
 from persistence.wakeups import Wakeups
 
 log = structlog.get_logger()

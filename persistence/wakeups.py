@@ -16,9 +16,9 @@ import structlog
 from broadcaster import Broadcast
 
 from persistence.broadcast import MISSED, PostgresBackend
+from persistence.moves.row import RunMark
 from persistence.states import RunState
 from persistence.supervisor import Background, failed, known
-from persistence.transitions.advance import RunMark
 
 log = structlog.get_logger()
 

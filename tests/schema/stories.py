@@ -1,4 +1,4 @@
-"""Rows for tests, written by the transitions that write them in earnest."""
+"""Rows for tests, written by the moves that write them in the product."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,13 +9,15 @@ import orjson
 
 from persistence.database import Database
 from persistence.ids import new_id
+from persistence.moves.begin import NewRun, NewStep, store_runs, store_steps
+from persistence.moves.cancel import cancel
+from persistence.moves.claim import claim
+from persistence.moves.decide import decide
+from persistence.moves.inputs import Claimer, GatePolicy, Outcome
+from persistence.moves.locks import lock_runs
+from persistence.moves.row import Advance
+from persistence.moves.settle import advance
 from persistence.states import ApprovalKind, ApprovalStatus, Risk, Role, SkipReason, StepState, ToolCallStatus
-from persistence.transitions.advance import Advance, Claimer, GatePolicy, Outcome, advance
-from persistence.transitions.begin import NewRun, NewStep, store_runs, store_steps
-from persistence.transitions.cancel import cancel
-from persistence.transitions.claim import claim
-from persistence.transitions.decide import decide
-from persistence.transitions.locks import lock_runs
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""What a worker owns, and what dead ones left behind."""
+"""The steps that dead workers left behind, and the calls that nobody will end any more."""
 
 from __future__ import annotations
 
@@ -6,36 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from persistence.database import Connection, Database
-from persistence.transitions.advance import ClaimedStep
-
-_OWNED = """
-SELECT s.run_id, s.position, s.attempt, s.tool, s.calls, s.max_attempts, s.losses,
-    coalesce(s.resolved_args, s.args)::text, s.digest, s.gated, s.idempotent, s.feeds, s.timeout_seconds,
-    s.submitted_by, c.entered_at IS NOT NULL
-FROM steps s
-LEFT JOIN tool_calls c ON c.run_id = s.run_id AND c.position = s.position AND c.attempt = s.attempt
-WHERE s.owner = $1
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class OwnedStep:
-    """A step that a worker owns, as it would have claimed it; `entered`: its call was noted as about to be made."""
-
-    step: ClaimedStep
-    entered: bool
-
-
-async def owned_steps(database: Database, worker: UUID) -> list[OwnedStep]:
-    """The steps that the worker owns."""
-    return [OwnedStep(ClaimedStep(*row[:-1]), row[-1]) for row in await database.fetch(_OWNED, worker)]
-
-
-async def cancelled_runs(database: Database, runs: Sequence[UUID]) -> set[UUID]:
-    """Which of these runs are cancelled."""
-    rows = await database.fetch("SELECT id FROM runs WHERE id = ANY($1::uuid[]) AND state = 'CANCELLED'", list(runs))
-    return {row["id"] for row in rows}
+from persistence.database import Connection
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +62,7 @@ async def close_orphaned_calls(tx: Connection) -> int:
     """
     status = await tx.execute(
         """WITH orphan AS (
-            -- Whoever holds one is just writing what became of it: the next sweep looks at it again.
+            -- One that is locked is just being written by its process: the next sweep looks at it again.
             SELECT s.run_id, s.position, s.attempt, s.idempotent
             FROM steps s
             JOIN workers w ON w.id = s.left_by

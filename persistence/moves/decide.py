@@ -1,4 +1,4 @@
-"""Approvals are decided, resolved or expire: the write decides, and what lost learns who won."""
+"""Approvals are decided, resolved or expire: the write decides, and what comes too late learns who was first."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 from uuid import UUID
 
 from persistence.database import Connection
+from persistence.moves.pieces import CLOCK
 from persistence.reads.where import Where
 from persistence.scope import Scope
 from persistence.states import ApprovalKind, ApprovalStatus
-from persistence.transitions.record import CLOCK
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ async def decide(
     edited_digest: str | None = None,
     resolution: str | None = None,
 ) -> DecidedStep | None:
-    """Decide an open approval of a locked run; None when it is no longer open: somebody, or time, was first."""
+    """Decide an open approval of a locked run; None when it is no longer open: another decision, or time, was first."""
     row = await tx.fetchrow(_DECIDE, approval, status, by, reason, edited_args, edited_digest, resolution, kind)
     return DecidedStep(*row) if row is not None else None
 
@@ -88,7 +88,7 @@ async def expire(tx: Connection, runs: Sequence[UUID]) -> list[DecidedStep]:
 
 @dataclass(frozen=True, slots=True)
 class ApprovalFacts:
-    """What a decision has to know of an approval before it is attempted, and after it lost."""
+    """An approval as a decision has to know it before it is attempted, and after another one was first."""
 
     id: UUID
     run: UUID
@@ -128,7 +128,7 @@ async def find_approval(connection: Connection, scope: Scope, approval: UUID) ->
 async def hold_approval(tx: Connection, scope: Scope, approval: UUID) -> ApprovalFacts | None:
     """The facts of an approval, its run locked; None, and nothing is locked, if it is not within the scope.
 
-    One statement when nobody else moves the run. Who had to wait for it has old facts, and reads them again.
+    One statement when nobody else moves the run. After a wait for it the facts are old, and are read again.
     """
     where = _of(scope, approval)
     # `old` is the row as the statement's snapshot has it, and `r`, once it is locked, as it is.

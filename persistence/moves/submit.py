@@ -12,9 +12,21 @@ from typing import Any, Final
 import orjson
 
 from persistence.database import Connection
-from persistence.transitions.advance import NO_EXPIRY, NOBODY, Advance, Claimer, GatePolicy, told
-from persistence.transitions.begin import BEGINNINGS, GIVEN, NewRun, NewStep, as_json, planned, stored_from
-from persistence.transitions.record import CLOCK, MARKS, Rank, taken
+from persistence.moves.begin import BEGINNINGS, GIVEN, NewRun, NewStep, as_json, planned, stored_from
+from persistence.moves.events import EVENT, Rank, event, written
+from persistence.moves.inputs import NO_EXPIRY, NOBODY, Claimer, GatePolicy
+from persistence.moves.pieces import CLOCK
+from persistence.moves.record import counter, total
+from persistence.moves.row import MARKS, Advance, claimed_from, read_rows
+from persistence.moves.sql import union
+from persistence.moves.table import MOVING, OPEN, RECORDED, RUNNING, WAITING
+from persistence.states import RunState
+
+_OPEN: Final = ", ".join(counter(state) for state in OPEN)
+_COUNTED: Final = ",\n        ".join(
+    f"count(*) FILTER (WHERE state = '{state}')::int AS {counter(state)}" for state in OPEN
+)
+_OF_RUN: Final = {"run": "id", "position": "null"}
 
 _SUBMIT: Final = f"""
 WITH {CLOCK},
@@ -25,47 +37,41 @@ submission AS MATERIALIZED (
 {GIVEN},
 tally AS (
     SELECT run_id, count(*)::int AS steps,
-        count(*) FILTER (WHERE state = 'PENDING')::int AS pending,
-        count(*) FILTER (WHERE state = 'READY')::int AS ready,
-        count(*) FILTER (WHERE state = 'RUNNING')::int AS running,
-        count(*) FILTER (WHERE state = 'BLOCKED')::int AS blocked
+        {_COUNTED}
     FROM turn GROUP BY run_id),
-verdict AS (SELECT *, ready + running = 0 AS waits FROM tally),
+verdict AS (SELECT *, {total(MOVING)} = 0 AS waits FROM tally),
 recorded AS (
     INSERT INTO runs (id, submitted_by, intent, state, asked, risk, approve_from, idempotency_key, input_digest,
-        last_seq, pending, ready, running, blocked, created_at, moved_at, started_at)
+        last_seq, {_OPEN}, created_at, moved_at, started_at)
     -- In the order of their keys, so that two groups with keys in common wait for each other in one order.
-    SELECT id, submitted_by, intent, CASE WHEN waits THEN 'WAITING_APPROVAL' ELSE 'EXECUTING' END, blocked > 0, risk,
+    SELECT id, submitted_by, intent, CASE WHEN waits THEN '{RunState.WAITING_APPROVAL}' ELSE '{
+    RunState.EXECUTING
+}' END, blocked > 0, risk,
         approve_from, idempotency_key, decode(input_digest, 'hex'),
         -- Recorded and planned; each step that is no longer pending, and what follows if it is blocked or running.
         2 + ready + 2 * blocked + 2 * running + waits::int,
-        pending, ready, running, blocked, at, at, CASE WHEN running > 0 THEN at END
+        {_OPEN}, at, at, CASE WHEN running > 0 THEN at END
     FROM submission JOIN verdict ON run_id = id, clock ORDER BY submitted_by, idempotency_key, id
     ON CONFLICT (submitted_by, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING
     RETURNING id, intent, state, last_seq, ready, asked AS judged),
 {stored_from("turn WHERE run_id IN (SELECT id FROM recorded)")},
-told (run_id, rank, major, minor, type, position, approval_id, message, metadata) AS (
-    {planned("recorded JOIN verdict ON run_id = id")}
-    UNION ALL
-    SELECT id, 0, 0, 0, 'WORKFLOW_STARTED', null, null, 'The workflow is recorded', json_build_object('intent', intent)
-    FROM recorded
-    UNION ALL
-    SELECT id, {Rank.RUN}, 0, 0, 'WORKFLOW_WAITING_APPROVAL', null, null, 'Waiting for a person', '{{}}'
-    FROM recorded WHERE state = 'WAITING_APPROVAL'
-    UNION ALL
-    {BEGINNINGS}),
-written AS (
-    INSERT INTO timeline_events (run_id, seq, type, position, approval_id, message, metadata, created_at)
-    SELECT run_id, row_number() OVER (PARTITION BY run_id ORDER BY rank, major, minor), type, position, approval_id,
-        message, metadata, at
-    FROM told, clock),
+{EVENT} AS (
+    {
+    union(
+        planned("recorded JOIN verdict ON run_id = id"),
+        event(RECORDED, Rank.SUBMISSION, "recorded", **_OF_RUN),
+        event(WAITING, Rank.RUN, f"recorded WHERE state = '{RunState.WAITING_APPROVAL}'", **_OF_RUN),
+        BEGINNINGS,
+    )
+}),
+{written("event, clock", seq="row_number() OVER (PARTITION BY run_id ORDER BY rank, major, minor)", created_at="at")},
 audited AS (
     INSERT INTO audit_lines (action, outcome, user_id, user_name, subject, address, token, request)
     SELECT action, outcome, submitted_by, name, 'run_' || replace(id::text, '-', ''), address, token, request
     FROM recorded JOIN submission USING (id) WHERE action IS NOT NULL)
 {MARKS}
 UNION ALL
-{taken("stored WHERE state = 'RUNNING'")}
+{claimed_from(f"stored WHERE state = '{RUNNING}'")}
 """
 
 
@@ -89,7 +95,7 @@ async def submit(
         gate.approval_timeout_seconds,
         orjson.dumps([_row(run) for run in runs], default=str).decode(),
     )
-    return told(rows)
+    return read_rows(rows)
 
 
 def _row(run: NewRun) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """A person approves, and the step begins at once: what `decide`, `advance` and `claim` do, in one commit.
 
-It is what somebody waits for who has just said yes. Whatever is not plain (the run is held, the approval is no longer
+A person who has just said yes is waiting for it. Whatever is not plain (the run is held, the approval is no longer
 open, or not for these arguments) is left as it is, for the way by those three. A test holds the two against each other.
 """
 
@@ -12,18 +12,19 @@ from uuid import UUID
 
 from persistence.audit import AuditLine
 from persistence.database import Connection
+from persistence.moves.decide import ApprovalFacts
+from persistence.moves.functions import APPROVE_ONE
+from persistence.moves.inputs import Claimer, Note
+from persistence.moves.row import Advance, read_rows
 from persistence.reads.where import Where
 from persistence.scope import Scope
-from persistence.transitions.advance import Advance, Claimer, Note, told
-from persistence.transitions.decide import ApprovalFacts
 
-_APPROVE: Final = f"SELECT * FROM approve_alone({', '.join(f'${n}' for n in range(1, 22))})"
-"""See `alembic/versions/0004_alone.py`."""
+_APPROVE: Final = APPROVE_ONE.call()
 
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """Who approves, and why; with other arguments (JSON text) and their digest, or neither."""
+    """The person who approves and their reason; with other arguments (JSON text) and their digest, or neither."""
 
     by: UUID
     reason: str | None = None
@@ -36,10 +37,10 @@ async def approve(
 ) -> Advance | None:
     """Approve, and start the step for the claimer if it has a slot, else it is READY: a transaction by itself.
 
-    None, and nothing has changed, when somebody holds the run or the approval is not open for the digest of `facts`
-    any more. `note` is the decision's event, `line` what the audit log says of it.
+    None, and nothing has changed, when another transaction holds the run or the approval is not open any more for the
+    digest of `facts`. `note` is the decision's event, `line` what the audit log says of it.
     """
-    done = told(
+    done = read_rows(
         await connection.fetch(
             _APPROVE,
             facts.id,
@@ -63,7 +64,7 @@ async def approve(
 
 @dataclass(frozen=True, slots=True)
 class Asker:
-    """Who wants to approve: what they see; whether they may, what they submitted themselves and what others did."""
+    """The person who wants to approve: the runs they see, and whether they may approve of their own and of others'."""
 
     scope: Scope
     may_own: bool
@@ -71,7 +72,7 @@ class Asker:
 
     @property
     def rights(self) -> tuple[bool, bool]:
-        """Whether they may: about their own, about others'."""
+        """Whether they may: of their own, of others'."""
         return self.may_own, self.may_others
 
 
@@ -109,11 +110,11 @@ async def approve_as_proposed(
             JOIN steps s ON s.run_id = a.run_id AND s.position = a.position
             JOIN runs r ON r.id = a.run_id
             {where} OFFSET 0) AS f
-        CROSS JOIN LATERAL approve_alone(f.id, f.run_id, f.position, f.attempt, f.digest, {by}, {why}, {edited},
+        CROSS JOIN LATERAL {APPROVE_ONE.name}(f.id, f.run_id, f.position, f.attempt, f.digest, {by}, {why}, {edited},
             {digest}, {said}::text || f.name, {more}, {worker}, {slots}, {", ".join(audit)}) AS t""",
         *where.values,
     )
-    done = told(rows)
+    done = read_rows(rows)
     return done if done.marks else None
 
 

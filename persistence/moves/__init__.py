@@ -1,4 +1,8 @@
-"""The statements that move sets of steps, and write their events in the same breath.
+"""The moves: the statements that change the states of sets of steps, and record their events in the same commit.
+
+`table` says as data which moves there are; `pieces` builds the parts of SQL that statements share, each once; `row` has
+the columns that come back. A statement stands in the module of its verb (`settle`, `claim`, `decide` …); `functions`
+holds those that the database runs by itself.
 
 Every transaction that moves anything in a run first locks the run's row (many runs: by id). All that belongs to
 a run, its steps, approvals, tool calls and events, is touched only under that lock, so

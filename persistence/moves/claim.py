@@ -4,20 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Final
 from uuid import UUID
 
 from persistence.database import Connection
-from persistence.transitions.advance import ALIVE, BUSY, FREE, Advance, ClaimedStep, Claimer, told
-from persistence.transitions.record import CLOCK, MARKS, Rank, record, taken
+from persistence.moves.events import EVENT
+from persistence.moves.inputs import Claimer
+from persistence.moves.pieces import CLOCK, again, alive, calling, free, moved, started, starting
+from persistence.moves.record import record
+from persistence.moves.row import MARKS, Advance, ClaimedStep, busy_from, claimed_from, read_rows, returned
+from persistence.moves.sql import among, assign, insert
+from persistence.moves.table import START
+from persistence.states import ApprovalKind, ApprovalStatus
 
-_CLAIM = f"""
+_DUE_RUNS: Final = "ARRAY(SELECT DISTINCT run_id FROM due)"
+
+_CLAIM: Final = f"""
 WITH RECURSIVE people (id) AS (
     (SELECT submitted_by FROM steps WHERE due_at IS NOT NULL ORDER BY submitted_by LIMIT 1)
     UNION ALL
     SELECT (
         SELECT submitted_by FROM steps WHERE due_at IS NOT NULL AND submitted_by > p.id ORDER BY submitted_by LIMIT 1)
     FROM people p WHERE p.id IS NOT NULL),
--- In turn between the people who wait: one with thousands of steps holds up nobody else.
+-- In turn between the people whose steps wait: one with thousands of them holds up nobody else.
 due AS MATERIALIZED (
     SELECT d.run_id, d.position, d.turn, d.due_at
     FROM people p, LATERAL (
@@ -26,41 +35,34 @@ due AS MATERIALIZED (
         ORDER BY s.due_at LIMIT least($2::int, $4::int)) AS d
     WHERE p.id <> ALL($3::uuid[])
     ORDER BY d.turn, d.due_at LIMIT $2::int),
-{FREE.format(runs="ARRAY(SELECT DISTINCT run_id FROM due)")}{CLOCK},
+{free(_DUE_RUNS)}{CLOCK},
 picked AS MATERIALIZED (
     SELECT s.run_id, s.position, a.id AS approval_id, a.granted_digest
     FROM due d
     JOIN steps s ON s.run_id = d.run_id AND s.position = d.position
     LEFT JOIN approvals a ON s.gated AND a.run_id = s.run_id AND a.position = s.position
-        AND a.kind = 'EXECUTE' AND a.status = 'APPROVED' AND a.execution = s.execution
+        AND a.kind = '{ApprovalKind.EXECUTE}' AND a.status = '{ApprovalStatus.APPROVED}' AND a.execution = s.execution
     WHERE d.run_id IN (SELECT id FROM free) AND (a.id IS NOT NULL OR NOT s.gated)
-        AND {ALIVE.format(worker="$1::uuid")}),
+        AND {alive("$1::uuid")}),
 claimed AS (
-    UPDATE steps s SET state = 'RUNNING', owner = $1, attempt = s.attempt + 1, calls = s.calls + 1, due_at = null,
-        started_at = coalesce(s.started_at, clock.at)
+    UPDATE steps s SET state = '{START.enters}', due_at = null,
+        {assign(starting(at="clock.at", worker="$1"))}
     FROM picked p, clock
-    WHERE s.run_id = p.run_id AND s.position = p.position AND s.state = 'READY'
-    RETURNING s.run_id, s.submitted_by, s.position, s.name, s.tool, s.attempt, s.calls, s.max_attempts, s.losses,
-        s.gated, s.idempotent, s.feeds, s.timeout_seconds, coalesce(s.resolved_args, s.args) AS args,
-        -- What was approved, whatever the step says by now: its caller compares, and nothing else waits for it.
-        coalesce(p.granted_digest, s.digest) AS digest, p.approval_id),
+    WHERE s.run_id = p.run_id AND s.position = p.position AND {among("s.state", START.leaves)}
+    -- What was approved, whatever the step says by now: the caller compares, and nothing else waits for it.
+    RETURNING {returned(beside=("name",), digest="coalesce(p.granted_digest, s.digest)")}, p.approval_id),
 spent AS (
     UPDATE approvals a SET spent_at = coalesce(a.spent_at, clock.at)
     FROM claimed c, clock WHERE a.id = c.approval_id),
 called AS (
-    INSERT INTO tool_calls (run_id, position, attempt, tool, args, digest, approval_id, started_at)
-    SELECT run_id, position, attempt, tool, args, digest, approval_id, clock.at FROM claimed, clock),
-moved (run_id, leaves, enters) AS (SELECT run_id, 'READY', 'RUNNING' FROM claimed),
-told (run_id, rank, major, minor, type, position, approval_id, message, metadata) AS (
-    SELECT run_id, {Rank.RUNNING}, position, 0, 'STEP_RUNNING', position, approval_id,
-        name || ' is running' || CASE WHEN attempt > 1 THEN ' (attempt ' || attempt || ')' ELSE '' END,
-        json_build_object('attempt', attempt)
-    FROM claimed),
-{record()}
+    {insert("tool_calls", calling("clock.at", approval_id="approval_id"), "claimed, clock")}),
+moved (run_id, leaves, enters) AS ({moved(START, "claimed")}),
+{EVENT} AS (
+    {started("claimed", approval="approval_id", again=again("attempt"))}),{record()}
 {MARKS}
 UNION ALL
-{taken("claimed")}
-{BUSY.format(runs="ARRAY(SELECT DISTINCT run_id FROM due)")}"""
+{claimed_from("claimed")}
+{busy_from(_DUE_RUNS)}"""
 
 
 async def claim(
@@ -70,10 +72,10 @@ async def claim(
 
     In turn between the people who submitted them, and longest due first. Runs that another transaction holds are
     passed over and come back as `busy`, so fewer (or no) steps may come back: looking again soon is worth it then. A
-    gated step comes only with its approval, which is spent by this. `but_of` are people who get none, `each` is the
+    gated step comes only with its approval, which is spent by this. `but_of` are the people who get none, `each` is the
     most that anybody gets.
     """
-    return told(
+    return read_rows(
         await connection.fetch(
             _CLAIM, claimer.worker, claimer.slots, list(but_of), claimer.slots if each is None else each
         )
@@ -89,8 +91,8 @@ class Entry:
     again: bool = False
 
 
-_ENTER = """
--- In the order in which a rescue locks them too: whoever comes second sees what the first has written.
+_ENTER: Final = """
+-- In the order in which a rescue locks them too: the second of them sees what the first has written.
 WITH held AS (
     SELECT c.run_id, c.position, c.attempt
     FROM unnest($1::uuid[], $2::int[], $3::int[], $4::uuid[], $5::bool[])

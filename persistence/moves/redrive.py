@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 from uuid import UUID
 
 from persistence.database import Connection
-from persistence.transitions.advance import Advance, GatePolicy, told
-from persistence.transitions.record import CLOCK, Rank, record
+from persistence.moves.events import EVENT, Rank, event
+from persistence.moves.inputs import GatePolicy
+from persistence.moves.pieces import CLOCK, asked, moved, opened
+from persistence.moves.record import record
+from persistence.moves.row import MARKS, Advance, read_rows
+from persistence.moves.sql import among, union
+from persistence.moves.table import BLOCKED, FAILED, REDRIVE, REDRIVE_GATED, RESTORE
 
-_REDRIVE = f"""
+_REDRIVE: Final = f"""
 WITH {CLOCK},
 target AS (
     UPDATE steps s SET
-        state = CASE WHEN s.gated THEN 'BLOCKED' ELSE 'READY' END,
+        state = CASE WHEN s.gated THEN '{REDRIVE_GATED.enters}' ELSE '{REDRIVE.enters}' END,
         due_at = CASE WHEN s.gated THEN null ELSE clock.at END,
         ready_at = CASE WHEN s.gated THEN s.ready_at ELSE coalesce(s.ready_at, clock.at) END,
         resolved_at = coalesce(s.resolved_at, clock.at),
@@ -24,38 +30,25 @@ target AS (
     RETURNING s.run_id, s.position, s.name, s.state, s.execution, s.attempt, s.risk, s.gate_reason,
         coalesce(s.resolved_args, s.args) AS args, s.digest),
 back AS (
-    UPDATE steps s SET state = 'PENDING', skip_reason = null, finished_at = null, remaining = b.remaining
+    UPDATE steps s SET state = '{RESTORE.enters}', skip_reason = null, finished_at = null, remaining = b.remaining
     FROM unnest($3::int[], $4::int[]) AS b (position, remaining)
-    WHERE s.run_id = $1 AND s.position = b.position AND s.state = 'SKIPPED'
+    WHERE s.run_id = $1 AND s.position = b.position AND {among("s.state", RESTORE.leaves)}
         AND EXISTS (SELECT FROM target)
     RETURNING s.run_id, s.position, s.name),
-opened AS (
-    INSERT INTO approvals
-        (id, run_id, position, execution, attempt, kind, risk, reason, proposed_args, digest, created_at, expires_at)
-    SELECT gen_random_uuid(), run_id, position, execution, attempt, 'EXECUTE', risk, gate_reason, args, digest,
-        clock.at, clock.at + $7::float8 * interval '1 second'
-    FROM target, clock WHERE state = 'BLOCKED'
-    RETURNING id, run_id, position, risk, digest, expires_at),
+{opened(f"target, clock WHERE state = '{BLOCKED}'", "$7", at="clock.at")},
 moved (run_id, leaves, enters) AS (
-    SELECT run_id, 'FAILED', state FROM target
+    SELECT run_id, '{FAILED}', state FROM target
     UNION ALL
-    SELECT run_id, 'SKIPPED', 'PENDING' FROM back),
-told (run_id, rank, major, minor, type, position, approval_id, message, metadata) AS (
-    SELECT run_id, {Rank.STEP}, 0, 0, 'STEP_REDRIVEN', position, null::uuid,
-        name || ' was sent back' || coalesce(': ' || $8, ''),
-        json_build_object('reason', $8::text, 'redrivenBy', $9::text, 'execution', execution)
-    FROM target
-    UNION ALL
-    SELECT run_id, {Rank.STEP}, 1, position, 'STEP_REDRIVEN', position, null, name || ' came back with it', '{{}}'
-    FROM back
-    UNION ALL
-    SELECT run_id, {Rank.APPROVAL}, position, 0, 'APPROVAL_REQUIRED', position, id,
-        'A person must approve exactly these arguments',
-        json_build_object('kind', 'EXECUTE', 'riskLevel', 'L' || risk, 'argsDigest', digest, 'expiresAt', expires_at)
-    FROM opened),
-{record()}
-SELECT 0 AS kind, id AS run_id, last_seq AS position, ready AS attempt, state AS tool, judged::int AS calls
-FROM recorded
+    {moved(RESTORE, "back")}),
+{EVENT} AS (
+    {
+    union(
+        event(REDRIVE.event, Rank.STEP, "target", why="coalesce(': ' || $8, '')", reason="$8::text", by="$9::text"),
+        event(RESTORE.event, Rank.STEP, "back", major="1", minor="position"),
+        asked(),
+    )
+}),{record()}
+{MARKS}
 """
 
 
@@ -77,7 +70,7 @@ async def redrive(
     `args` (JSON text) and `digest` replace its resolved arguments where given. No marks come back when it is no dead
     letter any more.
     """
-    return told(
+    return read_rows(
         await tx.fetch(
             _REDRIVE,
             run,
