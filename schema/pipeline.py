@@ -35,7 +35,7 @@ from strawberry.types.graphql import OperationType as AllowedOperation
 from schema.documents import Document, Documents, Operation
 from schema.eager import in_time
 from schema.execution import FastExecutor, Memo, SharedData
-from schema.faults import BAD_USER_INPUT, RequestError, present, refusal, unavailable
+from schema.faults import BAD_USER_INPUT, NO_QUERY, RequestError, present, refusal, unavailable
 from schema.limits import Analysis, Limits
 from schema.scalars import SCALARS
 from schema.spending import AnswerTooLarge, TooMuchJson, spending
@@ -188,7 +188,7 @@ class Schema(strawberry.Schema):
     ) -> "_Ready | list[GraphQLError]":
         try:
             if not query:
-                raise RequestError("The request holds no query.", BAD_USER_INPUT)  # noqa: TRY301 - told like any other
+                raise RequestError(NO_QUERY, BAD_USER_INPUT)  # noqa: TRY301 - told like any other
             document = self.documents.known(query)
             if document is None:
                 document = await self._aside(
