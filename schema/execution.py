@@ -60,6 +60,7 @@ from graphql import (
     is_non_null_type,
     is_object_type,
     is_scalar_type,
+    parse,
 )
 from graphql.execution.collect_fields import CollectedFields, DeferUsage, FieldDetailsList, GroupedFieldSet
 from graphql.pyutils import AwaitableOrValue, Path, Undefined
@@ -72,9 +73,18 @@ from strawberry.types.cast import TYPE_CAST_ATTRIBUTE
 from strawberry.types.field import StrawberryField
 
 from schema.jsontext import JsonText, encode
+from schema.selections import selected_fields
 from schema.spending import ONE_BY_ONE, AnswerTooLarge, back_to, in_turn, is_long, spend, standing, with_pauses
 
-__all__ = ["Compiled", "FastExecutor", "Memo", "SharedData", "nodes_below"]
+__all__ = [
+    "Compiled",
+    "FastExecutor",
+    "LibraryChanged",
+    "Memo",
+    "SharedData",
+    "check_executor",
+    "nodes_below",
+]
 
 Memo = MutableMapping[Hashable, ExecutionResult]
 """What an event's attribute `memo` holds: its answers, by who asked what. It dies with the event."""
@@ -293,9 +303,9 @@ class FastExecutor(StrawberryGraphQLCoreExecutionContext):
 
     def _plan(self, parent_type: GraphQLObjectType, fields: GroupedFieldSet) -> "_Plan":
         plans = self._compiled.plans
-        # The field set lives as long as the plans do, so its id is its own.
         plan = plans.get(id(fields))
-        if plan is None:
+        # A plan holds its fields: as long as it is there, no others have their id.
+        if plan is None or plan.fields is not fields:
             plans[id(fields)] = plan = self._make_plan(parent_type, fields)
         return plan
 
@@ -313,7 +323,7 @@ class FastExecutor(StrawberryGraphQLCoreExecutionContext):
                 rest[name] = details
             else:
                 parts[name] = part
-        return _Plan(template, parts, rest)
+        return _Plan(fields, template, parts, rest)
 
     def _part(self, parent_type: GraphQLObjectType, details: FieldDetailsList) -> "_Part | None":
         """How this field is read, if it is a plain attribute; None if graphql-core has to resolve it."""
@@ -352,10 +362,11 @@ class FastExecutor(StrawberryGraphQLCoreExecutionContext):
         """What turns an object of this type into its part of the answer, if all below it is plain."""
         branches = self._compiled.branches
         key = (id(details), type_)
-        if key not in branches:
-            # Its own entry holds the details, so that their id stays theirs.
-            branches[key] = (details, self._make_branch(type_, details))
-        return branches[key][1]
+        known = branches.get(key)
+        # As with plans: the entry holds the details.
+        if known is None or known[0] is not details:
+            known = branches[key] = (details, self._make_branch(type_, details))
+        return known[1]
 
     def _make_branch(self, type_: GraphQLOutputType, details: FieldDetailsList) -> "Callable[[Any], Any] | None":
         object_type = get_nullable_type(type_)
@@ -399,6 +410,11 @@ class Compiled:
         )
 
     @cached_property
+    def selected(self) -> frozenset[str]:
+        """The fields that the operation selects anywhere, as `Type.field`."""
+        return selected_fields(self.schema, self.document, self.operation)
+
+    @cached_property
     def inner_variables(self) -> tuple[str, ...]:
         """The variables that can change an event's answer: all but those only the root field's arguments use."""
         pending: list[Node] = []
@@ -411,6 +427,43 @@ class Compiled:
             pending += [node for node in self.document.definitions if node is not self.operation]
         used = {node.name.value for top in pending for node in nodes_below(top) if isinstance(node, VariableNode)}
         return tuple(sorted(used))
+
+
+class LibraryChanged(Exception):
+    """A library is not as this program needs it to be; the text says which of its names, and why it matters."""
+
+
+LEANED_ON: Final = {
+    "_relevant_sub_fields": "it keeps the fields that selection sets collect, and ours are kept across requests there",
+}
+"""What is no public part of graphql-core's executor, and yet leaned on."""
+
+_PROBE: Final = "{__schema {queryType {name}}}"
+
+
+def check_executor(schema: GraphQLSchema) -> None:
+    """Raise `LibraryChanged` unless graphql-core's executor works with what is ours as it did.
+
+    If it did not, answers would still come, and hold what others asked for or take ten times as long: better none.
+    """
+    document = parse(_PROBE)
+    operation = cast("OperationDefinitionNode", document.definitions[0])
+    theirs = StrawberryGraphQLCoreExecutionContext.build(schema, document)
+    for name, reason in LEANED_ON.items():
+        if not hasattr(theirs, name):
+            raise LibraryChanged(f"graphql-core's Executor has no {name} any more: {reason}.")
+    compiled = Compiled(schema, document, operation)
+    ours = FastExecutor.build(schema, document, compiled=compiled)
+    assert isinstance(ours, FastExecutor)
+    answer = ours.execute_operation()
+    if not isinstance(answer, ExecutionResult) or answer.errors:
+        raise LibraryChanged(f"graphql-core's Executor does not answer {_PROBE} with ours in its place.")
+    if len(compiled.sub_fields) != 2:
+        raise LibraryChanged("graphql-core's Executor does not use its _relevant_sub_fields as it did.")
+    if compiled.root is None or len(compiled.plans) != 3:
+        raise LibraryChanged(
+            "graphql-core's Executor does not call execute_collected_root_fields and execute_fields as it did."
+        )
 
 
 class _Part(NamedTuple):
@@ -434,7 +487,10 @@ class _Odd(Exception):
 class _Plan:
     """How the plain fields of a selection set are read from an object, and which fields are left."""
 
-    def __init__(self, template: dict[str, Any], parts: Mapping[str, _Part], rest: GroupedFieldSet) -> None:
+    def __init__(
+        self, fields: GroupedFieldSet, template: dict[str, Any], parts: Mapping[str, _Part], rest: GroupedFieldSet
+    ) -> None:
+        self.fields = fields
         self.template = template
         self.parts = parts
         self.rest = rest
