@@ -77,6 +77,7 @@ from schema.selections import selected_fields
 from schema.spending import ONE_BY_ONE, AnswerTooLarge, back_to, in_turn, is_long, spend, standing, with_pauses
 
 __all__ = [
+    "AT_HAND",
     "Compiled",
     "FastExecutor",
     "LibraryChanged",
@@ -92,8 +93,12 @@ Memo = MutableMapping[Hashable, ExecutionResult]
 _INERT: Final = frozenset({str, int, float, bool, dict, list, tuple, datetime, date, time, UUID, Decimal, JsonText})
 """Types whose values are never awaitable and never exceptions."""
 
-_MOST_SHAPES: Final = 64
+_MOST_SHAPES: Final = 32
+_MOST_ANSWERS: Final = 256
 _DEFINITION: Final = "strawberry-definition"
+
+AT_HAND: Final = "at hand"
+"""In a resolver's metadata: the attribute that has its value where it is known already, and raises where it is not."""
 
 
 class SharedData(dict[str, Any]):
@@ -252,7 +257,7 @@ class FastExecutor(StrawberryGraphQLCoreExecutionContext):
         result = executor.execute_operation(False)  # noqa: FBT003 - the base's signature
         if isinstance(result, ExecutionResult) and not result.errors and result.data is not None:
             result = ExecutionResult(SharedData(result.data), None)
-            if memo is not None and key is not None:
+            if memo is not None and key is not None and len(memo) < _MOST_ANSWERS:
                 memo[key] = result
         return cast("AwaitableOrValue[ExecutionResult]", result)
 
@@ -287,7 +292,7 @@ class FastExecutor(StrawberryGraphQLCoreExecutionContext):
             return None
         given = self.variable_values.coerced
         asked = tuple((name, repr(given.get(name))) for name in self._compiled.inner_variables)
-        return (self._compiled, asked, scope)
+        return (self._compiled.key, asked, scope)
 
     # ── plans ──
 
@@ -297,7 +302,8 @@ class FastExecutor(StrawberryGraphQLCoreExecutionContext):
             return False
         for details in fields.values():
             field = root_type.fields.get(details[0].node.name.value)
-            if field is None or self._branch(field.type, details) is None:
+            branch = None if field is None else self._branch(field.type, details)
+            if branch is None or not branch.is_certain:
                 return False
         return True
 
@@ -309,7 +315,9 @@ class FastExecutor(StrawberryGraphQLCoreExecutionContext):
             plans[id(fields)] = plan = self._make_plan(parent_type, fields)
         return plan
 
-    def _make_plan(self, parent_type: GraphQLObjectType, fields: GroupedFieldSet) -> "_Plan":
+    def _make_plan(
+        self, parent_type: GraphQLObjectType, fields: GroupedFieldSet, *, takes_at_hand: bool = False
+    ) -> "_Plan":
         template: dict[str, Any] = {}
         parts: dict[str, _Part] = {}
         rest: GroupedFieldSet = {}
@@ -318,14 +326,16 @@ class FastExecutor(StrawberryGraphQLCoreExecutionContext):
             if details[0].node.name.value == "__typename":
                 template[name] = parent_type.name
                 continue
-            part = self._part(parent_type, details)
+            part = self._part(parent_type, details, takes_at_hand=takes_at_hand)
             if part is None:
                 rest[name] = details
             else:
                 parts[name] = part
         return _Plan(fields, template, parts, rest)
 
-    def _part(self, parent_type: GraphQLObjectType, details: FieldDetailsList) -> "_Part | None":
+    def _part(
+        self, parent_type: GraphQLObjectType, details: FieldDetailsList, *, takes_at_hand: bool
+    ) -> "_Part | None":
         """How this field is read, if it is a plain attribute; None if graphql-core has to resolve it."""
         node = details[0].node
         field = parent_type.fields.get(node.name.value)
@@ -333,7 +343,7 @@ class FastExecutor(StrawberryGraphQLCoreExecutionContext):
         if (
             field is None
             or not isinstance(plain, StrawberryField)
-            or not plain.is_basic_field
+            or (attribute := _attribute(plain, takes_at_hand=takes_at_hand)) is None
             or plain.default_resolver is not getattr
             or node.arguments
             or self._strawberry_schema.exception_handlers
@@ -344,7 +354,7 @@ class FastExecutor(StrawberryGraphQLCoreExecutionContext):
         type_ = get_nullable_type(field.type)
         leaf = _leaf(type_) or _leaves(type_)
         if leaf is not None:
-            return leaf._replace(attribute=plain.python_name, nullable=nullable)
+            return leaf._replace(attribute=attribute, nullable=nullable)
         if is_list_type(type_):
             entry = self._branch(type_.of_type, details)
             if entry is None:
@@ -354,11 +364,13 @@ class FastExecutor(StrawberryGraphQLCoreExecutionContext):
                 spend(len(items))
                 return [entry(item) for item in items]
 
-            return _Part(plain.python_name, _LISTS, entries, nullable)
+            return _Part(attribute, _LISTS, entries, nullable, entry.is_certain)
         inner = self._branch(field.type, details)
-        return None if inner is None else _Part(plain.python_name, None, inner, nullable)
+        if inner is None:
+            return None
+        return _Part(attribute, None, inner, nullable, inner.is_certain and plain.is_basic_field)
 
-    def _branch(self, type_: GraphQLOutputType, details: FieldDetailsList) -> "Callable[[Any], Any] | None":
+    def _branch(self, type_: GraphQLOutputType, details: FieldDetailsList) -> "_Branch | None":
         """What turns an object of this type into its part of the answer, if all below it is plain."""
         branches = self._compiled.branches
         key = (id(details), type_)
@@ -368,7 +380,7 @@ class FastExecutor(StrawberryGraphQLCoreExecutionContext):
             known = branches[key] = (details, self._make_branch(type_, details))
         return known[1]
 
-    def _make_branch(self, type_: GraphQLOutputType, details: FieldDetailsList) -> "Callable[[Any], Any] | None":
+    def _make_branch(self, type_: GraphQLOutputType, details: FieldDetailsList) -> "_Branch | None":
         object_type = get_nullable_type(type_)
         if not is_object_type(object_type) or any(each.node.directives for each in details):
             return None
@@ -376,7 +388,7 @@ class FastExecutor(StrawberryGraphQLCoreExecutionContext):
         if not isinstance(definition, StrawberryObjectDefinition) or definition.is_type_of is not None:
             return None
         fields, deferred, _ = self.collect_subfields(object_type, details)
-        plan = self._plan(object_type, fields)
+        plan = self._make_plan(object_type, fields, takes_at_hand=True)
         if deferred or plan.rest:
             return None
         return _Branch(plan, object_type, nullable=not is_non_null_type(type_))
@@ -395,12 +407,14 @@ class Compiled:
         self.schema = schema
         self.document = document
         self.operation = operation
+        self.key = object()
+        """Tells it from all others; who keeps it keeps nothing else of it."""
         self.root: GroupedFieldSet | None = None
         self.is_plain: bool | None = None
         """Whether everything below the root is a plain attribute; None before the first answer."""
         self.sub_fields: dict[tuple[GraphQLObjectType, int], tuple[FieldDetailsList, CollectedFields]] = {}
         self.plans: dict[int, _Plan] = {}
-        self.branches: dict[tuple[int, GraphQLOutputType], tuple[FieldDetailsList, Callable[[Any], Any] | None]] = {}
+        self.branches: dict[tuple[int, GraphQLOutputType], tuple[FieldDetailsList, _Branch | None]] = {}
 
     @cached_property
     def is_fixed(self) -> bool:
@@ -473,6 +487,8 @@ class _Part(NamedTuple):
     types: frozenset[type] | None
     convert: Callable[[Any], Any] | None
     nullable: bool
+    is_certain: bool = True
+    """Whether it is there for every object, and not only where it was read before."""
 
 
 async def _raised(error: BaseException) -> Any:
@@ -494,7 +510,9 @@ class _Plan:
         self.template = template
         self.parts = parts
         self.rest = rest
+        self.is_certain = all(part.is_certain for part in parts.values())
         self._names = tuple(parts)
+        self._converts = {name: (name, part.convert) for name, part in parts.items() if part.convert is not None}
         self._read = _reader([part.attribute for part in parts.values()])
         self._shapes: dict[tuple[type, ...], list[tuple[str, Callable[[Any], Any]]]] = {}
 
@@ -524,7 +542,7 @@ class _Plan:
             elif part.types is not None and kind not in part.types:
                 raise _Odd
             elif part.convert is not None:
-                steps.append((name, part.convert))
+                steps.append(self._converts[name])
         if len(self._shapes) < _MOST_SHAPES:
             self._shapes[kinds] = steps
         return steps
@@ -547,6 +565,7 @@ class _Branch:
     """Turns an object, all of whose selected fields are plain, into its part of the answer."""
 
     def __init__(self, plan: _Plan, type_: GraphQLObjectType, *, nullable: bool) -> None:
+        self.is_certain = plan.is_certain
         self._plan = plan
         self._type = type_
         self._nullable = nullable
@@ -579,6 +598,13 @@ class _Branch:
         if not markable or TYPE_CAST_ATTRIBUTE not in value.__dict__:
             # A mark is about this one object; its type says nothing about the next.
             self._trusted[kind] = markable
+
+
+def _attribute(field: StrawberryField, *, takes_at_hand: bool) -> str | None:
+    """What the field is read from, if it is a plain attribute, or may be at hand."""
+    if field.is_basic_field:
+        return field.python_name
+    return field.metadata.get(AT_HAND) if takes_at_hand and not field.extensions else None
 
 
 def _reader(attributes: list[str]) -> Callable[[Any], tuple[Any, ...]]:
