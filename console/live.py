@@ -114,10 +114,10 @@ class Lines:
         """The events say it."""
 
     def ended(self, run: Run) -> None:
-        """Write the run's line, and what there is to know of its outcome."""
-        self._screen.line(run_line(run))
+        """Write what there is to know of the run's outcome, and last its line."""
         for line in notice_lines(run):
             self._screen.line(line)
+        self._screen.line(run_line(run))
 
     @contextmanager
     def paused(self) -> Generator[None]:
