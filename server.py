@@ -17,29 +17,33 @@ import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, TypeVar
+from typing import Any, Final, Literal, TypeVar
 from urllib.parse import unquote, urlsplit
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
 import structlog
 import typer
 import uvicorn
-from dotenv import dotenv_values
 from platformdirs import user_data_dir
 from prometheus_client import CollectorRegistry, Gauge
+from prometheus_client.core import CounterMetricFamily, Metric
+from prometheus_client.registry import Collector
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from starlette.types import Receive, Scope, Send
 
 from console.client import Client
-from console.commands import app as commands
 from console.demo import run_demo
+from console.environment import faults_of_names, read_env_file, unused_names
 from console.errors import ConsoleError
 from console.exits import plain
+from console.processes import app as commands
 from console.settings import Address
 from engine.engine import Engine
 from engine.identity import Identity
+from engine.lag import LoopLag
 from engine.oidc import Issuer, OidcSettings, fault_of_issuer
 from engine.planner import RulePlanner
 from engine.secrets import Redaction
@@ -47,18 +51,20 @@ from engine.settings import EngineSettings
 from engine.tools import ToolDeclarationError, load_registry
 from engine.tools.builtin.calendars import calendar_by_token
 from persistence import users
+from persistence.addresses import fault_of_broadcast, fault_of_database, place_of
 from persistence.approvals_feed import ApprovalsFeed
 from persistence.broadcast import broadcast_over
 from persistence.database import Database, DatabaseSettings, Unavailable
 from persistence.gauges import gauges
 from persistence.logs import configure_logs
 from persistence.reads import Reads
-from persistence.revisions import UnknownRevision, head, is_current, may_be_used
+from persistence.revisions import UnknownRevision, head, is_current, may_be_used, revision_of
 from persistence.states import Risk
+from persistence.supervisor import FAILURES, Background
 from persistence.timeline import Timeline
 from persistence.wakeups import Wakeups
 from schema.context import Services
-from schema.http import BoundedHttp, FrameSocket, HttpSettings
+from schema.http import BoundedHttp, Connections, FrameSocket, HttpSettings
 from schema.limits import Limits
 from schema.schema import default_limits, sdl
 from schema.site import Site, SiteSettings, build_site, not_running
@@ -89,7 +95,7 @@ class Settings(BaseSettings):
     tools: str = ""
     approve_from: Literal["L0", "L1", "L2", "L3"] = "L3"
     separation_of_duties: bool = False
-    approval_timeout_seconds: float = Field(604_800, ge=0, allow_inf_nan=False)
+    approval_timeout_seconds: float = Field(604_800, ge=0, le=100 * 365 * 86_400)
     concurrency: int = Field(100, ge=1, le=100_000)
     lease_seconds: float = Field(15, ge=1, le=3600)
     sweep_seconds: float = Field(1, gt=0, le=60)
@@ -116,25 +122,35 @@ class Settings(BaseSettings):
     oidc_role_claim: str = "roles"
     time_zone: str | None = None
 
-    @field_validator("database_url", "broadcast_url")
-    @classmethod
-    def _is_address(cls, value: str | None) -> str | None:
-        if value is not None and "://" not in value:
-            raise ValueError("should be an address like postgresql://user:password@host:5432/name")
-        return value
-
     @field_validator("database_url")
     @classmethod
-    def _is_postgres(cls, value: str | None) -> str | None:
-        if value is not None and not value.startswith(("postgresql://", "postgres://")):
-            raise ValueError("should begin with postgresql://")
+    def _is_database(cls, value: str | None) -> str | None:
+        if value is not None and (fault := fault_of_database(value)):
+            raise ValueError(fault)
+        return value
+
+    @field_validator("broadcast_url")
+    @classmethod
+    def _carries_wakeups(cls, value: str | None) -> str | None:
+        if value is not None and (fault := fault_of_broadcast(value)):
+            raise ValueError(fault)
+        return value
+
+    @field_validator("data_dir")
+    @classmethod
+    def _is_folder(cls, value: Path) -> Path:
+        try:
+            value.expanduser()
+        except RuntimeError:
+            raise ValueError("begins with ~ and the name of nobody here") from None
         return value
 
     @field_validator("admin_token")
     @classmethod
     def _is_token(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and (len(value.get_secret_value()) < 16 or not value.get_secret_value().isascii()):
-            raise ValueError("should have 16 or more ASCII characters")
+        token = "" if value is None else value.get_secret_value()
+        if value is not None and (len(token) < 16 or not token.isascii() or not token.isprintable() or " " in token):
+            raise ValueError("should have 16 or more ASCII characters, and no blanks")
         return value
 
     @field_validator("time_zone")
@@ -143,8 +159,9 @@ class Settings(BaseSettings):
         if value is not None:
             try:
                 ZoneInfo(value)
-            except KeyError:  # which pydantic does not take for a bad value
-                raise ValueError("should be a time zone like Europe/Berlin") from None
+            except (KeyError, ValueError, OSError):  # unknown; a path elsewhere; a folder of zones
+                near = get_close_matches(value, sorted(available_timezones()), n=1)
+                raise ValueError(f"should be a time zone like {near[0] if near else 'Europe/Berlin'}") from None
         return value
 
     @field_validator("oidc_issuer")
@@ -235,15 +252,19 @@ class StartError(ConsoleError):
 
 
 def read_settings() -> Settings:
-    """The settings; a bad value is a clear StartError."""
+    """The settings; bad values and names that nobody knows are one clear StartError."""
+    faults = faults_of_names()
     try:
-        return Settings()  # pyright: ignore[reportCallIssue] - every field comes from the environment
+        settings = Settings()  # pyright: ignore[reportCallIssue] - every field comes from the environment
     except ValidationError as error:
-        said = "; ".join(
+        faults += [
             f"LIFEOS_{str(each['loc'][0]).upper()} {plain(each['msg'])}"
             for each in error.errors(include_url=False, include_input=False)
-        )
-        raise StartError(f"bad settings: {said}") from None
+        ]
+    else:
+        if not faults:
+            return settings
+    raise StartError(f"bad settings: {'; '.join(faults)}")
 
 
 def _password(url: str | None) -> str | None:
@@ -254,7 +275,7 @@ def _password(url: str | None) -> str | None:
 
 def secrets_of_environment() -> dict[str, str]:
     """The secrets that tools may be given, by name, from the environment and the `.env` file."""
-    found = {**dotenv_values(".env"), **os.environ}
+    found = {**read_env_file(), **os.environ}
     prefix = "LIFEOS_SECRET_"
     return {name.removeprefix(prefix): value for name, value in found.items() if name.startswith(prefix) and value}
 
@@ -275,12 +296,15 @@ class Parts:
     identity: Identity
     admin_token: str
     announce: Callable[[str], None]
+    lag: LoopLag
 
 
 @asynccontextmanager
 async def running_parts(settings: Settings, *, executes: bool) -> AsyncGenerator[Parts]:
     """Start the database if it is ours, migrate it, and open everything on it; close it in turn."""
     oidc = settings.oidc()
+    if unused := unused_names({name.upper() for name in Settings.model_fields}):
+        log.warning("settings_not_used", names=unused, reason="this version does not have what they are about")
     try:
         registry = load_registry(settings.tool_modules)
     except ToolDeclarationError as error:
@@ -291,14 +315,21 @@ async def running_parts(settings: Settings, *, executes: bool) -> AsyncGenerator
         database = Database(settings.database(dsn, connections=10))
         work = Database(settings.database(dsn, connections=6))
         for each in (database, work):
-            await _patiently(each.open)
+            await _patiently(each.open, dsn)
             stack.push_async_callback(each.close)
-        admin_token = await _patiently(lambda: _admin_token(settings, database))
+        admin_token = await _patiently(lambda: _admin_token(settings, database), dsn)
         broadcast, backend = broadcast_over(work.settings, settings.broadcast_url)
         wakeups = Wakeups(broadcast, backend)
         timeline = Timeline(database, wakeups)
         feed = ApprovalsFeed(database, wakeups)
-        await wakeups.open()
+        try:
+            await wakeups.open()
+        except Exception as error:
+            # Whatever the broadcaster's library raises; over PostgreSQL, it tries for ever and raises nothing.
+            place = place_of(settings.broadcast_url or dsn)
+            raise StartError(
+                f"the broadcaster at {place} can't be used: {_reason(error)}; look at LIFEOS_BROADCAST_URL"
+            ) from error
         stack.push_async_callback(wakeups.close)
         issuer = None if oidc is None else Issuer(oidc)
         if issuer is not None:
@@ -320,7 +351,10 @@ async def running_parts(settings: Settings, *, executes: bool) -> AsyncGenerator
         stack.push_async_callback(engine.close)
         stack.push_async_callback(feed.close)
         stack.callback(timeline.close)
-        yield Parts(settings, database, engine, timeline, feed, wakeups, identity, admin_token, announce)
+        lag = LoopLag()
+        lag.open()
+        stack.push_async_callback(lag.close)
+        yield Parts(settings, database, engine, timeline, feed, wakeups, identity, admin_token, announce, lag)
 
 
 @asynccontextmanager
@@ -352,32 +386,39 @@ async def _migrated(dsn: str) -> None:
         try:
             async with asyncio.timeout_at(deadline + 1):
                 if not await is_current(dsn):
-                    from persistence.migrate import migrate  # noqa: PLC0415 - slow to load, and most starts need none
+                    from persistence import migrate as migrations  # noqa: PLC0415 - slow to load; most starts need none
 
-                    await migrate(dsn)
+                    await migrations.migrate(dsn)
         except UnknownRevision as error:
             raise StartError(str(error)) from error
         except Exception as error:
             if loop.time() > deadline or not _is_away(error):
-                reason = " ".join(str(error).split()) or type(error).__name__
-                raise StartError(f"the database can't be used: {reason}; look at LIFEOS_DATABASE_URL") from error
+                raise _no_database(dsn, error) from error
             if not is_waiting:
-                log.warning("waiting_for_the_database", error=type(error).__name__)
+                log.warning("waiting_for_the_database", at=place_of(dsn), error=_reason(error))
             is_waiting = True
             await asyncio.sleep(0.5)
         else:
             return
 
 
-async def _patiently(work: Callable[[], Awaitable[T]]) -> T:
+def _no_database(dsn: str, error: Exception) -> StartError:
+    return StartError(f"the database at {place_of(dsn)} can't be used: {_reason(error)}; look at LIFEOS_DATABASE_URL")
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+async def _patiently(work: Callable[[], Awaitable[T]], dsn: str) -> T:
     """What `work` gives, begun anew for a while when the database goes away in the middle of it."""
     deadline = asyncio.get_running_loop().time() + _WAIT_FOR_DATABASE_SECONDS
     while True:
         try:
             return await work()
-        except Unavailable:
+        except Unavailable as error:
             if asyncio.get_running_loop().time() > deadline:
-                raise
+                raise _no_database(dsn, error) from error
             await asyncio.sleep(0.5)
 
 
@@ -407,9 +448,17 @@ async def _admin_token(settings: Settings, database: Database) -> str:
             raise StartError("LIFEOS_ADMIN_TOKEN was revoked: set another one")
         return token
     path = settings.data_dir.expanduser() / "admin-token"
+    try:
+        return await _own_token(path, database)
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "what it holds is no token"
+        raise StartError(f"LIFEOS_DATA_DIR can't be used: {path}: {reason}") from error
+
+
+async def _own_token(path: Path, database: Database) -> str:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with contextlib.suppress(FileNotFoundError):
-        kept = path.read_text(encoding="ascii").strip()
+        kept = path.read_text(encoding="ascii").strip()  # noqa: ASYNC240 - a line, at the start
         if kept and await database.transaction(lambda tx: users.ensure_admin(tx, kept)):
             return kept
     token = users.new_token()
@@ -432,6 +481,7 @@ class Application:
         self._settings = settings
         self._executes = executes
         self._site: Site | None = None
+        self._closing: set[asyncio.Future[None]] = set()
         self.parts: Parts | None = None
         self.is_stopping = False
         self.failure: str | None = None
@@ -451,8 +501,15 @@ class Application:
         if self.parts is not None:
             self.parts.engine.stop_claiming()
         if self._site is not None:
-            task = asyncio.ensure_future(self._site.view.connections.close_all(1012))
-            task.add_done_callback(lambda done: done.cancelled() or done.exception())
+            closing = asyncio.ensure_future(self._site.view.connections.close_all(1012))
+            # The loop knows its tasks by weak references only: what nobody holds may be gone before it is done.
+            self._closing.add(closing)
+            closing.add_done_callback(self._closed)
+
+    def _closed(self, closing: asyncio.Future[None]) -> None:
+        self._closing.discard(closing)
+        if not closing.cancelled() and (error := closing.exception()) is not None:
+            log.error("sockets_not_closed", exc_info=error)
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
@@ -466,10 +523,11 @@ class Application:
                     configure_logs(redact=settings.redaction().of_text)
                 self.parts = await stack.enter_async_context(running_parts(settings, executes=self._executes))
                 self._site = self._built(self.parts)
-                rechecking = asyncio.create_task(self._recheck())
-                stack.callback(rechecking.cancel)
+                rechecking = Background("recheck", self._recheck)
+                rechecking.open()
+                stack.push_async_callback(rechecking.close)
             except Exception as error:
-                if not isinstance(error, StartError | Unavailable):
+                if not isinstance(error, ConsoleError | Unavailable):
                     log.exception("could_not_start")
                 self.failure = str(error) or type(error).__name__
                 await send({"type": "lifespan.startup.failed", "message": self.failure})
@@ -505,7 +563,7 @@ class Application:
         )
         data_dir = settings.data_dir.expanduser()
         metrics = Metrics(parts)
-        return build_site(
+        site = build_site(
             services,
             SiteSettings(settings.http(), CONSOLE, settings.metrics_public, settings.rate_points_per_minute),
             authenticate=parts.identity.viewer_of,
@@ -515,18 +573,20 @@ class Application:
             refresh_metrics=metrics.refresh,
             find_calendar=lambda token: calendar_by_token(data_dir, token),
         )
+        metrics.connections = site.view.connections
+        return site
 
 
 def _checks(parts: Parts, *, is_stopping: Callable[[], bool]) -> dict[str, Callable[[], Awaitable[bool]]]:
     async def database() -> bool:
         try:
-            return await parts.database.fetchval("SELECT 1") == 1
+            return await parts.database.answers()
         except Unavailable:
             return False
 
     async def migrations() -> bool:
         try:
-            return may_be_used(await parts.database.fetchval("SELECT version_num FROM alembic_version"))
+            return may_be_used(await revision_of(parts.database))
         except Unavailable:
             return False
 
@@ -539,20 +599,43 @@ def _checks(parts: Parts, *, is_stopping: Callable[[], bool]) -> dict[str, Calla
     return {"database": database, "migrations": migrations, "listener": listener, "staying": staying}
 
 
+class Failures(Collector):
+    """How often each background task has failed and gone on."""
+
+    def collect(self) -> Generator[Metric]:
+        """The counts as they are now."""
+        counter = CounterMetricFamily(
+            "lifeos_background_failures", "How often a task in the background failed, and went on.", labels=["task"]
+        )
+        for name, count in sorted(FAILURES.items()):
+            counter.add_metric([name], count)
+        yield counter
+
+
 class Metrics:
     """The numbers of this process, and those that the database knows."""
 
     def __init__(self, parts: Parts) -> None:
         self.registry = CollectorRegistry()
         self._database = parts.database
+        self.connections: Connections | None = None
+        """Of the site, once there is one."""
         local: dict[str, tuple[str, Callable[[], float]]] = {
             "steps_owned": ("Steps that this process runs now.", lambda: parts.engine.running),
             "timeline_followers": ("Subscriptions to timelines here.", lambda: parts.timeline.followers),
+            "approvals_followers": ("Subscriptions to approvals here.", lambda: parts.approvals_feed.followers),
+            "sockets_open": ("WebSockets that are served here.", lambda: self._open("sockets")),
+            "streams_open": ("Event streams that are served here.", lambda: self._open("streams")),
             "wakeups_published": ("Notifications sent by this process.", lambda: parts.wakeups.published),
             "wakeups_failed": ("Notifications that could not be sent.", lambda: parts.wakeups.failed),
+            "loop_lag_seconds": (
+                "Longest hold-up of the loop in the last minute.",
+                lambda: parts.lag.worst_seconds,
+            ),
         }
         for name, (text, value) in local.items():
             Gauge(f"lifeos_{name}", text, registry=self.registry).set_function(value)
+        self.registry.register(Failures())
         self._shared = {
             name: Gauge(f"lifeos_{name}", text, registry=self.registry)
             for name, text in {
@@ -564,6 +647,9 @@ class Metrics:
                 "workers_alive": "Processes that run steps.",
             }.items()
         }
+
+    def _open(self, kind: str) -> int:
+        return 0 if self.connections is None else self.connections.open[kind]
 
     async def refresh(self) -> bool:
         """Ask the database; False when it is away."""
@@ -699,24 +785,13 @@ async def _serve(settings: Settings, *, host: str, port: int, executes: bool) ->
         await served.server.ended.wait()
 
 
-Host = Annotated[str, typer.Option(help="The address to listen on.")]
-Port = Annotated[int, typer.Option(help="The port to listen on; 0 takes a free one.", min=0, max=65535)]
-
-
-@commands.command()
-def serve(
-    *,
-    host: Host = "127.0.0.1",
-    port: Port = 8000,
-    engine: Annotated[bool, typer.Option("--engine/--no-engine", help="Run steps too, or only answer the API.")] = True,
-) -> None:
+def serve(*, host: str, port: int, engine: bool) -> None:
     """Serve the API, and run steps, in one process."""
     settings = read_settings()
     configure_logs(redact=settings.redaction().of_text)
     _run(_serve(settings, host=host, port=port, executes=engine))
 
 
-@commands.command()
 def worker() -> None:
     """Run steps alone; any number of workers share one database."""
     settings = read_settings()
@@ -748,8 +823,7 @@ async def _work(settings: Settings) -> None:
             await stop.wait()
 
 
-@commands.command("migrate")
-def migrate_command() -> None:
+def migrate() -> None:
     """Bring the database to the newest schema."""
     settings = read_settings()
     configure_logs()
@@ -762,14 +836,12 @@ def migrate_command() -> None:
     typer.echo(f"The database is at revision {head()}.")
 
 
-@commands.command()
 def schema() -> None:
     """Print the GraphQL schema in its own language."""
     typer.echo(sdl(), nl=False)
 
 
-@commands.command()
-def demo(*, yes: Annotated[bool, typer.Option("--yes", help="Approve everything without asking.")] = False) -> None:
+def demo(*, yes: bool) -> None:
     """Run the demo against a server of its own: one sentence, a plan, two approvals, and what was made."""
     settings = read_settings()
     configure_logs(quiet=True, redact=settings.redaction().of_text)
@@ -796,7 +868,7 @@ def _run(work: Any) -> None:
 
 
 def main() -> None:
-    """The `lifeos` command."""
+    """The `lifeos` command; `console.processes` says how those above are called."""
     commands()
 
 

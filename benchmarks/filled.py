@@ -15,8 +15,8 @@ from benchmarks import plans
 from benchmarks.seed import Outside
 from persistence import users
 from persistence.database import Connection, DatabaseSettings, session_settings
-from persistence.transitions.advance import Claimer
-from persistence.transitions.claim import claim
+from persistence.moves.claim import claim
+from persistence.moves.inputs import Claimer
 
 _RUNS_A_STATEMENT: Final = 20_000
 

@@ -18,8 +18,8 @@ from engine.access import Viewer
 from engine.plans import Plan
 from engine.runs import Submission
 from persistence import users
+from persistence.moves.row import RunMark
 from persistence.states import Role
-from persistence.transitions.advance import RunMark
 from server import Parts, read_settings, running_parts
 
 

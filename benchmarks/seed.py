@@ -20,8 +20,8 @@ from persistence import users
 from persistence.broadcast import broadcast_over
 from persistence.database import Connection, Database, DatabaseSettings
 from persistence.ids import new_id
+from persistence.moves import begin
 from persistence.states import Risk
-from persistence.transitions import begin
 from persistence.wakeups import Wakeups
 
 _LOOK_SECONDS = 0.01

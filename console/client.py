@@ -57,9 +57,10 @@ class Client:
         chosen["idempotencyKey"] = str(uuid4()) if key is None else key
         return self._read(Run, await self._change(documents.SUBMIT, "submitWorkflow", "run", chosen))
 
-    async def run(self, run_id: str, *, whole: bool = False) -> Run:
-        """A run with its steps; `whole` adds their arguments and results, and the diagram."""
-        return await self._one(Run, documents.RUN_WHOLE if whole else documents.RUN, "run", run_id)
+    async def run(self, run_id: str, *, whole: bool = False, results: bool = False) -> Run:
+        """A run with its steps; `results` adds theirs, `whole` their arguments and the diagram too."""
+        document = documents.RUN_WHOLE if whole else documents.RUN_RESULTS if results else documents.RUN
+        return await self._one(Run, document, "run", run_id)
 
     async def runs(self, *, states: Sequence[str] = (), limit: int = 20) -> list[Run]:
         """The newest runs that this user may see, newest first."""
@@ -106,12 +107,12 @@ class Client:
         """An approval with exactly what it is about."""
         return await self._one(Approval, documents.APPROVAL, "approval", approval_id)
 
-    async def open_approvals(self, *, run_id: str | None = None) -> list[Approval]:
-        """All approvals that wait for a decision, of one run or of all that this user may see."""
+    async def open_approvals(self, *, run_id: str | None = None, limit: int | None = None) -> list[Approval]:
+        """The approvals that wait for a decision, all or so many, of one run or of all that this user may see."""
         chosen: dict[str, Any] = {"statuses": ["REQUIRED"]}
         if run_id is not None:
             chosen["runId"] = run_id
-        return await self._pages(Approval, documents.APPROVALS, "approvals", chosen)
+        return await self._pages(Approval, documents.APPROVALS, "approvals", chosen, limit=limit)
 
     async def decide(
         self,
@@ -149,9 +150,9 @@ class Client:
         payload = await self._payload(documents.CREATE_USER, "createUser", chosen, repeatable=False)
         return self._read(NewUser, payload)
 
-    async def revoke_tokens(self, user_id: str) -> User:
-        """The user, whose tokens are no longer accepted."""
-        chosen = {"userId": user_id}
+    async def revoke_tokens(self, user: str) -> User:
+        """The user, given by id or by name, whose tokens are no longer accepted."""
+        chosen = {"userId": user}
         return self._read(User, await self._change(documents.REVOKE_TOKENS, "revokeTokens", "user", chosen))
 
     # ── How ──

@@ -1,36 +1,19 @@
-"""A person's commands, over the GraphQL API."""
+"""The commands: how each is called. What they do is in `console.acts`, which takes a while to import."""
 
-import asyncio
-from collections.abc import Awaitable, Callable
 from enum import StrEnum
-from importlib.metadata import version as version_of
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
-from rich.rule import Rule
 
-from console.client import Client
-from console.errors import BadInput, RunNotCompleted
-from console.exits import INTERRUPTED, OneLineErrors
+from console.errors import BadInput
+from console.exits import OneLineErrors
 from console.jsonfiles import json_file, json_or_file
-from console.live import spectator_for, watch
-from console.models import Approval, Run
-from console.plain import one_line, visible
-from console.render import (
-    STEP_COLUMNS,
-    approval_lines,
-    notice_lines,
-    plan_lines,
-    risk,
-    run_line,
-    run_row,
-    state,
-    step_lines,
-    step_row,
-    why_not_completed,
-)
-from console.screen import Screen, complain
-from console.settings import read_address
+from console.later import Later
+
+if TYPE_CHECKING:
+    from console import acts
+else:
+    acts = Later("console.acts")
 
 app = typer.Typer(
     name="lifeos",
@@ -39,12 +22,16 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    # Help in boxes takes as long to import as all else that the help needs.
+    rich_markup_mode=None,
 )
 
 
 def _tell_version(asked: bool) -> None:  # noqa: FBT001 - typer calls it so
     if asked:
-        typer.echo(f"lifeos {version_of('lifeos')}")
+        from importlib.metadata import version  # noqa: PLC0415 - slow to import, for help too
+
+        typer.echo(f"lifeos {version('lifeos')}")
         raise typer.Exit
 
 
@@ -64,7 +51,7 @@ def lifeos(
     """Workflows that hold every high-risk step until a person has approved exactly what will be done."""
 
 
-user_app = typer.Typer(name="user", help="Users and their tokens.", no_args_is_help=True)
+user_app = typer.Typer(name="user", help="Users and their tokens.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(user_app)
 
 
@@ -133,22 +120,15 @@ def submit(
     watch_it: Annotated[bool, typer.Option("--watch", help="Follow the run to its end.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Start a run. In a pipe this prints the run's id."""
-    steps = _one_of(intent, plan)
-
-    async def work(client: Client) -> None:
-        run = await client.submit(intent=intent, plan=steps, approve_from=approve_from, key=key)
-        screen = Screen()
-        if as_json and watch_it:
-            screen.json_line(run.as_json())
-        elif as_json:
-            screen.json(run.as_json())
-        else:
-            screen.line(run_line(run) if screen.is_terminal else run.id)
-        if watch_it:
-            await _watch_to_the_end(client, run.id, screen, as_json=as_json)
-
-    _run(work)
+    """Start a run. In a pipe this prints the run's id. A sentence that can't be planned is status 3."""
+    acts.submit(
+        intent=intent,
+        plan=_one_of(intent, plan),
+        approve_from=approve_from,
+        key=key,
+        watch_it=watch_it,
+        as_json=as_json,
+    )
 
 
 @app.command("watch")
@@ -158,9 +138,8 @@ def watch_command(
     after: Annotated[str | None, typer.Option(metavar="CURSOR", help="Go on from an event's cursor.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Follow a run to its end: status 0 if it completed, 3 if it failed, 4 if it was cancelled."""
-    chosen = _id("run", run_id)
-    _run(lambda client: _watch_to_the_end(client, chosen, Screen(), after=after, as_json=as_json))
+    """Follow a run to its end. The status is 0 if it completed, 3 if it failed, 4 if it was cancelled."""
+    acts.follow(_id("run", run_id), after=after, as_json=as_json)
 
 
 @app.command()
@@ -171,16 +150,7 @@ def runs(
     as_json: Json = False,
 ) -> None:
     """List runs, newest first."""
-
-    async def work(client: Client) -> None:
-        found = await client.runs(states=states or (), limit=limit)
-        screen = Screen()
-        if as_json:
-            screen.json([run.as_json() for run in found])
-        else:
-            screen.table(("run", "state", "outcome", "risk", "done", "submitted", "about"), map(run_row, found))
-
-    _run(work)
+    acts.runs(states=states or (), limit=limit, as_json=as_json)
 
 
 @app.command()
@@ -191,36 +161,14 @@ def show(
     diagram: Annotated[bool, typer.Option("--diagram", help="Only the steps as a Mermaid flowchart.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Show a run and its steps."""
-    chosen = _id("run", run_id)
-
-    async def work(client: Client) -> None:
-        run = await client.run(chosen, whole=full or diagram or as_json)
-        screen = Screen()
-        if as_json:
-            screen.json(run.as_json())
-        elif diagram:
-            screen.line(visible(run.diagram or ""))
-        else:
-            _show_run(screen, run, full=full)
-
-    _run(work)
+    """Show a run, its steps, and what came of them."""
+    acts.show(_id("run", run_id), full=full, diagram=diagram, as_json=as_json)
 
 
 @app.command()
 def cancel(run_id: RunId, *, reason: Reason = None, as_json: Json = False) -> None:
     """Cancel a run: what has not finished is not done."""
-    chosen = _id("run", run_id)
-
-    async def work(client: Client) -> None:
-        run = await client.cancel(chosen, reason=reason)
-        screen = Screen()
-        if as_json:
-            screen.json(run.as_json())
-        else:
-            screen.line(run_line(run))
-
-    _run(work)
+    acts.cancel(_id("run", run_id), reason=reason, as_json=as_json)
 
 
 @app.command()
@@ -231,17 +179,7 @@ def retry(
     as_json: Json = False,
 ) -> None:
     """Bring a failed step back, with what was skipped because of it."""
-    chosen = _id("step", step_id)
-
-    async def work(client: Client) -> None:
-        step = await client.retry(chosen, reason=reason)
-        screen = Screen()
-        if as_json:
-            screen.json(step.as_json())
-        else:
-            screen.table(STEP_COLUMNS, [step_row(step)])
-
-    _run(work)
+    acts.retry(_id("step", step_id), reason=reason, as_json=as_json)
 
 
 @app.command()
@@ -255,43 +193,30 @@ def preview(
     as_json: Json = False,
 ) -> None:
     """Show what would run. Nothing is stored or started."""
-    steps = _one_of(intent, plan)
-
-    async def work(client: Client) -> None:
-        found = await client.preview(intent=intent, plan=steps)
-        screen = Screen()
-        if as_json:
-            screen.json(found.as_json())
-        elif diagram:
-            screen.line(visible(found.diagram))
-        else:
-            for line in plan_lines(found):
-                screen.line(line)
-
-    _run(work)
+    acts.preview(intent=intent, plan=_one_of(intent, plan), diagram=diagram, as_json=as_json)
 
 
 @app.command()
 def approvals(
+    approval_id: Annotated[
+        str | None, typer.Argument(metavar="[ID]", help="Only this one, decided or not: appr_…")
+    ] = None,
     *,
     run_id: Annotated[str | None, typer.Option("--run", metavar="RUN", help="Only this run's.")] = None,
+    full: Annotated[bool, typer.Option("--full", help="With all that would be sent, however long.")] = False,
+    limit: Annotated[int | None, typer.Option(min=1, help="How many; 20 without it.")] = None,
     as_json: Json = False,
 ) -> None:
-    """List the approvals that wait for a decision, with exactly what would be sent."""
-    chosen = None if run_id is None else _id("run", run_id)
-
-    async def work(client: Client) -> None:
-        found = await client.open_approvals(run_id=chosen)
-        screen = Screen()
-        if as_json:
-            screen.json([approval.as_json() for approval in found])
-            return
-        if screen.is_terminal and not found:
-            screen.line("Nothing waits for a decision.")
-        for number, approval in enumerate(found):
-            _show_approval(screen, approval, first=number == 0)
-
-    _run(work)
+    """List what waits for a decision, with what would be sent."""
+    if approval_id is not None and run_id is not None:
+        raise BadInput("give either an approval's ID or --run RUN")
+    acts.approvals(
+        approval_id=None if approval_id is None else _id("approval", approval_id),
+        run_id=None if run_id is None else _id("run", run_id),
+        full=full,
+        limit=limit,
+        as_json=as_json,
+    )
 
 
 @app.command()
@@ -304,17 +229,13 @@ def decide(
     edit: Annotated[
         str | None, typer.Option(metavar="FILE|JSON", help="Approve with these arguments instead; - reads stdin.")
     ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Send what was edited without showing it first.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Approve or reject what an approval asks."""
+    """Approve or reject what an approval asks. At a keyboard, what was edited is shown and asked about first."""
     chosen = _id("approval", approval_id)
     edited = None if edit is None else json_or_file(edit, what="--edit")
-
-    async def work(client: Client) -> None:
-        approval = await client.decide(chosen, decision.name, reason=reason, digest=digest, edited_args=edited)
-        _show_decision(Screen(), approval, as_json=as_json)
-
-    _run(work)
+    acts.decide(chosen, decision.name, reason=reason, digest=digest, edited_args=edited, asks=not yes, as_json=as_json)
 
 
 @app.command()
@@ -331,28 +252,13 @@ def resolve(
     """Say what became of a call in doubt."""
     chosen = _id("approval", approval_id)
     answered = None if result is None else json_or_file(result, what="--result")
-
-    async def work(client: Client) -> None:
-        approval = await client.resolve(chosen, resolution.name, result=answered, reason=reason)
-        _show_decision(Screen(), approval, as_json=as_json)
-
-    _run(work)
+    acts.resolve(chosen, resolution.name, result=answered, reason=reason, as_json=as_json)
 
 
 @app.command()
 def tools(*, as_json: Json = False) -> None:
     """List what steps can call."""
-
-    async def work(client: Client) -> None:
-        found = await client.tools()
-        screen = Screen()
-        if as_json:
-            screen.json([tool.as_json() for tool in found])
-            return
-        rows = ((one_line(tool.name), risk(tool.risk_level), one_line(tool.description)) for tool in found)
-        screen.table(("tool", "risk", "what it does"), rows)
-
-    _run(work)
+    acts.tools(as_json=as_json)
 
 
 @user_app.command("create")
@@ -363,100 +269,15 @@ def create_user(
     as_json: Json = False,
 ) -> None:
     """Make a user and print the token, this once. In a pipe this prints the token alone."""
-
-    async def work(client: Client) -> None:
-        made = await client.create_user(name, roles)
-        screen = Screen()
-        if as_json:
-            screen.json(made.as_json())
-        elif screen.is_terminal:
-            roles_held = ", ".join(made.user.roles)
-            screen.line(f"{one_line(made.user.name)} ({made.user.id}), {roles_held}. The token, shown this once:")
-            screen.line(made.token)
-        else:
-            screen.line(made.token)
-
-    _run(work)
+    acts.create_user(name, roles, as_json=as_json)
 
 
 @user_app.command("revoke")
 def revoke_user(
-    user_id: Annotated[str, typer.Argument(metavar="ID", help="A user's id.")], *, as_json: Json = False
+    user: Annotated[str, typer.Argument(metavar="NAME", help="A user's name, or id: user_…")], *, as_json: Json = False
 ) -> None:
     """Make a user's tokens worthless at once."""
-
-    async def work(client: Client) -> None:
-        user = await client.revoke_tokens(user_id)
-        screen = Screen()
-        if as_json:
-            screen.json(user.as_json())
-        else:
-            screen.line(f"{user.id} {one_line(user.name)}: no token is accepted any more")
-
-    _run(work)
-
-
-def _run(work: Callable[[Client], Awaitable[None]]) -> None:
-    async def with_client() -> None:
-        async with Client(read_address()) as client:
-            await work(client)
-
-    asyncio.run(with_client())
-
-
-async def _watch_to_the_end(
-    client: Client, run_id: str, screen: Screen, *, after: str | None = None, as_json: bool
-) -> None:
-    try:
-        async with spectator_for(screen, client, run_id, as_json=as_json) as spectator:
-            run = await watch(client, run_id, spectator, after=after)
-    except asyncio.CancelledError:
-        complain(f"stopped watching; the run goes on: lifeos watch {run_id}")
-        raise typer.Exit(INTERRUPTED) from None
-    if run.state != "COMPLETED":
-        raise RunNotCompleted(run.id, run.state, why_not_completed(run))
-
-
-def _show_run(screen: Screen, run: Run, *, full: bool) -> None:
-    screen.line(run_line(run))
-    if run.error is not None:
-        screen.line(one_line(f"{run.error.code}: {run.error.message}"))
-    for line in notice_lines(run):
-        screen.line(line)
-    if full:
-        for step in run.steps:
-            for line in step_lines(step):
-                screen.line(line)
-    else:
-        screen.table((*STEP_COLUMNS, "id"), ((*step_row(step), step.id) for step in run.steps))
-
-
-def _show_approval(screen: Screen, approval: Approval, *, first: bool) -> None:
-    if screen.is_terminal:
-        screen.show(Rule(style="dim"))
-    elif not first:
-        screen.line()
-    for line in approval_lines(approval):
-        screen.line(line)
-
-
-def _show_decision(screen: Screen, approval: Approval, *, as_json: bool) -> None:
-    if as_json:
-        screen.json(approval.as_json())
-        return
-    by = f" by {one_line(approval.decided_by.name)}" if approval.decided_by is not None else ""
-    screen.table(
-        ("approval", "status", "step", "tool", "run"),
-        [
-            (
-                approval.id,
-                state(approval.status),
-                f"{one_line(approval.step.key)}{by}",
-                approval.step.tool,
-                approval.run.id,
-            )
-        ],
-    )
+    acts.revoke_user(user, as_json=as_json)
 
 
 def _one_of(intent: str | None, plan: str | None) -> object:

@@ -59,6 +59,9 @@ REVOKE_TOKENS: Final = (
 RUN: Final = f"""
 query Run($id: ID!) {{ run(id: $id) {{ ...RunLine steps {{ ...StepLine }} }} }} {_RUN} {_STEP}
 """
+RUN_RESULTS: Final = f"""
+query RunResults($id: ID!) {{ run(id: $id) {{ ...RunLine steps {{ ...StepLine result }} }} }} {_RUN} {_STEP}
+"""
 RUN_WHOLE: Final = f"""
 query RunWhole($id: ID!) {{ run(id: $id) {{ ...RunLine diagram steps {{ ...StepLine resolvedArgs result }} }} }}
 {_RUN} {_STEP}

@@ -1,7 +1,27 @@
 """What ends a command: each is one clear line for a person."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
+
+_OURS: Final = {
+    "cancelRun": "lifeos cancel RUN",
+    "createUser": "lifeos user create NAME",
+    "decideApproval": "lifeos decide ID approve|reject",
+    "previewPlan": "lifeos preview",
+    "resolveInDoubt": "lifeos resolve ID happened|did-not-happen|abandon",
+    "retryStep": "lifeos retry STEP",
+    "revokeTokens": "lifeos user revoke NAME",
+    "submitWorkflow": "lifeos submit",
+    "argsDigest": "--digest",
+    "editedArgs": "--edit",
+    "idempotencyKey": "--key",
+    "requireApprovalFrom": "--approve-from",
+}
+"""What the API's words are called here."""
+
+_THEIRS: Final = re.compile(rf"\b({'|'.join(_OURS)})\b")
 
 
 class ConsoleError(Exception):
@@ -66,7 +86,8 @@ class Fault:
 
     def __str__(self) -> str:
         where = f" ({'.'.join(self.path)})" if self.path else ""
-        return f"{self.code}: {self.message}{where}"
+        said = _THEIRS.sub(lambda found: _OURS[found[0]], self.message)
+        return f"{self.code}: {said}{where}"
 
 
 class Rejected(ConsoleError):

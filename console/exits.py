@@ -8,8 +8,8 @@ from typing import Any, Final
 from typer import Abort, TyperException
 from typer.core import TyperGroup
 
+from console.complaints import complain
 from console.errors import ConsoleError
-from console.screen import complain
 
 INTERRUPTED: Final = 130
 
@@ -56,9 +56,13 @@ class OneLineErrors(TyperGroup):
 
 
 def _usage(error: TyperException) -> str:
+    # Its message is the help, and typer does not export it.
+    if type(error).__name__ == "NoArgsIsHelpError":
+        sys.stdout.write(f"{error.format_message()}\n")
+        sys.stdout.flush()
+        error.message = ""
     context = getattr(error, "ctx", None)
     hint = f" (see {context.command_path} --help)" if context is not None else ""
-    # Without words where the help was asked for by giving no command: that is on standard output by now.
     said = plain(error.format_message()).rstrip(".")
     return f"{said or 'a command is missing'}{hint}"
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from typing import Final
+from typing import Any, Final
 
 from rich.rule import Rule
 from rich.text import Text
@@ -14,11 +14,12 @@ from console.editor import edit
 from console.errors import BadInput, ConsoleError, Rejected
 from console.live import Spectator
 from console.models import Approval, Event
-from console.render import approval_lines
+from console.render import approval_lines, edited_lines
 from console.screen import Screen
 
 # Answers may come through a pipe (`yes | make demo`); nobody at all may be there, too.
 _PIPED_WITHIN_SECONDS: Final = 5
+_ANSWERS: Final = frozenset({"y", "yes", "n", "no", "e", "edit"})
 
 
 class NobodyAnswers(ConsoleError):
@@ -92,9 +93,8 @@ class Gate:
 
     async def _edited(self, approval: Approval, digest: str) -> Approval | None:
         try:
-            args = await edit(approval.proposed_args)
-            if args == approval.proposed_args:
-                self._screen.line("Nothing was changed.")
+            args = await self._changed(approval)
+            if args is None:
                 return None
             return await self._client.decide(approval.id, "APPROVE", digest=digest, edited_args=args)
         except BadInput as error:
@@ -104,6 +104,28 @@ class Gate:
                 raise
             self._screen.line(str(rejected))
         return None
+
+    async def _changed(self, approval: Approval) -> Any:
+        """The arguments as the person left them and, having seen them, wants them sent; None if they don't."""
+        args = approval.proposed_args
+        while True:
+            args = await edit(args)
+            if args == approval.proposed_args:
+                self._screen.line("Nothing was changed.")
+                return None
+            for line in edited_lines(approval, args):
+                self._screen.line(line)
+            answer = None
+            while answer not in _ANSWERS:
+                said = await self._answers.ask("Send this changed version? [y]es, [n]o, [e]dit again: ")
+                if said is None:
+                    raise NobodyAnswers
+                answer = said.lower()
+            if answer in {"y", "yes"}:
+                return args
+            if answer in {"n", "no"}:
+                self._screen.line("Nothing was sent. This is still as it was before you changed it.")
+                return None
 
     async def _answer(self) -> str:
         if self._yes:

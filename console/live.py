@@ -14,12 +14,13 @@ from rich.table import Table
 from rich.text import Text
 
 from console.client import Client
+from console.complaints import complain
 from console.delays import growing_delays
 from console.errors import ConsoleError
 from console.models import Event, Run, Step
 from console.plain import one_line
 from console.render import STEP_COLUMNS, event_line, notice_lines, run_line, step_row
-from console.screen import Screen, complain, table_of
+from console.screen import Screen, table_of
 
 Respond = Callable[[Event], Awaitable[None]]
 """Awaited after each event is shown, before the next is taken."""
@@ -114,10 +115,9 @@ class Lines:
         """The events say it."""
 
     def ended(self, run: Run) -> None:
-        """Write what there is to know of the run's outcome, and last its line."""
+        """Say what there is to know of the outcome; the last event has said the rest."""
         for line in notice_lines(run):
             self._screen.line(line)
-        self._screen.line(run_line(run))
 
     @contextmanager
     def paused(self) -> Generator[None]:
@@ -133,7 +133,7 @@ class JsonLines(Lines):
         self._screen.json_line(event.as_json())
 
     def ended(self, run: Run) -> None:
-        """The last event has said it."""
+        """Programs read the run itself: nothing but JSON is written here."""
 
 
 class Picture(Lines):

@@ -2,10 +2,14 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Final, cast
 
+from console.bounded import bounded
 from console.models import Run, Step
 from console.plain import one_line, visible
+
+_MOST_STEPS: Final = 50
+_MOST_LINES: Final = 20
 
 
 def made_lines(run: Run, *, data_dir: Path | None) -> list[str]:
@@ -15,6 +19,24 @@ def made_lines(run: Run, *, data_dir: Path | None) -> list[str]:
         result = _object(step.result)
         if step.state == "SUCCEEDED" and result:
             lines += [visible(line) for line in _of_step(step, result, data_dir)]
+    return lines
+
+
+def result_lines(run: Run) -> list[str]:
+    """What came of each step, in plan order, as far as it fits; the run must have been read with its results."""
+    having = [step for step in run.steps if step.result is not None]
+    is_whole = len(having) <= _MOST_STEPS
+    lines: list[str] = []
+    for step in having[:_MOST_STEPS]:
+        shown, all_of_it = list(_of_step(step, _object(step.result), None)), False
+        if not shown:
+            shown, all_of_it = bounded(step.result, _MOST_LINES)
+        is_whole &= all_of_it
+        lines += [one_line(f"{step.key}: {step.name}"), *(f"  {visible(line)}" for line in shown)]
+    if len(having) > _MOST_STEPS:
+        lines.append(f"… and the results of {len(having) - _MOST_STEPS:,} more steps")
+    if not is_whole:
+        lines.append(f"Results in part; all of each: lifeos show {run.id} --full")
     return lines
 
 
@@ -31,6 +53,8 @@ def _of_step(step: Step, result: dict[str, Any], data_dir: Path | None) -> Itera
             yield f"Put {len(events)} events into {_path(result.get('calendar'), data_dir)}"
             for event in events:
                 yield f"  {event.get('title')}: {event.get('start')} to {event.get('end')}"
+            for note in _list(result.get("notes")):
+                yield f"  {note}"
             yield f"  Calendar programs subscribe to {result.get('feed')} at the server's address"
         case "grocery_plan":
             meals = [_object(meal) for meal in _list(result.get("menu"))]

@@ -45,11 +45,16 @@ def readable(value: Any) -> list[str]:
     return list(_lines(value))
 
 
+def name_line(key: str) -> str:
+    """The name of an object's entry, before its value."""
+    return f"{_name(key)}:"
+
+
 def _lines(value: Any) -> Iterator[str]:
     match value:
         case dict() if value:
             for key, item in cast("dict[str, Any]", value).items():
-                yield from _under(f"{_name(key)}:", item)
+                yield from _under(name_line(key), item)
         case list() if value:
             for item in cast("list[Any]", value):
                 yield from _under("-", item)

@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final
+from difflib import ndiff
+from typing import Any, Final
 
 from rich.text import Text
 
+from console.bounded import bounded
 from console.models import Approval, Event, PlanPreview, Run, Step
 from console.plain import one_line, readable, visible
 from console.screen import Cell
@@ -134,8 +136,8 @@ def step_lines(step: Step) -> list[str]:
     return [visible(line) for line in lines]
 
 
-def approval_lines(approval: Approval) -> list[str]:
-    """An approval with exactly what would be sent, all of it."""
+def approval_lines(approval: Approval, *, most: int | None = None) -> list[str]:
+    """An approval with exactly what would be sent: all of it, or in about `most` lines that say where the rest is."""
     lines = [
         f"{approval.id}  {approval.kind}  {approval.risk_level}  {approval.status}",
         f"run:     {approval.run.id}  {_about(approval.run.intent)}",
@@ -149,10 +151,43 @@ def approval_lines(approval: Approval) -> list[str]:
     if approval.decided_by is not None:
         why = f": {one_line(approval.decision_reason)}" if approval.decision_reason else ""
         lines.append(f"decided: by {one_line(approval.decided_by.name)}{why}")
-    lines += ["args:", *(f"  {line}" for line in readable(approval.proposed_args))]
-    if approval.edited_args is not None:
-        lines += ["edited:", *(f"  {line}" for line in readable(approval.edited_args))]
+    is_whole = True
+    for label, args in (("args:", approval.proposed_args), ("edited:", approval.edited_args)):
+        if args is not None or label == "args:":
+            shown, all_of_it = (readable(args), True) if most is None else bounded(args, most)
+            lines += [label, *(f"  {line}" for line in shown)]
+            is_whole &= all_of_it
+    if not is_whole:
+        lines.append(
+            f"This is a part. Before you decide, see all that would be sent: lifeos approvals {approval.id} --full"
+        )
     return lines
+
+
+def edited_lines(approval: Approval, args: Any) -> list[str]:
+    """What would be sent in place of an approval's arguments, all of it, and then what differs from them."""
+    before, after = readable(approval.proposed_args), readable(args)
+    changes = [line for line in ndiff(before, after) if line.startswith(("- ", "+ "))]
+    return [
+        f"{approval.id}: {one_line(approval.step.tool)} would be called with this instead:",
+        *(f"  {line}" for line in after),
+        "What was changed (- before, + now); what is left out gets the tool's default:",
+        *(f"  {line}" for line in changes or ["nothing"]),
+    ]
+
+
+_RESOLVED: Final = {
+    "HAPPENED": "it happened: the step is done, and is not called again",
+    "DID_NOT_HAPPEN": "it did not happen: it is called again",
+    "ABANDON": "given up: the step is left out, with all that depends on it",
+}
+
+
+def resolution_line(approval: Approval, resolution: str) -> str:
+    """What a resolution means for the step."""
+    by = f" by {one_line(approval.decided_by.name)}" if approval.decided_by is not None else ""
+    step = f"{one_line(approval.step.key)} ({one_line(approval.step.tool)}) of {approval.run.id}"
+    return f"Recorded{by}: {_RESOLVED[resolution]}. {step}"
 
 
 def plan_lines(preview: PlanPreview) -> list[str]:

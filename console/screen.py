@@ -71,9 +71,3 @@ def table_of(columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> Table:
 def _write(text: str) -> None:
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
-
-
-def complain(message: str) -> None:
-    """One line on standard error."""
-    sys.stderr.write(f"lifeos: {one_line(message)}\n")
-    sys.stderr.flush()

@@ -8,6 +8,7 @@ from platformdirs import user_data_dir
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from console.environment import faults_of_names
 from console.errors import BadInput
 
 _TOKEN_FILE = "admin-token"  # noqa: S105 - the file's name, not what is in it
@@ -35,9 +36,11 @@ def read_address() -> Address:
 
     The token is LIFEOS_TOKEN, else the administrator's: LIFEOS_ADMIN_TOKEN, or what the server left in the data folder.
     """
+    if faults := faults_of_names():
+        raise BadInput(f"bad settings: {'; '.join(faults)}")
     try:
         environment = _Environment()
-    except (ValidationError, UnicodeDecodeError) as error:
+    except ValidationError as error:
         raise BadInput(f"the settings can't be read: {' '.join(str(error).split())}") from error
     url = base_url(environment.url)
     given = environment.token or environment.admin_token

@@ -1,4 +1,4 @@
-"""Where the `lifeos` command begins: before the rest is imported, which takes a second and can be interrupted too."""
+"""Where the `lifeos` command begins: before the rest is imported, which can be interrupted too."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ _INTERRUPTED = 130
 def main() -> None:
     """The `lifeos` command; interrupted while Python still reads it, it ends without a word."""
     try:
-        # By name: the composition root knows the console, and not the other way round.
-        command = import_module("server").main
+        command = import_module("console.processes").app
     except KeyboardInterrupt:
         raise SystemExit(_INTERRUPTED) from None
     command()

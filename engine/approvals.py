@@ -14,7 +14,7 @@ import orjson
 
 from engine.access import Viewer, may_decide
 from engine.audit import line_of
-from engine.digest import args_digest
+from engine.digest import args_digest, canonical
 from engine.errors import AlreadyDecided, ArgsChanged, Fault, Forbidden, InvalidInput, InvalidState, NotFound
 from engine.references import check_secrets, secrets_in
 from engine.resolving import resolutions
@@ -26,6 +26,21 @@ from engine.values import UnfitValue, check_json, text_fault
 from persistence.audit import Action, AuditLine, write_lines
 from persistence.database import Connection, Database, LostRace
 from persistence.ids import approval_id, user_id
+from persistence.moves.approve import Asker, Grant, approve, approve_as_proposed
+from persistence.moves.decide import (
+    ApprovalFacts,
+    DecidedStep,
+    decide,
+    expire,
+    find_approval,
+    hold_approval,
+    overdue_runs,
+)
+from persistence.moves.inputs import Claimer, Note, Outcome
+from persistence.moves.locks import lock_free_runs
+from persistence.moves.references import freed_references
+from persistence.moves.row import Advance
+from persistence.moves.settle import advance
 from persistence.notices import notices_of
 from persistence.states import (
     ApprovalDecision,
@@ -37,18 +52,7 @@ from persistence.states import (
     StepState,
     ToolCallStatus,
 )
-from persistence.transitions.advance import Advance, Claimer, Note, Outcome, advance, freed_references
-from persistence.transitions.approve import Asker, Grant, approve, approve_as_proposed
-from persistence.transitions.decide import (
-    ApprovalFacts,
-    DecidedStep,
-    decide,
-    expire,
-    find_approval,
-    hold_approval,
-    overdue_runs,
-)
-from persistence.transitions.locks import lock_free_runs
+from persistence.steering import result_of
 from persistence.wakeups import Wakeups
 
 _EXPIRED_AT_ONCE = 500
@@ -112,10 +116,11 @@ class Approvals:
             edited = None if edited_args is UNSET else self._edited(facts, edited_args)
             if facts.status is not ApprovalStatus.REQUIRED:
                 same = facts.status is status and facts.decided_by == viewer.id
-                same = same and facts.edited_args == (None if edited is None else edited[0])
+                same = same and _edited_digest(facts) == (None if edited is None else edited[1])
+                if same:
+                    _check_seen(facts, args_digest_seen)
                 return _decided_before(facts, same=same)
-            if args_digest_seen is not None and args_digest_seen.lower() != facts.digest:
-                raise ArgsChanged(args_digest_seen, facts.digest)
+            _check_seen(facts, args_digest_seen)
             decided = await decide(
                 tx,
                 approval,
@@ -220,7 +225,10 @@ class Approvals:
             if facts.kind is not ApprovalKind.IN_DOUBT:
                 raise InvalidState("this asks whether a step may run: answer with decideApproval")
             if facts.status is not ApprovalStatus.REQUIRED:
-                return _decided_before(facts, same=facts.resolution == resolution and facts.decided_by == viewer.id)
+                same = facts.resolution == resolution and facts.decided_by == viewer.id
+                if same and happened:
+                    same = _same_json(text, await result_of(tx, facts.run, facts.position))
+                return _decided_before(facts, same=same)
             decided = await decide(
                 tx,
                 approval,
@@ -339,6 +347,22 @@ class Approvals:
         for path in secrets_in(result):
             raise InvalidInput((Fault(("result", *path), "a result can't hold a $secret"),))
         return text.decode()
+
+
+def _check_seen(facts: ApprovalFacts, seen: str | None) -> None:
+    """Raises ArgsChanged when a decision, or its repetition, is meant for other arguments than those proposed."""
+    if seen is not None and seen.lower() != facts.digest:
+        raise ArgsChanged(seen, facts.digest)
+
+
+def _edited_digest(facts: ApprovalFacts) -> str | None:
+    return None if facts.edited_args is None else args_digest(facts.tool, orjson.loads(facts.edited_args))
+
+
+def _same_json(one: str | None, other: str | None) -> bool:
+    """Whether two JSON texts say the same, in whatever order and notation."""
+    one, other = one or "null", other or "null"
+    return one == other or canonical(orjson.loads(one)) == canonical(orjson.loads(other))
 
 
 def _decided_before(facts: ApprovalFacts, *, same: bool) -> Advance:

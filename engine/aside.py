@@ -8,6 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from enum import Enum
 from typing import TypeVar
 
+from engine.tools.foreign import text_of
+
 T = TypeVar("T")
 
 
@@ -20,5 +22,18 @@ class Lane(Enum):
 
 
 async def aside(work: Callable[[], T], lane: Lane) -> T:
-    """What comes of pure work. Being cancelled ends the waiting, and the work if it has not begun."""
-    return await asyncio.get_running_loop().run_in_executor(lane.value, work)
+    """What comes of pure work. Being cancelled ends the waiting, and the work if it has not begun.
+
+    What a stranger's object raises while it is looked at, SystemExit say, comes as a RuntimeError.
+    """
+
+    def contained() -> T:
+        try:
+            return work()
+        except Exception:
+            raise
+        except BaseException as error:
+            # Let out by a task, it would end the loop, and everybody's work with it.
+            raise RuntimeError(text_of(error)) from error
+
+    return await asyncio.get_running_loop().run_in_executor(lane.value, contained)

@@ -7,25 +7,29 @@ can't be kept, becomes an outcome. None is given back when there is nothing to s
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Any
+from typing import Any, cast
 
 import orjson
 import structlog
 
 from engine import retries
 from engine.digest import args_digest
+from engine.lag import TOOL_TASK
 from engine.references import secrets_in
 from engine.secrets import Redaction, SecretMissing, revealed
 from engine.settings import EngineSettings
 from engine.tools import LONGEST_NOTICE, ArgsUnfit, InDoubt, ResultUnfit, Tool, ToolContext, ToolError, plain
+from engine.tools.foreign import attempted, attribute, read, text_of
 from engine.values import UnfitValue, check_json, check_size, dotted, encode, storable
 from persistence import ids
+from persistence.moves.inputs import Outcome
+from persistence.moves.row import ClaimedStep
 from persistence.states import Retrying, StepState, ToolCallStatus
-from persistence.transitions.advance import ClaimedStep, Outcome
 from persistence.workers import Worker
 
 log = structlog.get_logger()
@@ -132,7 +136,7 @@ class Attempt:
             self._end(self._handed_back())
             return
         try:
-            self._call = asyncio.create_task(self._made(), name="call")
+            self._call = asyncio.create_task(self._made(), name=TOOL_TASK + self.step.tool)
         except Exception as error:  # noqa: BLE001 - a fault of ours, told and settled as one
             self._fault(error)
         else:
@@ -196,12 +200,24 @@ class Attempt:
         args: dict[str, Any] = orjson.loads(step.args)
         if step.digest is not None and args_digest(step.tool, args) != step.digest:
             raise _NotMade("ARGS_CHANGED", "the arguments are not those that were approved: nothing was called")
+        if step.gated:
+            self._check_nothing_is_added(self._tool, args)
         if '"$secret"' in step.args:
             try:
                 args = revealed(args, self._settings.secrets, set())
             except SecretMissing as error:
                 raise _NotMade("SECRET_MISSING", str(error)) from error
         return args
+
+    def _check_nothing_is_added(self, tool: Tool, args: dict[str, Any]) -> None:
+        """Whoever approved saw every default. This process's tool may have others than the one that was asked about."""
+        try:
+            now = tool.fit(args)
+        except ArgsUnfit as error:
+            raise _NotMade("ARGS_UNFIT", str(error)) from error
+        if args_digest(self.step.tool, now) != self.step.digest:
+            message = "the tool has defaults now that were not among the arguments approved: nothing was called"
+            raise _NotMade("ARGS_CHANGED", message)
 
     async def _made(self) -> object:
         tool = self._tool
@@ -225,6 +241,7 @@ class Attempt:
             user_id=ids.user_id(step.user),
             tool=step.tool,
             data_dir=self._settings.data_dir,
+            time_zone=self._settings.time_zone,
         )
 
     @property
@@ -238,7 +255,7 @@ class Attempt:
             return
         try:
             outcome = self._of_cancelled() if call.cancelled() else self._of_ended(call)
-        except Exception as error:  # noqa: BLE001 - a fault of ours, told and settled as one
+        except BaseException as error:  # noqa: BLE001 - a fault of ours, or whatever a stranger's object raised when read
             self._fault(error)
         else:
             self._end(outcome)
@@ -262,7 +279,7 @@ class Attempt:
         else:
             self._end(self._unknown("TIMEOUT", f"the call took longer than {self.step.timeout_seconds:g} s"))
 
-    def _fault(self, error: Exception) -> None:
+    def _fault(self, error: BaseException) -> None:
         log.error("attempt_failed", run_id=ids.run_id(self.step.run), step_id=self.step_id, exc_info=error)
         self._end(self.gave_up())
 
@@ -286,7 +303,7 @@ class Attempt:
             case ArgsUnfit():
                 return self._dead_letter("ARGS_UNFIT", self._calling.redaction.of_text(str(error)))
             case InDoubt():
-                return self._unknown("IN_DOUBT", self._told(error.message))
+                return self._unknown("IN_DOUBT", self._word(error))
             case _:
                 return self._of_error(error)
 
@@ -333,24 +350,30 @@ class Attempt:
 
     def _of_error(self, error: BaseException) -> Outcome:
         if isinstance(error, ToolError):
-            # An author's own kind of it may have left out what ours sets.
-            word = getattr(error, "message", None)
-            message = self._told(_text_of(error) if word is None else word)
-            after = _seconds(getattr(error, "retry_after", None))
-            return self._failed("TOOL_ERROR", message, after, retryable=bool(getattr(error, "retryable", True)))
-        return self._failed("TOOL_RAISED", self._told(_text_of(error)), None, retryable=True)
+            retryable = attempted(lambda: bool(error.retryable), otherwise=True)
+            return self._failed(
+                "TOOL_ERROR", self._word(error), attribute(error, "retry_after", None), retryable=retryable
+            )
+        return self._failed("TOOL_RAISED", self._told(text_of(error)), None, retryable=True)
+
+    def _word(self, error: ToolError | InDoubt) -> str:
+        # An author's own kind of it may have left out what ours sets.
+        word = attribute(error, "message", None)
+        return self._told(text_of(error) if word is None else word)
 
     def _told(self, text: object, longest: int = _LONGEST_MESSAGE) -> str:
         """A message of a tool, as it may be kept and shown."""
-        told = self._calling.redaction.of_text(text if isinstance(text, str) else _read(repr, text))
+        told = self._calling.redaction.of_text(text if type(text) is str else read(_plainly, text))
         told = storable(told)
         return told if len(told) <= longest else f"{told[:longest]}… ({len(told)} characters)"
 
-    def _failed(self, code: str, message: str, retry_after: float | None, *, retryable: bool) -> Outcome:
+    def _failed(self, code: str, message: str, retry_after: object, *, retryable: bool) -> Outcome:
         if not retryable or retries.is_exhausted(self.step.calls, self.step.max_attempts):
             return self._dead_letter(code, message)
         policy = retries.RetryPolicy(self._settings.retry_base_seconds, self._settings.retry_cap_seconds)
-        delay = retries.delay_seconds(policy, calls=self.step.calls, at_least=retry_after, dice=random.uniform)
+        at_least, remark = _seconds(retry_after)
+        message += self._told(remark)
+        delay = retries.delay_seconds(policy, calls=self.step.calls, at_least=at_least, dice=random.uniform)
         return self._outcome(
             StepState.READY, ToolCallStatus.FAILED, Retrying.FAILED, code=code, message=message, delay=delay
         )
@@ -456,6 +479,10 @@ def _refuse_secrets(result: object) -> None:
         raise ResultUnfit(path, "holds a $secret, which only a plan may")
 
 
+def _plainly(text: object) -> str:
+    return str.__str__(text) if isinstance(text, str) else repr(text)
+
+
 class _Raised:
     """What a tool raised that would end the event loop if a task let it out: SystemExit and the like."""
 
@@ -465,24 +492,20 @@ class _Raised:
         self.error = error
 
 
-def _text_of(error: BaseException) -> str:
-    kind, text = type(error).__name__, _read(str, error)
-    return f"{kind}: {text}" if text else kind
-
-
-def _read(how: Callable[[object], str], thing: object) -> str:
-    """The text of a stranger's object: whatever reading it raises, an exception is still just a failed attempt."""
-    try:
-        return how(thing)
-    except BaseException:  # noqa: BLE001 - SystemExit and the like too
-        return "(its text can't be read)"
-
-
-def _seconds(after: object) -> float | None:
-    """A time that a tool asked for, if it is one, and no longer than a database counts."""
-    if not isinstance(after, int | float) or not after > 0:
-        return None
-    return float(min(after, _LONGEST_DELAY))
+def _seconds(after: object) -> tuple[float | None, str]:
+    """The time that a tool asked for, in seconds, and words about it where it is not heeded as it stands."""
+    if after is None:
+        return None, ""
+    is_number = isinstance(after, int | float) and not isinstance(after, bool)
+    number = (
+        attempted(lambda: float(min(cast("float", after), _LONGEST_DELAY + 1)), math.nan) if is_number else math.nan
+    )
+    told = f"{read(repr, after):.60}"
+    if not number >= 0 or after != after:  # noqa: PLR0124 - of NaN and a number, min may give either
+        return None, f" (its retry_after of {told} is no time to wait, and was not heeded)"
+    if number > _LONGEST_DELAY:
+        return _LONGEST_DELAY, f" (its retry_after of {told} was cut to {_LONGEST_DELAY:.0f} seconds)"
+    return number, ""
 
 
 def _word_only(outcome: Outcome) -> Outcome:

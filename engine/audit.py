@@ -19,6 +19,7 @@ from engine.access import Origin, Viewer
 from engine.gather import Gather
 from persistence.audit import ACCEPTED, Action, AuditFilter, AuditLine, AuditRow, lines_before, write_lines
 from persistence.database import Database, Unavailable
+from persistence.supervisor import Background
 
 log = structlog.get_logger()
 
@@ -52,7 +53,7 @@ class AuditLog:
         self._database = database
         self._lines = Gather(self._write, at_most=_LINES_A_GROUP, name="audit")
         self._strangers: Counter[str | None] = Counter()
-        self._writing: asyncio.Task[None] | None = None
+        self._writing = Background("audit-strangers", self._write_strangers)
         self._closed = asyncio.Event()
 
     async def refused(
@@ -69,8 +70,7 @@ class AuditLog:
         """Count a failed sign-in; it is written down soon, together with others from the same address."""
         known = origin.address in self._strangers or len(self._strangers) < _MOST_ADDRESSES
         self._strangers[origin.address if known else _ANYWHERE] += 1
-        if self._writing is None or self._writing.done():
-            self._writing = asyncio.create_task(self._write_strangers(), name="audit-strangers")
+        self._writing.open()
 
     async def page(self, wanted: AuditFilter, *, before: int | None, at_most: int) -> list[AuditRow]:
         """The newest lines that are wanted, of those before that id. For administrators."""
@@ -79,8 +79,7 @@ class AuditLog:
     async def close(self) -> None:
         """Write down what is still only counted."""
         self._closed.set()
-        if self._writing is not None:
-            await self._writing
+        await self._writing.finished()
         await self._lines.close()
 
     async def _write(self, lines: Sequence[AuditLine]) -> Sequence[None]:
@@ -98,8 +97,6 @@ class AuditLog:
                 await self._write(lines)
             except Unavailable:
                 log.warning("failed_sign_ins_not_recorded", times=counted.total())
-            except Exception:
-                log.exception("failed_sign_ins_not_recorded", times=counted.total())
             with suppress(TimeoutError):
                 async with asyncio.timeout(_PAUSE_SECONDS):
                     await self._closed.wait()

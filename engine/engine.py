@@ -51,7 +51,6 @@ class Engine:
     ) -> None:
         self.registry = registry
         self.settings = settings
-        self._timeline = timeline
         self._approvals_feed = approvals_feed
         self._executor: Executor | None = None
         self._planning: Planning | None = None
@@ -74,7 +73,7 @@ class Engine:
             settings,
             approvals=Approvals(work, registry, settings, wakeups),
             wakeups=wakeups,
-            also=self._sweep,
+            also={"steps": self._sweep_steps, "approvals": self._sweep_approvals, "timelines": timeline.sweep},
             sweeps_steps=executes,
         )
 
@@ -121,12 +120,13 @@ class Engine:
         self._executor.lost(worker)
         self._planning.lost(worker)
 
-    async def _sweep(self) -> None:
+    async def _sweep_steps(self) -> None:
         if self._executor is not None and self._planning is not None:
             self._planning.wake()
             await self._executor.sweep()
+
+    async def _sweep_approvals(self) -> None:
         self._approvals_feed.sweep()
-        await self._timeline.sweep()
 
     # Its verbs
 
@@ -176,6 +176,10 @@ class Engine:
     async def create_user(self, viewer: Viewer, *, name: str, roles: Sequence[Role]) -> tuple[UUID, str]:
         """A new user's id and first token."""
         return await self._people.create(viewer, name=name, roles=roles)
+
+    async def user_named(self, viewer: Viewer, name: str) -> UUID:
+        """Whom an administrator means by a name."""
+        return await self._people.named(viewer, name)
 
     async def revoke_tokens(self, viewer: Viewer, user: UUID) -> None:
         """Revoke all tokens of a user."""

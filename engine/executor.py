@@ -22,25 +22,18 @@ from engine.runs import LocalWorker, gate_policy
 from engine.settings import EngineSettings
 from engine.tools import Registry
 from persistence import ids
-from persistence.claims import cancelled_runs, owned_steps
 from persistence.database import Connection, Database, Unavailable
+from persistence.moves.claim import Entry, claim, enter
+from persistence.moves.inputs import NOBODY, Claimer, Outcome
+from persistence.moves.locks import lock_runs
+from persistence.moves.owned import cancelled_runs, owned_steps
+from persistence.moves.references import freed_references
+from persistence.moves.row import Advance, ClaimedStep, RunMark
+from persistence.moves.settle import SettleFree, advance, advance_free
+from persistence.moves.succeed import is_success, succeed
 from persistence.notices import keep_notices, notices_of
 from persistence.states import RunState, StepState
-from persistence.transitions.advance import (
-    NOBODY,
-    Advance,
-    ClaimedStep,
-    Claimer,
-    Outcome,
-    RunMark,
-    SettleFree,
-    advance,
-    advance_free,
-    freed_references,
-)
-from persistence.transitions.claim import Entry, claim, enter
-from persistence.transitions.locks import lock_runs
-from persistence.transitions.succeed import is_success, succeed
+from persistence.supervisor import Background
 from persistence.wakeups import Wakeups
 from persistence.workers import Worker
 
@@ -92,7 +85,7 @@ class Executor(LocalWorker):
         self._newcomers_at = 0.0
         self._looks_again_at_newcomers = False
         self._asks_again: asyncio.TimerHandle | None = None
-        self._claimer_task: asyncio.Task[None] | None = None
+        self._claimer = Background("claimer", self._claim_on, again=self.wake)
         # Two at once, of half the slots each: while the database writes one group, the other one's tools are called.
         a_group = min(_OUTCOMES_A_GROUP, max(1, settings.concurrency // 2))
         self._settling = Gather(self._settle, at_most=a_group, writers=2, name="settle")
@@ -105,7 +98,7 @@ class Executor(LocalWorker):
     def open(self) -> None:
         """Begin to claim, as soon as this process is a worker."""
         self._claiming = True
-        self._claimer_task = asyncio.create_task(self._claim_on(), name="claimer")
+        self._claimer.open()
 
     def stop_claiming(self) -> None:
         """Take nothing more."""
@@ -114,10 +107,7 @@ class Executor(LocalWorker):
     async def close(self) -> None:
         """Claim nothing more, let steps finish for the grace time, and hand back the rest."""
         self._claiming = False
-        if self._claimer_task is not None:
-            self._claimer_task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._claimer_task
+        await self._claimer.close()
         with suppress(TimeoutError):
             async with asyncio.timeout(self._settings.grace_seconds):
                 await self._idle.wait()
@@ -214,10 +204,6 @@ class Executor(LocalWorker):
                 self._stray = True
                 log.warning("claim_waits_for_the_database", error=str(error))
                 await asyncio.sleep(0.2)
-                self.wake()
-            except Exception:
-                log.exception("claim_failed")
-                await asyncio.sleep(1)
                 self.wake()
 
     async def _claim_all(self) -> None:

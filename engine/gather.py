@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 import structlog
 
 from persistence.database import Unavailable
+from persistence.supervisor import failed, known
 
 log = structlog.get_logger()
+
+_ANSWERS: Final = known("group-answers")
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
@@ -104,19 +107,23 @@ class Gather(Generic[Item, Answer]):
         try:
             answers = await self._write([item for item, _, _ in group])
         except Unavailable as error:
-            _fail(group, error)
+            self._tell(group, [error] * len(group))
         except Exception as error:  # noqa: BLE001 - handed to those who asked
             if len(group) == 1:
-                _fail(group, error)
+                self._tell(group, [error])
                 return
             log.warning("group_written_one_by_one", group=self._name, items=len(group), error=str(error))
             for each in group:
                 await self._write_group([each])
         else:
-            for (_, then, _), answer in zip(group, answers, strict=True):
+            self._tell(group, answers)
+
+    def _tell(self, group: Sequence[_Told[Item, Answer]], answers: Sequence[Answer | Exception]) -> None:
+        if len(answers) != len(group):
+            # Written they are: nobody may wait for ever, or write again, because of what is missing.
+            answers = [RuntimeError(f"{len(group)} items were written, and {len(answers)} answered")] * len(group)
+        for (_, then, _), answer in zip(group, answers, strict=True):
+            try:
                 then(answer)
-
-
-def _fail(group: Sequence[_Told[Item, Answer]], error: Exception) -> None:
-    for _, then, _ in group:
-        then(error)
+            except Exception as error:  # noqa: BLE001 - logged and counted: the others of the group wait for their answers
+                failed(_ANSWERS, error, group=self._name)

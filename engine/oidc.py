@@ -81,6 +81,7 @@ def fault_of_issuer(issuer: str) -> str | None:
     try:
         parts = urlsplit(issuer)
         host = parts.hostname
+        _ = parts.port  # a ValueError where it is none
     except ValueError:
         parts, host = None, None
     if parts is None or not host or parts.query or parts.fragment or parts.username:

@@ -48,6 +48,15 @@ class People:
         except users.NameTaken as error:
             raise InvalidInput((Fault(("name",), f"there is a user {name.strip()!r} already"),)) from error
 
+    async def named(self, viewer: Viewer, name: str) -> UUID:
+        """The user of that name. Raises Forbidden before it says whether there is one, and NotFound."""
+        if not viewer.is_admin:
+            raise Forbidden("the role ADMIN")
+        user = None if text_fault(name) else await users.user_named(self._database, name)
+        if user is None:
+            raise NotFound(("userId",))
+        return user
+
     async def revoke(self, viewer: Viewer, user: UUID) -> None:
         """Revoke all tokens of a user."""
         if not viewer.is_admin:

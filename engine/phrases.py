@@ -188,12 +188,14 @@ class Subject:
 
     With `heads`, they stand before one of these words, or begin with one of `leads`; without heads, anywhere,
     and a lead is left away.
-    `joins` are the prepositions that a topic may go on with (`dinner with Ann`).
+    `joins` are the prepositions that a topic may go on with (`dinner with Ann`). `of_verb` are last words of verbs
+    that belong to the topic all the same (`make an appointment`).
     """
 
     heads: tuple[str, ...] = ()
     leads: tuple[str, ...] = ()
     joins: frozenset[str] = frozenset()
+    of_verb: frozenset[str] = frozenset()
 
 
 # ── what a builder is given ────────────────────────────────────────────────────────────────────────
@@ -209,12 +211,20 @@ class Quantity:
 
 @dataclass(frozen=True, slots=True)
 class Occasions:
-    """Concrete starts, all in the future, in order; how long, and how they come again."""
+    """Concrete starts, all in the future, in order; how long, and how they come again.
+
+    `remarks` say what was taken where the words left it open: “16:00, as nothing was said of morning or afternoon”.
+    With `movable`, the starts were chosen within what was said, and others near them would do as well.
+    With `whole_days` each start is a midnight, and the day belongs to the occasion, whatever the zone.
+    """
 
     starts: tuple[datetime, ...]
     duration_minutes: int | None = None
     repeat: Repeat | None = None
     repeat_until: date | None = None
+    remarks: tuple[str, ...] = ()
+    movable: bool = False
+    whole_days: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,12 +266,16 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a clause says, by slot; `subject` is its topic, `said` each slot's own words."""
+    """What a clause says, by slot; `subject` is its topic, `said` each slot's own words.
+
+    `remarks` say what was taken where the words left something open; an occasion has its own.
+    """
 
     text: str
     subject: str | None = None
     values: Mapping[str, Any] = field(default_factory=dict[str, Any])
     said: Mapping[str, str] = field(default_factory=dict[str, str])
+    remarks: tuple[str, ...] = ()
     _asked: set[str] = field(default_factory=set[str], compare=False, repr=False)
 
     def get(self, slot: str) -> Any:
@@ -316,7 +330,9 @@ class Wording(Phrase):
     """Verbs, nouns and slots, in any order after the verb.
 
     One of `nouns`, if there are any, and every slot of `needs` have to be said; with `bare`, the verb may be
-    missing. `example` is what people are shown as a thing that can be asked for.
+    missing. `example` is what people are shown as a thing that can be asked for. A tool that only writes down,
+    like a calendar's, names in `writes_down` the slots by which people say so themselves (“to my calendar”): without
+    one of them, a clause that asks for a deed outside (“book a hotel”) is refused rather than written down.
     """
 
     build: Builder
@@ -327,8 +343,23 @@ class Wording(Phrase):
     subject: Subject | None = None
     needs: Mapping[str, str] = field(default_factory=dict[str, str])
     bare: bool = False
+    writes_down: tuple[str, ...] = ()
 
 
 def as_phrases(phrases: Iterable[Phrase | str]) -> tuple[Phrase, ...]:
     """The phrases with every string read as a template; ValueError names one that is none."""
     return tuple(Phrase.parse(phrase) if isinstance(phrase, str) else phrase for phrase in phrases)
+
+
+LONGEST_NAME: Final = 120
+"""Of a step."""
+_SHORTEST_BEFORE_REMARKS: Final = 40
+
+
+def with_remarks(name: str, remarks: Sequence[str]) -> str:
+    """A step's name that also says what was taken where the words left it open; the name gives way to that."""
+    if not remarks:
+        return name
+    told = f" ({'; '.join(remarks)})"
+    room = max(LONGEST_NAME - len(told), _SHORTEST_BEFORE_REMARKS)
+    return f"{name if len(name) <= room else f'{name[: room - 1]}…'}{told}"

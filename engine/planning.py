@@ -12,6 +12,7 @@ import structlog
 
 from engine.errors import InvalidPlan
 from engine.planner import Planner, PlanningContext, Unplannable
+from engine.planner.asking import ask
 from engine.runs import LocalWorker, gate_policy
 from engine.settings import EngineSettings
 from engine.tools import Registry
@@ -19,9 +20,10 @@ from engine.validation import SoundPlan, check_plan_aside
 from engine.values import dotted, storable
 from persistence import ids
 from persistence.database import Connection, Database, Unavailable
+from persistence.moves import begin, planning
+from persistence.moves.row import Advance, RunMark
 from persistence.states import Risk, RunState
-from persistence.transitions import begin
-from persistence.transitions.advance import Advance, RunMark
+from persistence.supervisor import Background
 from persistence.wakeups import Wakeups
 from persistence.workers import Worker
 
@@ -66,24 +68,25 @@ class Planning:
         self._gate = gate_policy(settings)
         self._worker: Worker | None = None
         self._look = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._looking = Background("planning", self._plan_on, again=self.wake)
         self._plans: dict[asyncio.Task[None], UUID] = {}
         wakeups.listen(on_plans=self.wake, on_missed=self.wake)
 
     def open(self) -> None:
         """Begin to plan, as soon as this process is a worker."""
-        self._task = asyncio.create_task(self._plan_on(), name="planning")
+        self._looking.open()
 
     async def close(self) -> None:
         """Stop; runs in the middle of it go back to the queue with the worker's end."""
-        tasks = [*self._plans] if self._task is None else [self._task, *self._plans]
+        await self._looking.close()
+        tasks = tuple(self._plans)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         if self._worker is not None:
             with suppress(Unavailable):
                 async with self._database.connection() as connection:
-                    await begin.release_planning(connection, [self._worker.id])
+                    await planning.release_planning(connection, [self._worker.id])
                 self._wakeups.announce(plans=True)
 
     def wake(self) -> None:
@@ -110,17 +113,15 @@ class Planning:
                 log.warning("planning_waits_for_the_database", error=str(error))
                 await asyncio.sleep(0.2)
                 self.wake()
-            except Exception:
-                log.exception("planning_failed")
-                await asyncio.sleep(1)
-                self.wake()
 
     async def _plan_some(self) -> None:
         worker, free = self._worker, _AT_ONCE - len(self._plans)
         if worker is None or free <= 0:
             return  # who ends next looks again
         async with self._database.connection() as connection:
-            claimed = await begin.claim_planning(connection, worker.id, at_most=free, known=tuple(self._plans.values()))
+            claimed = await planning.claim_planning(
+                connection, worker.id, at_most=free, known=tuple(self._plans.values())
+            )
         for run in claimed:
             task = asyncio.create_task(self._plan(run, worker), name="plan")
             self._plans[task] = run.id
@@ -131,7 +132,7 @@ class Planning:
             self.wake()
         self._plans.pop(task, None)
 
-    async def _plan(self, run: begin.ClaimedRun, worker: Worker) -> None:
+    async def _plan(self, run: planning.ClaimedRun, worker: Worker) -> None:
         found = await self._answer(run)
         # Nobody else plans the run as long as this worker lives: what was found must be written down.
         while self._worker is worker:
@@ -151,12 +152,12 @@ class Planning:
             else:
                 return
 
-    async def _answer(self, run: begin.ClaimedRun) -> SoundPlan | _Refusal:
+    async def _answer(self, run: planning.ClaimedRun) -> SoundPlan | _Refusal:
         """A plan that may be run, or why there is none: whatever a planner does, its run learns of it."""
         limit = asyncio.timeout(self._settings.planning_seconds)
         try:
             async with limit:
-                plan = await self._planner.plan(run.intent, self._registry, planning_context(self._settings))
+                plan = await ask(self._planner, run.intent, self._registry, planning_context(self._settings))
             return await check_plan_aside(plan, self._registry, self._settings, approve_from=Risk(run.approve_from))
         except Unplannable as error:
             return _Refusal("UNPLANNABLE_INTENT", str(error))
@@ -172,9 +173,9 @@ class Planning:
             log.exception("planner_failed", run_id=ids.run_id(run.id))
             return _Refusal("PLANNER_FAILED", "the planner failed; the server's log says more")
 
-    async def _store(self, run: begin.ClaimedRun, worker: Worker, sound: SoundPlan) -> None:
+    async def _store(self, run: planning.ClaimedRun, worker: Worker, sound: SoundPlan) -> None:
         async def write(tx: Connection) -> Advance:
-            if not await begin.hold_planning(tx, run, worker.id, risk=sound.risk):
+            if not await planning.hold_planning(tx, run, worker.id, risk=sound.risk):
                 return Advance()
             return await begin.store_steps(
                 tx, sound.for_run(run.id, run.submitted_by), claimer=claimer, gate=self._gate
@@ -185,9 +186,9 @@ class Planning:
             self._local.take(claimer, done)
         self._wakeups.announce(done.marks, work=any(mark.ready for mark in done.marks))
 
-    async def _refuse(self, run: begin.ClaimedRun, worker: Worker, why: _Refusal) -> None:
+    async def _refuse(self, run: planning.ClaimedRun, worker: Worker, why: _Refusal) -> None:
         async def write(tx: Connection) -> int | None:
-            return await begin.fail_planning(tx, run, worker.id, code=why.code, message=storable(why.message[:4000]))
+            return await planning.fail_planning(tx, run, worker.id, code=why.code, message=storable(why.message[:4000]))
 
         seq = await self._database.transaction(write)
         if seq is not None:

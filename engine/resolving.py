@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import orjson
+import structlog
 
 from engine.aside import Lane, aside
 from engine.digest import args_digest
@@ -16,8 +17,13 @@ from engine.expressions import Budget
 from engine.missing import Missing, missing_entry
 from engine.references import Unresolvable, resolve
 from engine.tools import ArgsUnfit, Registry
-from engine.values import UnfitValue, check_json, dotted
-from persistence.transitions.advance import FreedStep, Resolution
+from engine.tools.foreign import text_of
+from engine.values import UnfitValue, check_json, dotted, storable
+from persistence.ids import run_id
+from persistence.moves.inputs import Resolution
+from persistence.moves.references import FreedStep
+
+log = structlog.get_logger()
 
 UNRESOLVABLE = "ARGS_UNRESOLVED"
 UNFIT = "ARGS_UNFIT"
@@ -45,7 +51,7 @@ async def resolutions(
 
     def work() -> list[Resolution | _Lacking]:
         budgets: defaultdict[UUID, Budget] = defaultdict(Budget)
-        return [_resolution(step, results, registry, max_bytes, budgets[step.run]) for step in freed]
+        return [_guarded(step, results, registry, max_bytes, budgets[step.run]) for step in freed]
 
     found = await aside(work, Lane.REFERENCES) if any(_EXPRESSION in step.args for step in freed) else work()
     return [each if isinstance(each, Resolution) else await _explained(each, notices_of) for each in found]
@@ -65,6 +71,21 @@ async def _explained(lacking: _Lacking, notices_of: NoticesOf) -> Resolution:
 
 
 _EXPRESSION = '"$jmespath"'
+
+
+def _guarded(
+    step: FreedStep,
+    results: Mapping[tuple[UUID, int], str | None],
+    registry: Registry,
+    max_bytes: int,
+    budget: Budget,
+) -> Resolution | _Lacking:
+    """The same, whatever happens: the step upstream has succeeded, and nothing that is wrong here may undo that."""
+    try:
+        return _resolution(step, results, registry, max_bytes, budget)
+    except BaseException as error:
+        log.exception("arguments_not_resolved", run_id=run_id(step.run), position=step.position)
+        return _unfit(step, UNFIT, f"its arguments can't be checked: {text_of(error)}")
 
 
 def _resolution(
@@ -106,4 +127,4 @@ def _resolution(
 
 
 def _unfit(step: FreedStep, code: str, message: str) -> Resolution:
-    return Resolution(step.run, step.position, None, None, code, message[:4000])
+    return Resolution(step.run, step.position, None, None, code, storable(message[:4000]))

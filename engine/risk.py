@@ -29,6 +29,10 @@ WITHOUT_END: Final = 0
 """How a plan or a tool asks for attempts without a bound."""
 
 
+MOST_ATTEMPTS: Final = 2**31 - 1
+"""The most that a plan or a tool may ask for with an end: the largest that the API and the database can say."""
+
+
 def effective(tool: Risk, plan: Risk | None) -> Risk:
     """The level that counts: a plan can raise the tool's own, never lower it.
 

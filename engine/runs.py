@@ -27,6 +27,7 @@ from engine.errors import (
 )
 from engine.gather import Gather
 from engine.planner import Planner, PlanningContext, Unplannable
+from engine.planner.asking import ask
 from engine.plans import Plan
 from engine.references import Unresolvable, resolve
 from engine.settings import EngineSettings
@@ -36,14 +37,16 @@ from engine.values import UnfitValue, check_json, fault_of, text_fault
 from persistence.audit import Action, write_lines
 from persistence.database import Connection, Database
 from persistence.ids import new_id, run_id, step_id, user_id
+from persistence.moves import begin
+from persistence.moves.cancel import cancel
+from persistence.moves.inputs import NOBODY, Claimer, GatePolicy
+from persistence.moves.locks import lock_runs
+from persistence.moves.redrive import redrive
+from persistence.moves.row import Advance
+from persistence.moves.submit import submit
 from persistence.reads.where import may_see
 from persistence.states import FINISHED_RUN_STATES, Risk, RunState, SkipReason, StepState
-from persistence.transitions import begin
-from persistence.transitions.advance import NOBODY, Advance, Claimer, GatePolicy
-from persistence.transitions.cancel import cancel
-from persistence.transitions.locks import lock_runs
-from persistence.transitions.redrive import redrive
-from persistence.transitions.submit import submit
+from persistence.steering import Place, asked_about, held_run, places, unresolved
 from persistence.wakeups import Wakeups
 
 _LONGEST_KEY = 255
@@ -166,12 +169,12 @@ class Runs:
         return stored.id
 
     async def preview(self, *, intent: str | None, plan: Plan | None, now: PlanningContext) -> Preview:
-        """What would run for this; raises what a submission would."""
+        """What would run for this; raises what a submission would, and PlannerFailed."""
         check_submission(Submission(intent, plan, None, None, None), self._settings)
         if plan is None:
             assert intent is not None
             try:
-                plan = await self._planner.plan(intent, self._registry, now)
+                plan = await ask(self._planner, intent, self._registry, now)
             except Unplannable as error:
                 raise UnplannableIntent(str(error), error.parts) from error
         sound = await check_plan_aside(plan, self._registry, self._settings, approve_from=self._settings.approve_from)
@@ -223,11 +226,9 @@ class Runs:
             if not await may_see(tx, viewer.scope, run):
                 raise NotFound(("runId",))
             await lock_runs(tx, [run])
-            row = await tx.fetchrow("SELECT state, submitted_by FROM runs WHERE id = $1", run)
-            assert row is not None
-            if not may_steer(viewer, row["submitted_by"]):
+            state, submitted_by = await held_run(tx, run)
+            if not may_steer(viewer, submitted_by):
                 raise Forbidden("to be the run's submitter, or an administrator")
-            state = RunState(row["state"])
             await write_lines(tx, [line_of(viewer, Action.CANCEL_RUN, run_id(run))])
             if state is RunState.CANCELLED:
                 return Advance()
@@ -247,19 +248,18 @@ class Runs:
             if not await may_see(tx, viewer.scope, run):
                 raise NotFound(("stepId",))
             await lock_runs(tx, [run])
-            row = await tx.fetchrow("SELECT state, submitted_by FROM runs WHERE id = $1", run)
-            steps = await self._places(tx, run)
-            assert row is not None
+            held = await held_run(tx, run)
+            steps = await places(tx, run)
             if position not in steps:
                 raise NotFound(("stepId",))
-            if not may_steer(viewer, row["submitted_by"]):
+            if not may_steer(viewer, held.submitted_by):
                 raise Forbidden("to be the run's submitter, or an administrator")
             step = steps[position]
-            if row["state"] == RunState.CANCELLED:
+            if held.state is RunState.CANCELLED:
                 raise InvalidState("the run is CANCELLED, and cancelled runs stay so", RunState.CANCELLED)
             if step.state is not StepState.FAILED:
                 raise InvalidState(f"the step is {step.state}: only a dead letter is retried", step.state)
-            args, digest = await self._resolved_again(tx, run, position, steps)
+            args, digest = await self._resolved_again(tx, run, position)
             await write_lines(tx, [line_of(viewer, Action.RETRY_STEP, step_id(run, position))])
             return await redrive(
                 tx,
@@ -276,46 +276,18 @@ class Runs:
         done = await self._database.transaction(write)
         self._wakeups.announce(done.marks, work=True)
 
-    async def _places(self, tx: Connection, run: UUID) -> dict[int, Place]:
-        rows = await tx.fetch(
-            "SELECT position, key, state, skip_reason, depends_on, dependents FROM steps WHERE run_id = $1", run
-        )
-        return {
-            row["position"]: Place(
-                row["key"],
-                StepState(row["state"]),
-                row["skip_reason"],
-                tuple(row["depends_on"]),
-                tuple(row["dependents"]),
-            )
-            for row in rows
-        }
-
-    async def _resolved_again(
-        self, tx: Connection, run: UUID, position: int, steps: Mapping[int, Place]
-    ) -> tuple[str | None, str | None]:
-        """Arguments for a dead letter that failed before it had any; nothing for one that had."""
-        row = await tx.fetchrow(
-            "SELECT tool, args::text, dynamic, needs, resolved_args IS NOT NULL AS has FROM steps"
-            " WHERE run_id = $1 AND position = $2",
-            run,
-            position,
-        )
-        assert row is not None
-        if not row["dynamic"] or row["has"]:
-            return None, None
-        results = await tx.fetch(
-            "SELECT position, result::text FROM steps WHERE run_id = $1 AND position = ANY($2::int[])"
-            " AND state = 'SUCCEEDED'",
-            run,
-            row["needs"],
-        )
-        known = {steps[each["position"]].key: orjson.loads(each["result"]) for each in results}
-        tool = self._registry.get(row["tool"])
+    async def _resolved_again(self, tx: Connection, run: UUID, position: int) -> tuple[str | None, str | None]:
+        """Arguments for a dead letter that failed before it had any, or whose tool has new defaults; else nothing."""
+        step = await unresolved(tx, run, position)
+        if step is None:
+            asked = await asked_about(tx, run, position)
+            return (None, None) if asked is None else self._completed_again(asked.tool, asked.args)
+        known = {key: orjson.loads(result) for key, result in step.results.items()}
+        tool = self._registry.get(step.tool)
         if tool is None:
-            raise InvalidState(f"this server has no tool {row['tool']}", StepState.FAILED)
+            raise InvalidState(f"this server has no tool {step.tool}", StepState.FAILED)
         try:
-            args = tool.fit(resolve(orjson.loads(row["args"]), known))
+            args = tool.fit(resolve(orjson.loads(step.args), known))
             text = check_json(args, max_bytes=self._settings.max_json_bytes, what="the resolved arguments")
         except (Unresolvable, ArgsUnfit, UnfitValue) as error:
             raise InvalidState(
@@ -324,16 +296,20 @@ class Runs:
             ) from error
         return text.decode(), args_digest(tool.name, args)
 
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """One step of a run as a redrive looks at it."""
-
-    key: str
-    state: StepState
-    skip_reason: str | None
-    depends_on: tuple[int, ...]
-    dependents: tuple[int, ...]
+    def _completed_again(self, name: str, text: str) -> tuple[str | None, str | None]:
+        """What is asked about anew has the defaults that are in force now; nothing if it has them all."""
+        tool = self._registry.get(name)
+        if tool is None:
+            return None, None
+        had: dict[str, Any] = orjson.loads(text)
+        try:
+            args = tool.fit(had)
+            if args == had:
+                return None, None
+            now = check_json(args, max_bytes=self._settings.max_json_bytes, what="the arguments")
+        except (ArgsUnfit, UnfitValue):
+            return None, None  # the call will say so
+        return now.decode(), args_digest(name, args)
 
 
 def coming_back(position: int, steps: Mapping[int, Place]) -> list[tuple[int, int]]:

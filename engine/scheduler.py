@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Mapping
 from uuid import UUID
 
 import structlog
@@ -18,12 +17,15 @@ from engine.retries import is_exhausted
 from engine.runs import gate_policy
 from engine.settings import EngineSettings
 from persistence import workers
-from persistence.claims import LostStep, close_orphaned_calls, lost_steps, runs_of
 from persistence.database import Connection, Database, Unavailable
+from persistence.moves import planning
+from persistence.moves.inputs import Outcome
+from persistence.moves.locks import lock_free_runs
+from persistence.moves.rescue import LostStep, close_orphaned_calls, lost_steps, runs_of
+from persistence.moves.row import Advance
+from persistence.moves.settle import advance
 from persistence.states import Retrying, StepState, ToolCallStatus
-from persistence.transitions import begin
-from persistence.transitions.advance import Advance, Outcome, advance
-from persistence.transitions.locks import lock_free_runs
+from persistence.supervisor import Background, failed, known
 from persistence.wakeups import Wakeups
 
 log = structlog.get_logger()
@@ -37,7 +39,10 @@ _SIGNLESS_SECONDS = 1.0
 
 
 class Scheduler:
-    """Sweeps every `sweep_seconds`: lost steps, overdue approvals, due retries, lost announcements."""
+    """Sweeps every `sweep_seconds`: lost steps, overdue approvals, due retries, lost announcements.
+
+    `also` are other parts of it, by name.
+    """
 
     def __init__(
         self,
@@ -46,29 +51,26 @@ class Scheduler:
         *,
         approvals: Approvals,
         wakeups: Wakeups,
-        also: Callable[[], Awaitable[None]],
+        also: Mapping[str, Callable[[], Awaitable[None]]],
         sweeps_steps: bool,
     ) -> None:
         self._database = database
         self._settings = settings
         self._approvals = approvals
         self._wakeups = wakeups
-        self._also = also
-        self._sweeps_steps = sweeps_steps
+        parts = {"rescue": self._rescue, "expiry": self._expire} if sweeps_steps else {}
+        self._parts = {known(f"sweep-{name}"): part for name, part in {**parts, **also}.items()}
         self._gate = gate_policy(settings)
         self._signless: dict[UUID, float] = {}
-        self._task: asyncio.Task[None] | None = None
+        self._sweeping = Background("scheduler", self._sweep_on)
 
     def open(self) -> None:
         """Begin to sweep."""
-        self._task = asyncio.create_task(self._sweep_on(), name="scheduler")
+        self._sweeping.open()
 
     async def close(self) -> None:
         """Stop sweeping."""
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+        await self._sweeping.close()
 
     async def _sweep_on(self) -> None:
         while True:
@@ -78,24 +80,28 @@ class Scheduler:
                 # Others had no chance to show that they live, and may need a moment when we don't.
                 self._signless.clear()
                 log.warning("sweep_waits_for_the_database", error=str(error))
-            except Exception:
-                log.exception("sweep_failed")
             await asyncio.sleep(self._settings.sweep_seconds)
 
     async def sweep(self) -> None:
-        """Do once what is due."""
-        if self._sweeps_steps:
-            await self._rescue()
-            while await self._approvals.expire_overdue():
-                pass
-        await self._also()
+        """Do once what is due. What fails in one part keeps none of the others from being done."""
+        for name, part in self._parts.items():
+            try:
+                await part()
+            except Unavailable:
+                raise
+            except Exception as error:  # noqa: BLE001 - logged and counted
+                failed(name, error)
+
+    async def _expire(self) -> None:
+        while await self._approvals.expire_overdue():
+            pass
 
     async def _rescue(self) -> None:
         async with self._database.connection() as connection:
             await self._end_signless(connection)
             dead = await workers.end_expired(connection)
             if dead:
-                released = await begin.release_planning(connection, dead)
+                released = await planning.release_planning(connection, dead)
                 if released:
                     log.warning("planning_rescued", runs=len(released))
                     self._wakeups.announce(plans=True)

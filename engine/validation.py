@@ -21,18 +21,18 @@ from engine import risk as risks
 from engine.aside import Lane, aside
 from engine.digest import args_digest
 from engine.errors import InvalidPlan, Path, PlanFault
+from engine.nearest import Hints
 from engine.plans import Plan, PlanStep
 from engine.references import References, Unresolvable, references, resolve
 from engine.settings import EngineSettings
 from engine.tools import ArgsUnfit, Fault, Registry, Tool
-from engine.values import UnfitValue, check_json, encode, text_fault
+from engine.values import UnfitValue, check_json, check_size, encode, text_fault
+from persistence.moves.begin import NewStep
 from persistence.states import Risk
-from persistence.transitions.begin import NewStep
 
 ROOT: Final[Path] = ("plan", "steps")
 _KEY: Final = re.compile(r"[^\s\x00-\x1f\x7f](?:[^\x00-\x1f\x7f]{0,98}[^\s\x00-\x1f\x7f])?")
 _LONGEST_NAME: Final = 500
-_MOST_ATTEMPTS: Final = 1_000_000
 _LONGEST_TIMEOUT: Final = 7 * 86_400
 _FEW_STEPS: Final = 50
 _FEW_BYTES: Final = 10_000
@@ -133,6 +133,7 @@ class _Check:
         self._settings = settings
         self._approve_from = approve_from
         self._faults: list[PlanFault] = []
+        self._hints = Hints()
         self._place = {step.key: place for place, step in reversed(list(enumerate(plan.steps)))}
 
     def sound(self) -> SoundPlan:
@@ -164,6 +165,9 @@ class _Check:
     def _fault(self, place: int, *path: str | int, message: str, unknown_tool: bool = False) -> None:
         self._faults.append(PlanFault(message, (*ROOT, place, *path), unknown_tool))
 
+    def _near_step(self, key: str) -> str:
+        return self._hints.near(key, self._place)
+
     def _check_keys(self) -> None:
         counts = Counter(step.key for step in self._steps)
         for place, step in enumerate(self._steps):
@@ -179,7 +183,9 @@ class _Check:
         for number, key in enumerate(step.depends_on):
             other = self._place.get(key)
             if other is None:
-                self._fault(place, "dependsOn", number, message=f"there is no step {key!r} in this plan")
+                self._fault(
+                    place, "dependsOn", number, message=f"there is no step {key!r} in this plan{self._near_step(key)}"
+                )
             elif other == place:
                 self._fault(place, "dependsOn", number, message=f"{key!r} can't depend on itself")
             elif other in found:
@@ -220,10 +226,10 @@ class _Check:
             self._fault(place, "name", message=f"a name has 1 to {_LONGEST_NAME} characters, and no NUL")
         tool = self._registry.get(step.tool)
         if tool is None:
-            known = ", ".join(self._registry.names)
-            self._fault(
-                place, "tool", message=f"there is no tool {step.tool!r:.100}; there are {known}", unknown_tool=True
-            )
+            names = self._registry.names
+            near = self._hints.near(step.tool, names)
+            message = f"there is no tool {step.tool!r:.100}{near}; there are {', '.join(names)}"
+            self._fault(place, "tool", message=message, unknown_tool=True)
         args = self._encoded(place, step)
         if tool is None or args is None:
             return None
@@ -241,6 +247,7 @@ class _Check:
         dynamic = found.dynamic and bool(needs)
         if resolved is None and not dynamic:
             resolved = self._resolved(place, step, tool, found)
+        kept = self._kept(place, resolved, args)
         level = risks.effective(tool.risk, step.risk)
         gated = risks.is_gated(level, self._approve_from)
         asked = gated or not tool.idempotent
@@ -254,7 +261,7 @@ class _Check:
             gate_reason=risks.gate_reason(tool.name, tool.risk, level, self._approve_from) if gated else None,
             dynamic=dynamic,
             args=args,
-            resolved_args=None if resolved is None else _kept(resolved, args),
+            resolved_args=kept,
             digest=args_digest(tool.name, resolved) if asked and resolved is not None else None,
             depends_on=depends_on,
             dependents=dependents,
@@ -264,8 +271,8 @@ class _Check:
         )
 
     def _check_numbers(self, place: int, step: PlanStep) -> None:
-        if step.max_attempts is not None and not 0 <= step.max_attempts <= _MOST_ATTEMPTS:
-            self._fault(place, "maxAttempts", message=f"attempts are 1 to {_MOST_ATTEMPTS}, or 0 for no end")
+        if step.max_attempts is not None and not 0 <= step.max_attempts <= risks.MOST_ATTEMPTS:
+            self._fault(place, "maxAttempts", message=f"attempts are 1 to {risks.MOST_ATTEMPTS}, or 0 for no end")
         seconds = step.timeout_seconds
         if seconds is not None and not (math.isfinite(seconds) and 0 < seconds <= _LONGEST_TIMEOUT):
             self._fault(
@@ -294,7 +301,12 @@ class _Check:
         for path, key in found.keys:
             other = self._place.get(key)
             if other is None:
-                self._fault(place, "args", *path, message=f"refers to {key!r}, and there is no step of that key")
+                self._fault(
+                    place,
+                    "args",
+                    *path,
+                    message=f"refers to {key!r}, and there is no step of that key{self._near_step(key)}",
+                )
             elif not reach >> other & 1:
                 self._fault(place, "args", *path, message=f"refers to {key!r}, which this step does not depend on")
             else:
@@ -321,14 +333,19 @@ class _Check:
             self._unfit(place, error.faults)
         return None
 
+    def _kept(self, place: int, resolved: dict[str, Any] | None, args: bytes) -> bytes | None:
+        text = None if resolved is None else encode(resolved)
+        if text is None or text == args:
+            return None
+        try:
+            check_size(text, max_bytes=self._settings.max_json_bytes, what="the arguments with what is filled in")
+        except UnfitValue as fault:
+            self._fault(place, "args", message=fault.message)
+        return text
+
     def _unfit(self, place: int, faults: Iterable[Fault]) -> None:
         for fault in faults:
             self._fault(place, "args", *fault.path, message=fault.message)
-
-
-def _kept(resolved: dict[str, Any], args: bytes) -> bytes | None:
-    text = encode(resolved)
-    return None if text == args else text
 
 
 def _shortened(cycle: list[int]) -> Iterable[int]:

@@ -97,6 +97,15 @@ def text_fault(text: str) -> str | None:
     return "has a NUL character" if found[0] == "\x00" else "has a lone surrogate, which is no character"
 
 
+def as_integer(number: float) -> int | None:
+    """The integer that a whole number is, however it was written; None for others, and beyond ±(2**53 − 1).
+
+    >>> as_integer(3.0), as_integer(3.5), as_integer(1e300)
+    (3, None, None)
+    """
+    return int(number) if number.is_integer() and abs(number) <= MAX_INTEGER else None
+
+
 def storable(text: str) -> str:
     r"""The text with a sign in place of each character that can't be kept.
 

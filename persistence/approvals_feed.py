@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -13,7 +12,8 @@ from uuid import UUID
 import structlog
 
 from persistence.database import Database, Unavailable
-from persistence.transitions.advance import RunMark
+from persistence.moves.row import RunMark
+from persistence.supervisor import Background
 from persistence.wakeups import Wakeups
 
 log = structlog.get_logger()
@@ -57,9 +57,14 @@ class ApprovalsFeed:
         self._since: datetime | None = None
         self._look = asyncio.Event()
         self._starting = asyncio.Lock()
-        self._reader: asyncio.Task[None] | None = None
+        self._reader = Background("approvals-feed", self._read_on, again=self._look.set)
         self._closing = False
         wakeups.listen(on_runs=self._on_runs, on_missed=self._look.set)
+
+    @property
+    def followers(self) -> int:
+        """How many follow at this moment."""
+        return len(self._followers)
 
     def _on_runs(self, marks: Sequence[RunMark]) -> None:
         if self._followers and any(mark.judged for mark in marks):
@@ -75,10 +80,7 @@ class ApprovalsFeed:
         self._closing = True
         for queue in self._followers:
             _end(queue)
-        if self._reader is not None:
-            self._reader.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._reader
+        await self._reader.close()
 
     async def follow(self) -> AsyncGenerator[ApprovalChange]:
         """The approvals open now, then each as it is asked for or changes.
@@ -102,8 +104,7 @@ class ApprovalsFeed:
             self._followers.discard(queue)
 
     async def _start(self) -> None:
-        if self._reader is None:
-            self._reader = asyncio.create_task(self._read_on(), name="approvals-feed")
+        self._reader.open()
         if not self._followers:
             # Nobody was looking: what changed until now is in what is open now.
             self._since = await self._database.fetchval("SELECT clock_timestamp()")
@@ -130,8 +131,9 @@ class ApprovalsFeed:
                 since = max(since, moved_at)
                 if (approval, status) in self._seen:
                     continue
-                self._seen[approval, status] = moved_at
+                # Told first: what goes wrong in between must not make it known and untold.
                 self._tell(ApprovalChange(approval, run, submitted_by, status))
+                self._seen[approval, status] = moved_at
             if self._since is not None:
                 self._since = max(self._since, since)
             floor = self._floor()

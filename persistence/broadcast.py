@@ -17,6 +17,7 @@ from broadcaster._backends.base import BroadcastBackend  # pyright: ignore[repor
 from broadcaster._base import Event  # pyright: ignore[reportPrivateUsage]
 
 from persistence.database import DatabaseSettings, session_settings
+from persistence.supervisor import FAILURES, Background
 
 log = structlog.get_logger()
 
@@ -43,7 +44,8 @@ class PostgresBackend(BroadcastBackend):
         self._hears_itself = hears_itself
         self._channels: set[str] = set()
         self._waiting: asyncio.Queue[Event] = asyncio.Queue()
-        self._listener: asyncio.Task[None] | None = None
+        self._listener = Background("broadcast-listener", self._listen)
+        self._has_listened = False
         self._notifier: asyncpg.Connection[asyncpg.Record] | None = None
         self._notifying = asyncio.Lock()
         self.listening = asyncio.Event()
@@ -51,14 +53,11 @@ class PostgresBackend(BroadcastBackend):
 
     async def connect(self) -> None:
         """Start listening, in a task that never gives up."""
-        self._listener = asyncio.create_task(self._listen(), name="broadcast-listener")
+        self._listener.open()
 
     async def disconnect(self) -> None:
         """Stop listening and close both connections."""
-        if self._listener is not None:
-            self._listener.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._listener
+        await self._listener.close()
         if self._notifier is not None:
             self._notifier.terminate()
 
@@ -97,7 +96,6 @@ class PostgresBackend(BroadcastBackend):
 
     async def _listen(self) -> None:
         pause = 0.05
-        first = True
         while True:
             connection: asyncpg.Connection[asyncpg.Record] | None = None
             try:
@@ -106,13 +104,14 @@ class PostgresBackend(BroadcastBackend):
                 connection.add_termination_listener(lambda _connection, lost=lost: lost.set())
                 await connection.add_listener(CHANNEL, self._heard)
                 self.listening.set()
-                if not first:
+                if self._has_listened:
                     self._missed()
-                first = False
+                self._has_listened = True
                 pause = 0.05
                 await self._watch(connection, lost)
             except Exception as error:  # noqa: BLE001 - the driver has errors of its own when a link breaks midway
-                # Without this task the process would be deaf for as long as it lives.
+                # Links break, and the database goes away: each is counted, and no traceback says more about it.
+                FAILURES[self._listener.name] += 1
                 log.warning("listener_lost", error=str(error) or type(error).__name__)
             finally:
                 self.listening.clear()

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import asyncpg
@@ -14,11 +15,11 @@ import structlog
 
 if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
+    from asyncpg.transaction import Transaction
 
     PoolConnection = PoolConnectionProxy[asyncpg.Record]
-    Connection = PoolConnection | asyncpg.Connection[asyncpg.Record]
 else:
-    Connection = PoolConnection = Any
+    PoolConnection = Transaction = Any
 
 T = TypeVar("T")
 log = structlog.get_logger()
@@ -96,27 +97,110 @@ _AWAY: Final = (
     OSError,
 )
 _LOST_RACE: Final = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError)
+_TRANSLATED: Final = (*_LOST_RACE, *_AWAY)
 
 
 @asynccontextmanager
 async def translated() -> AsyncGenerator[None]:
-    """Turns whatever means that the database is away into Unavailable; a fault of ours stays what it is."""
+    """Turns whatever means that the database is away into Unavailable; a fault of ours stays what it is.
+
+    For calls of the driver alone: of anybody else's code an OSError or a TimeoutError says nothing of the database.
+    """
     try:
         yield
-    except _LOST_RACE as error:
-        raise LostRace(str(error)) from error
-    except _AWAY as error:
-        if isinstance(error, asyncpg.InterfaceError) and not _is_about_the_connection(error):
-            raise
-        raise Unavailable(str(error) or type(error).__name__) from error
+    except _TRANSLATED as error:
+        raise _told(error, is_lost=True) from error
 
 
-def _is_about_the_connection(error: asyncpg.InterfaceError) -> bool:
+def _told(error: Exception, *, is_lost: bool) -> Exception:
+    """What a call of the driver raised, as the program knows it; `is_lost`: there is no connection any more."""
+    if isinstance(error, _LOST_RACE):
+        return LostRace(str(error))
     # asyncpg raises one class for a closed connection and for wrong use; only the former is the database's doing.
     # An address or a value that is none is a ValueError too, and no time will mend it.
-    return not isinstance(error, ValueError) and any(
-        word in str(error) for word in ("clos", "connect", "pool", "released", "terminat")
-    )
+    if isinstance(error, asyncpg.InterfaceError) and (isinstance(error, ValueError) or not is_lost):
+        return error
+    return Unavailable(str(error) or type(error).__name__)
+
+
+class Session:
+    """A connection of the pool, lent for the length of a block: what the database does is told call by call.
+
+    Its calls raise Unavailable and LostRace. What the block itself raises is none of its business.
+    """
+
+    __slots__ = ("_raw",)
+
+    def __init__(self, raw: PoolConnection) -> None:
+        self._raw = raw
+
+    async def fetch(self, statement: str, *values: Any) -> list[asyncpg.Record]:
+        """The rows of a statement."""
+        return await _asked(self._raw, self._raw.fetch, statement, *values)
+
+    async def fetchrow(self, statement: str, *values: Any) -> asyncpg.Record | None:
+        """The first row of a statement, or None."""
+        return await _asked(self._raw, self._raw.fetchrow, statement, *values)
+
+    async def fetchval(self, statement: str, *values: Any, **limits: float) -> Any:
+        """The first value of the first row, or None; `timeout=` is in seconds."""
+        return await _asked(self._raw, self._raw.fetchval, statement, *values, **limits)
+
+    async def execute(self, statement: str, *values: Any) -> str:
+        """The status of a statement."""
+        return await _asked(self._raw, self._raw.execute, statement, *values)
+
+    def transaction(self, *, readonly: bool = False) -> SessionTransaction:
+        """A transaction for the length of a block; one within another is a savepoint."""
+        return SessionTransaction(self._raw, self._raw.transaction(readonly=readonly))
+
+
+class SessionTransaction:
+    """Committed at the end of its block, rolled back when that raises."""
+
+    __slots__ = ("_connection", "_raw")
+
+    def __init__(self, connection: PoolConnection, raw: Transaction) -> None:
+        self._connection = connection
+        self._raw = raw
+
+    async def start(self) -> None:
+        """Begin it, for whoever has no block."""
+        await _asked(self._connection, self._raw.start)
+
+    async def rollback(self) -> None:
+        """Undo what it did."""
+        await _asked(self._connection, self._raw.rollback)
+
+    async def __aenter__(self) -> None:
+        await _asked(self._connection, self._raw.__aenter__)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, raised: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await _asked(self._connection, self._raw.__aexit__, kind, raised, trace)
+
+
+async def _asked(connection: PoolConnection, call: Callable[..., Awaitable[T]], *values: Any, **more: Any) -> T:
+    """One call of the driver."""
+    try:
+        return await call(*values, **more)
+    except _TRANSLATED as error:
+        raise _told(error, is_lost=_is_closed(connection)) from error
+
+
+def _is_closed(connection: PoolConnection) -> bool:
+    try:
+        return connection.is_closed()
+    except asyncpg.InterfaceError:
+        # The pool takes back at once what the server has closed.
+        return True
+
+
+if TYPE_CHECKING:
+    Connection = Session | PoolConnection | asyncpg.Connection[asyncpg.Record]
+else:
+    Connection = Any
 
 
 async def _keep(_connection: Any) -> None:
@@ -174,15 +258,17 @@ class Database:
         pool = self._pool
         async with translated():
             connection = await self._taken(pool)
-            try:
-                yield connection
-            except BaseException:
-                # In whatever state it is, the pool finds out.
+        try:
+            yield Session(connection)
+        except BaseException:
+            # In whatever state it is, the pool finds out; what was raised is what happened.
+            with suppress(*_AWAY):
                 await pool.release(connection)
-                raise
-            if len(self._at_hand) < _AT_HAND and pool is self._pool and _is_idle(connection):
-                self._at_hand.append(connection)
-            else:
+            raise
+        if len(self._at_hand) < _AT_HAND and pool is self._pool and _is_idle(connection):
+            self._at_hand.append(connection)
+        else:
+            async with translated():
                 await pool.release(connection)
 
     async def give_back(self) -> None:
@@ -224,6 +310,10 @@ class Database:
                 await _pause(repeat, error)
         raise AssertionError
 
+    async def answers(self) -> bool:
+        """Whether the server does what it is asked to. Raises Unavailable when nothing comes back."""
+        return await self.fetchval("SELECT 1") == 1
+
     async def fetch(self, statement: str, *values: Any) -> list[asyncpg.Record]:
         """The rows of one statement."""
         return await self.alone(lambda connection: connection.fetch(statement, *values))
@@ -242,11 +332,7 @@ class Database:
 
 
 def _is_idle(connection: PoolConnection) -> bool:
-    try:
-        return not connection.is_closed() and not connection.is_in_transaction()
-    except asyncpg.InterfaceError:
-        # The pool takes back at once what the server has closed.
-        return False
+    return not _is_closed(connection) and not connection.is_in_transaction()
 
 
 async def _pause(repeat: int, error: LostRace) -> None:

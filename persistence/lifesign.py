@@ -12,6 +12,7 @@ import structlog
 
 from persistence import workers
 from persistence.database import DatabaseSettings, session_settings
+from persistence.supervisor import FAILURES, Background
 from persistence.workers import Worker
 
 log = structlog.get_logger()
@@ -46,6 +47,7 @@ class LifeSign:
         self._deadline = 0.0
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
+        self._living = Background("lifesign", self._live)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._inner: asyncio.AbstractEventLoop | None = None
         self._wake: asyncio.Event | None = None
@@ -65,7 +67,7 @@ class LifeSign:
             await asyncio.to_thread(self._thread.join, 5)
 
     def _run(self) -> None:
-        asyncio.run(self._live())
+        asyncio.run(self._living.run())
 
     async def _live(self) -> None:
         self._inner = asyncio.get_running_loop()
@@ -85,6 +87,7 @@ class LifeSign:
                 await self._rest(self._period)
             except Exception as error:  # noqa: BLE001 - the driver raises classes of its own when a link breaks midway
                 # This thread lives as long as its process: without it, the process would never own a step again.
+                FAILURES[self._living.name] += 1
                 log.warning("lifesign_failed", error=str(error) or type(error).__name__)
                 self._hang_up()
                 if self._worker is not None and time.monotonic() + pause >= self._deadline:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import random
+from functools import partial
 from typing import Any, Final
 
+import asyncpg
 from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
@@ -51,7 +53,10 @@ async def migrate(dsn: str, revision: str = "head") -> None:
     Waits without limit for another process that is migrating, and tries again when it meets others at work. Raises
     UnknownRevision when the database is newer than this program.
     """
-    engine = create_async_engine(async_url(dsn), poolclass=NullPool)
+    # asyncpg reads the address itself: SQLAlchemy would hand it what stands behind the ? as arguments that it has not.
+    engine = create_async_engine(
+        "postgresql+asyncpg://", async_creator=partial(asyncpg.connect, dsn), poolclass=NullPool
+    )
     try:
         async with engine.connect() as connection:
             await connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": MIGRATION_LOCK})

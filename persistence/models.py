@@ -28,6 +28,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSON
 
+from persistence.states import StepState
+
 metadata = MetaData()
 
 users = Table(
@@ -82,14 +84,7 @@ runs = Table(
     Column("error_code", Text),
     Column("error_message", Text),
     Column("last_seq", Integer, nullable=False, server_default=text("0")),
-    Column("pending", Integer, nullable=False, server_default=text("0")),
-    Column("ready", Integer, nullable=False, server_default=text("0")),
-    Column("running", Integer, nullable=False, server_default=text("0")),
-    Column("blocked", Integer, nullable=False, server_default=text("0")),
-    Column("succeeded", Integer, nullable=False, server_default=text("0")),
-    Column("failed", Integer, nullable=False, server_default=text("0")),
-    Column("skipped", Integer, nullable=False, server_default=text("0")),
-    Column("cancelled", Integer, nullable=False, server_default=text("0")),
+    *(Column(state.lower(), Integer, nullable=False, server_default=text("0")) for state in StepState),
     Column("planner", Uuid),
     Column("planning_attempt", Integer, nullable=False, server_default=text("0")),
     Column("created_at", DateTime(timezone=True), nullable=False),

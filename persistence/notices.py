@@ -6,17 +6,21 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 from uuid import UUID
 
-from persistence.database import Connection
-from persistence.transitions.advance import Outcome
+import orjson
 
-_KEEP: Final = "INSERT INTO notices (run_id, position, texts) VALUES ($1, $2, $3)"
+from persistence.database import Connection
+from persistence.moves.inputs import Outcome
+
+_KEEP: Final = """
+INSERT INTO notices (run_id, position, texts)
+SELECT run, position, texts FROM json_to_recordset($1::json) AS n (run uuid, position int, texts text[])"""
 
 
 async def keep_notices(tx: Connection, outcomes: Iterable[Outcome]) -> None:
     """Keep the notices of these outcomes, which the transaction has just accepted; most have none."""
-    rows = [(each.run, each.position, list(each.notices)) for each in outcomes if each.notices]
+    rows = [{"run": each.run, "position": each.position, "texts": each.notices} for each in outcomes if each.notices]
     if rows:
-        await tx.executemany(_KEEP, rows)
+        await tx.execute(_KEEP, orjson.dumps(rows, default=str).decode())  # the driver has UUIDs of its own class
 
 
 _OF_STEP: Final = """

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import asyncpg
 
+from persistence.database import Database
+
 
 class UnknownRevision(Exception):
     """The database was migrated by a newer Life OS than this one."""
@@ -41,6 +43,11 @@ def may_be_used(revision: str | None) -> bool:
     of both work side by side.
     """
     return revision is not None and revision >= head()
+
+
+async def revision_of(database: Database) -> str | None:
+    """The revision that the database is at. Raises Unavailable when it can't be asked."""
+    return await database.fetchval("SELECT version_num FROM alembic_version")
 
 
 async def is_current(dsn: str) -> bool:

@@ -1,7 +1,6 @@
-"""The words and the moves that every layer shares: pure, no I/O.
+"""The words that every layer shares: pure, no I/O.
 
-Every change of a step's state is one of `STEP_MOVES`; the SQL of `transitions` and `claims`, the
-GraphQL enums, the tests over every legal and illegal move and the picture in the README derive from here.
+How states follow each other is in `persistence.moves.table`.
 """
 
 from __future__ import annotations
@@ -148,34 +147,6 @@ class Retrying(StrEnum):
     LOST = "LOST"
     HANDED_BACK = "HANDED_BACK"
 
-
-STEP_MOVES: Final[dict[StepState, frozenset[StepState]]] = {
-    StepState.PENDING: frozenset(
-        {StepState.READY, StepState.BLOCKED, StepState.SKIPPED, StepState.FAILED, StepState.CANCELLED}
-    ),
-    StepState.BLOCKED: frozenset({StepState.READY, StepState.SUCCEEDED, StepState.SKIPPED, StepState.CANCELLED}),
-    StepState.READY: frozenset({StepState.RUNNING, StepState.CANCELLED}),
-    StepState.RUNNING: frozenset(
-        {StepState.SUCCEEDED, StepState.FAILED, StepState.READY, StepState.BLOCKED, StepState.CANCELLED}
-    ),
-    StepState.FAILED: frozenset({StepState.READY, StepState.BLOCKED}),
-    StepState.SKIPPED: frozenset({StepState.PENDING}),
-    StepState.SUCCEEDED: frozenset(),
-    StepState.CANCELLED: frozenset(),
-}
-"""The table of moves: from a state, the states that may follow. Nothing else ever happens to a step."""
-
-RUN_MOVES: Final[dict[RunState, frozenset[RunState]]] = {
-    RunState.QUEUED: frozenset({RunState.PLANNING, RunState.CANCELLED}),
-    RunState.PLANNING: frozenset(
-        {RunState.QUEUED, RunState.EXECUTING, RunState.WAITING_APPROVAL, RunState.FAILED, RunState.CANCELLED}
-    ),
-    RunState.EXECUTING: frozenset({RunState.WAITING_APPROVAL, RunState.COMPLETED, RunState.FAILED, RunState.CANCELLED}),
-    RunState.WAITING_APPROVAL: frozenset({RunState.EXECUTING, RunState.COMPLETED, RunState.FAILED, RunState.CANCELLED}),
-    RunState.FAILED: frozenset({RunState.EXECUTING, RunState.WAITING_APPROVAL}),
-    RunState.COMPLETED: frozenset(),
-    RunState.CANCELLED: frozenset(),
-}
 
 FINISHED_STEP_STATES: Final = frozenset({StepState.SUCCEEDED, StepState.FAILED, StepState.SKIPPED, StepState.CANCELLED})
 FINISHED_RUN_STATES: Final = frozenset({RunState.COMPLETED, RunState.FAILED, RunState.CANCELLED})

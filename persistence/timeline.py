@@ -16,9 +16,10 @@ import structlog
 
 from persistence import ids
 from persistence.database import Database, Unavailable
+from persistence.moves.row import RunMark
 from persistence.reads.rows import EventRow
 from persistence.states import ENDING_EVENTS, EventType
-from persistence.transitions.advance import RunMark
+from persistence.supervisor import failed, known
 from persistence.wakeups import Wakeups
 
 log = structlog.get_logger()
@@ -29,6 +30,7 @@ _BREATH: Final = 32
 """After so many replayed events a follower gives way: a loop that never waits would freeze the whole server."""
 
 _AWAY_SECONDS: Final = 0.2
+_PUSHING: Final = known("timeline-push")
 
 _AFTER = """
 SELECT run_id, seq, type, position, approval_id, message, metadata::text, created_at
@@ -228,7 +230,7 @@ class Timeline:
         if feed.pushing is not None or not feed.waiting:
             return
         if any(place.push for place in feed.waiting):
-            feed.pushing = asyncio.create_task(self._push(feed), name="timeline-push")
+            feed.pushing = asyncio.create_task(self._push(feed), name=_PUSHING)
         else:
             feed.release(*feed.waiting)
 
@@ -242,8 +244,8 @@ class Timeline:
                     await self._push_these(feed, events)
                 elif events is not None and feed.heard == heard:
                     return
-        except Exception:
-            log.exception("events_not_pushed", run_id=ids.run_id(feed.run))
+        except Exception as error:  # noqa: BLE001 - logged and counted
+            failed(_PUSHING, error, run_id=ids.run_id(feed.run))
             feed.release(*feed.waiting)
         finally:
             feed.pushing = None

@@ -46,6 +46,11 @@ async def create_user(tx: Connection, *, name: str, roles: Sequence[Role], token
     return user
 
 
+async def user_named(database: Database, name: str) -> UUID | None:
+    """The user of that name, or None."""
+    return await database.fetchval("SELECT id FROM users WHERE name = $1", name)
+
+
 async def ensure_admin(tx: Connection, token: str) -> bool:
     """Make sure that this token is the first administrator's; False when it was revoked.
 

@@ -16,8 +16,9 @@ import structlog
 from broadcaster import Broadcast
 
 from persistence.broadcast import MISSED, PostgresBackend
+from persistence.moves.row import RunMark
 from persistence.states import RunState
-from persistence.transitions.advance import RunMark
+from persistence.supervisor import Background, failed, known
 
 log = structlog.get_logger()
 
@@ -46,7 +47,9 @@ class Wakeups:
         self._marks: dict[UUID, RunMark] = {}
         self._work = self._plans = False
         self._something = asyncio.Event()
-        self._tasks: list[asyncio.Task[None]] = []
+        self._listening = Background("wakeups-listen", self._listen, again=self._deafened)
+        self._publishing = Background("wakeups-publish", self._publish, again=self._something.set)
+        self._was_deaf = False
         self._on_runs: list[Listener] = []
         self._on_work: list[Callable[[], None]] = []
         self._on_plans: list[Callable[[], None]] = []
@@ -75,15 +78,13 @@ class Wakeups:
     @property
     def is_listening(self) -> bool:
         """Whether wake-ups of other processes arrive at this moment, as far as is known."""
-        return self._backend is None or self._backend.listening.is_set()
+        return self._listening.is_well and (self._backend is None or self._backend.listening.is_set())
 
     async def open(self) -> None:
         """Start listening and publishing; returns once it listens, or when that takes too long for a start."""
         await self._broadcast.connect()
-        self._tasks = [
-            asyncio.create_task(self._listen(), name="wakeups-listen"),
-            asyncio.create_task(self._publish(), name="wakeups-publish"),
-        ]
+        self._listening.open()
+        self._publishing.open()
         if self._backend is not None:
             # Who opens this goes on to say "ready", and is not before it hears the others. If it can't yet, sweeps
             # make up for it: that is no reason not to start.
@@ -98,11 +99,8 @@ class Wakeups:
 
     async def close(self) -> None:
         """Stop; what was not published yet is found by the others' sweeps."""
-        for task in self._tasks:
-            task.cancel()
-        for task in self._tasks:
-            with suppress(asyncio.CancelledError):
-                await task
+        await self._listening.close()
+        await self._publishing.close()
         with suppress(asyncio.CancelledError):
             await self._broadcast.disconnect()
 
@@ -123,13 +121,13 @@ class Wakeups:
 
     def _tell_workers(self, *, work: bool, plans: bool) -> None:
         for listener in self._on_work if work else ():
-            listener()
+            _tell(listener)
         for listener in self._on_plans if plans else ():
-            listener()
+            _tell(listener)
 
     def _tell_runs(self, marks: Sequence[RunMark]) -> None:
         for listener in self._on_runs:
-            listener(marks)
+            _tell(listener, marks)
 
     async def _publish(self) -> None:
         while True:
@@ -149,8 +147,14 @@ class Wakeups:
                     self.failed += 1
                     log.warning("wakeup_not_published", error=str(error) or type(error).__name__)
 
+    def _deafened(self) -> None:
+        self._was_deaf = True
+
     async def _listen(self) -> None:
         async with self._broadcast.subscribe(_CHANNEL) as subscriber:
+            if self._was_deaf:
+                self._was_deaf = False
+                self._hear(MISSED)
             while True:
                 event = await subscriber.get()
                 self._hear(str(event.message))
@@ -158,7 +162,7 @@ class Wakeups:
     def _hear(self, message: str) -> None:
         if message == MISSED:
             for listener in self._on_missed:
-                listener()
+                _tell(listener)
             self._tell_workers(work=True, plans=True)
             return
         origin, _, rest = message.partition(" ")
@@ -172,6 +176,17 @@ class Wakeups:
         if marks:
             self._tell_runs(marks)
         self._tell_workers(work=work, plans=plans)
+
+
+_LISTENERS: Final = known("wakeups-listener")
+
+
+def _tell(listener: Callable[..., None], *news: object) -> None:
+    """One listener's trouble is nobody else's: what it did not hear of, a sweep finds."""
+    try:
+        listener(*news)
+    except Exception as error:  # noqa: BLE001 - logged and counted
+        failed(_LISTENERS, error, listener=getattr(listener, "__qualname__", repr(listener)))
 
 
 def _together(mark: RunMark, earlier: RunMark | None) -> RunMark:

@@ -191,7 +191,10 @@ class Mutation:
         about = ("userId",)
         user = ids.parse_as(ids.USER, input.user_id)
         if user is None:
-            return RevokeTokensPayload(user=None, errors=_no_such(about))
+            try:
+                user = await info.context.engine.user_named(info.context.viewer, input.user_id)
+            except EngineError as error:
+                return RevokeTokensPayload(user=None, errors=user_errors(error, about=about))
         verb = info.context.engine.revoke_tokens(info.context.viewer, user)
         errors = await _done(info, verb, about)
         shown = await load(info).user.load(user)

@@ -12,12 +12,21 @@ from typing import Any, Final, cast
 
 from jsonschema import Draft202012Validator
 
-from engine.phrases import Draft, NothingOffered, Offer, Refusal, SpeakableTool, Template, Wording
+from engine.phrases import (
+    LONGEST_NAME,
+    Draft,
+    NothingOffered,
+    Offer,
+    Refusal,
+    SpeakableTool,
+    Template,
+    Wording,
+    with_remarks,
+)
 from engine.planner.clauses import UNKNOWN, Clause, Fault
 from engine.plans import PlanStep
 
 _LONGEST_KEY: Final = 48
-_LONGEST_NAME: Final = 120
 _REFERENCE: Final = "$jmespath"
 
 
@@ -51,7 +60,8 @@ def _build(clause: Clause, draft: PlanDraft) -> None:
         if unused := facts.unused:
             raise Refusal(UNKNOWN, part=unused[0])
     elif isinstance(phrase, Template):
-        draft.step(tool.name, key=tool.name, name=facts.text[:1].upper() + facts.text[1:], args=facts.values)
+        name = facts.text[:1].upper() + facts.text[1:]
+        draft.step(tool.name, key=tool.name, name=with_remarks(name, facts.remarks), args=facts.values)
 
 
 def key_of(text: str) -> str:
@@ -77,7 +87,7 @@ class PlanDraft(Draft):
             raise Refusal(f"needs the tool {tool}, which is not here")
         _check(args, declared)
         key = self._unique(key_of(key))
-        shown = name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"
+        shown = name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
         self.steps.append(PlanStep(key, tool, name=shown, args=dict(args), depends_on=tuple(after)))
         return key
 

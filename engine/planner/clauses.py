@@ -13,13 +13,16 @@ from datetime import datetime
 from typing import Final
 
 from engine.phrases import Phrase, Refusal
+from engine.planner.doubts import misspelling
 from engine.planner.matching import matches
 from engine.planner.numbers import follows
+from engine.planner.outside import OutsideEffect, asked_change, asked_deed, begins_deed
 from engine.planner.reading import Match
 from engine.planner.slots import as_written
 from engine.planner.speech import Speech, past_opening
 from engine.planner.times import read_time
-from engine.planner.tokens import Kind, Token
+from engine.planner.times.dates import read_year
+from engine.planner.tokens import Kind, Token, plain
 from engine.planner.words import (
     DETERMINERS,
     IMPERATIVES,
@@ -36,10 +39,11 @@ from persistence.states import Risk
 MOST_CLAUSES: Final = 40
 MOST_FAULTS: Final = 20
 _LONGEST_JOIN: Final = 12
-MOST_EFFORT: Final = 1_500
+MOST_EFFORT: Final = 1_100
 """Words that are read, in all attempts at a sentence together, before it is refused as too tangled."""
 UNKNOWN: Final = "no tool can do this"
 NEGATED: Final = "nothing is planned from what is not to be done"
+UNCHANGED: Final = "I can't {}: only what is new can be asked for"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,8 @@ class Fault:
 
     part: str
     reason: str
+    is_outside: bool = False
+    """Whether they ask for a deed outside, for which at most an entry can be made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,12 +134,16 @@ class _Splitting:
         """The clause that begins here and goes on as long as it is whole, at least to the segment `first`."""
         found: tuple[Match, int] | None = None
         for joined in range(first + 1, self._reach(segments, first) + 1):
-            match = self._whole((*head, *self._words(segments[at], segments[joined - 1])), only=only)
+            match, may_go_on = self._best((*head, *self._words(segments[at], segments[joined - 1])), only=only)
             if match is not None:
                 found = match, joined
-            elif found is not None:
+            elif found is not None and not (may_go_on and self._is_year(segments, joined)):
                 break
         return found
+
+    def _is_year(self, segments: Sequence[_Segment], at: int) -> bool:
+        """Whether a segment begins with a year, which belongs to the date before it."""
+        return at < len(segments) and read_year(self.tokens, segments[at].first)[0] is not None
 
     def _reach(self, segments: Sequence[_Segment], at: int) -> int:
         """The first segment after this one that surely begins a clause of its own."""
@@ -153,7 +163,7 @@ class _Splitting:
         rest = words[past_opening(words) :]
         if not rest or rest[0].kind is not Kind.WORD:
             return None
-        if rest[0].word in IMPERATIVES:
+        if rest[0].word in IMPERATIVES or begins_deed(words):
             return "imperative"
         if len(rest) > 1 and rest[1].word in DETERMINERS and rest[0].word.isalpha():
             starts_time = matches_time(rest)
@@ -172,24 +182,25 @@ class _Splitting:
     def _text(self, first: _Segment, last: _Segment) -> str:
         return as_written(self._words(first, last))
 
-    def _whole(self, words: tuple[Token, ...], *, only: Phrase | None = None) -> Match | None:
-        """The best reading, if it leaves no word over.
+    def _best(self, words: tuple[Token, ...], *, only: Phrase | None = None) -> tuple[Match | None, bool]:
+        """The best reading, if it leaves no word over; without one, whether more words may help.
 
+        They may where all is understood and refused: “on Sunday, December 5”, before “2027”.
         The one with the most fixed words counts: “plan groceries for my family tomorrow” is about groceries, though
         a calendar could have an entry of that name.
         """
         if self.effort >= MOST_EFFORT:
-            return None
+            return None, False
         readings = matches(words, self.speech, self.now, only=only)
         self.effort += len(words) if readings else 1
         found = [match for match in readings if match.head or not match.left]
         best = max(found, key=lambda match: (match.score[0], match.is_whole, match.score), default=None)
         if best is None or not best.is_whole:
-            return None
+            return None, best is not None and not best.left
         rivals = {match.tool.name: match.tool for match in found if match.is_whole and match.score == best.score}
         if len(rivals) > 1 and any(tool.risk >= Risk.L3 for tool in rivals.values()):
-            return replace(best, refusal=Refusal(f"may mean any of {', '.join(sorted(rivals))}"))
-        return best
+            return replace(best, refusal=Refusal(f"may mean any of {', '.join(sorted(rivals))}")), False
+        return best, False
 
     def _accept(self, match: Match, segment: _Segment, joined: int) -> int:
         if match.refusal is not None:
@@ -203,29 +214,45 @@ class _Splitting:
         """Name what is at fault in a segment; `unknown` are the unknown words right before it."""
         words = self._words(segment, segment)
         text = as_written(words)
+        if change := asked_change(words):
+            self.faults.append(Fault(text, UNCHANGED.format(change)))
+            return
         readings = matches(words, self.speech, self.now)
+        if deed := self._deed_outside(words, readings):
+            self._name(segment, unknown, OutsideEffect(deed))
+            return
         if any(token.word in NEGATIONS and token.kind is Kind.WORD for token in words):
             left = self._left_of(readings) if self._begins(segment) == "verb" else ()
-            self.faults += [Fault(part, NEGATED) for part in left or (text,)]
+            self.faults += [Fault(part, NEGATED if _has_negation(part) else UNKNOWN) for part in left or (text,)]
             return
         if not readings:
-            self._refuse_unknown(segment, unknown)
+            self._name(segment, unknown, Refusal(UNKNOWN))
             return
         best = min(readings, key=lambda match: (-match.score[0], _size(match), match.refusal is not None))
         if best.left:
-            self.faults += [Fault(part, UNKNOWN) for part in best.left]
+            self.faults += [Fault(part, misspelling(part) or UNKNOWN) for part in best.left]
         elif best.refusal is not None:
             self.faults.append(Fault(best.refusal.part or text, best.refusal.reason))
 
-    def _refuse_unknown(self, segment: _Segment, unknown: _Segment | None) -> None:
+    def _deed_outside(self, words: Sequence[Token], readings: Sequence[Match]) -> str | None:
+        """The deed outside that the words ask for, unless a tool declares their verb."""
+        if words[0].word in NEGATIONS or words[0].word == "do":
+            return None
+        asked = asked_deed(words)
+        if asked is not None and asked[1] > self.speech.doing_end(words):
+            return asked[0]
+        return next((match.refusal.deed for match in readings if isinstance(match.refusal, OutsideEffect)), None)
+
+    def _name(self, segment: _Segment, unknown: _Segment | None, why: Refusal) -> None:
         """Name the segment, together with the unknown one that it goes on from: “buy milk and eggs”."""
-        text = self._text(segment, segment)
+        text, reason, is_outside = self._text(segment, segment), why.reason, isinstance(why, OutsideEffect)
         if unknown is not None and unknown.stage == segment.stage and not self._begins(segment):
             between = as_written(self.tokens[unknown.end - 1 : segment.first + 1])
             before, after = self.tokens[unknown.end - 1].text, self.tokens[segment.first].text
             joint = between[len(before) : len(between) - len(after)]
-            text = f"{self.faults.pop().part}{joint}{text}"
-        self.faults.append(Fault(text, UNKNOWN))
+            before_it = self.faults.pop()
+            text, reason, is_outside = f"{before_it.part}{joint}{text}", before_it.reason, before_it.is_outside
+        self.faults.append(Fault(text, reason, is_outside))
         self.unknown = segment
 
     def _left_of(self, readings: Sequence[Match]) -> tuple[str, ...]:
@@ -235,6 +262,10 @@ class _Splitting:
         words = self._words(segment, segment)
         at = past_opening(words)
         return at == len(words) or (at == 0 and tuple(token.word for token in words) in POLITE)
+
+
+def _has_negation(part: str) -> bool:
+    return any(plain(word) in NEGATIONS for word in part.split())
 
 
 def _size(match: Match) -> int:

@@ -14,7 +14,11 @@ _UNITS: Final = (
     "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
 )  # fmt: skip
 _TENS: Final = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
-_NTHS: Final = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
+_NTHS: Final = (
+    "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth", "eleventh",
+    "twelfth", "thirteenth", "fourteenth", "fifteenth", "sixteenth", "seventeenth", "eighteenth", "nineteenth",
+    "twentieth",
+)  # fmt: skip
 _WORDS: Final[dict[str, int]] = {
     **{word: value for value, word in enumerate(_UNITS)},
     **{word: 20 + 10 * place for place, word in enumerate(_TENS)},
@@ -26,7 +30,13 @@ _WORDS: Final[dict[str, int]] = {
     "dozen": 12,
     "hundred": 100,
 }
-ORDINALS: Final[dict[str, int]] = {word: value for value, word in enumerate(_NTHS, start=1)}
+ORDINALS: Final[dict[str, int]] = {
+    **{word: value for value, word in enumerate(_NTHS, start=1)},
+    **{f"twenty-{word}": 20 + value for value, word in enumerate(_NTHS[:9], start=1)},
+    "thirtieth": 30,
+    "thirty-first": 31,
+}
+_NTH: Final = re.compile(r"([0-9]{1,2})(?:st|nd|rd|th)")
 _VAGUE: Final = frozenset(
     {"some", "several", "many", "all", "every", "any", "few", "each", "more", "various", "lots", "most", "countless",
      "multiple", "enough", "dozens", "hundreds", "thousands", "infinite", "infinitely", "unlimited"}
@@ -65,6 +75,19 @@ def whole(tokens: Sequence[Token], at: int) -> tuple[int, int] | None:
     if word in _TENS and at + 1 < len(tokens) and (unit := _WORDS.get(tokens[at + 1].word)) and unit < 10:
         return value + unit, at + 2
     return value, at + 1
+
+
+def ordinal(tokens: Sequence[Token], at: int) -> tuple[int, int] | None:
+    """The ordinal at a place (`3rd`, `third`, `twenty first`), and where it ends."""
+    if at >= len(tokens) or tokens[at].kind is not Kind.WORD:
+        return None
+    word = tokens[at].word
+    if nth := _NTH.fullmatch(word):
+        return int(nth[1]), at + 1
+    after = tokens[at + 1].word if at + 1 < len(tokens) else ""
+    if word in {"twenty", "thirty"} and (both := ORDINALS.get(f"{word}-{after}")):
+        return both, at + 2
+    return (ORDINALS[word], at + 1) if word in ORDINALS else None
 
 
 def quantity(tokens: Sequence[Token], at: int, *, articles: bool) -> tuple[Quantity, int] | None:

@@ -50,33 +50,38 @@ class Speech:
 
     entries: tuple[tuple[SpeakableTool, IndexedWording | Template], ...]
     verbs: _ByFirst
+    doing: _ByFirst
+    """The verbs of tools that do more than write down."""
 
     @classmethod
     def of(cls, tools: Iterable[SpeakableTool]) -> Speech:
         """The tools' phrases; strings are read as templates."""
         entries: list[tuple[SpeakableTool, IndexedWording | Template]] = []
         verbs: list[str] = []
+        doing: list[str] = []
         for tool in tools:
             for said in tool.phrases:
                 phrase = Phrase.parse(said) if isinstance(said, str) else said
                 if isinstance(phrase, Wording):
                     entries.append((tool, IndexedWording.of(phrase)))
                     verbs += phrase.verbs
+                    doing += () if phrase.writes_down else phrase.verbs
                 elif isinstance(phrase, Template):
                     entries.append((tool, phrase))
-                    verbs += [parts[0] for parts in phrase.variants if isinstance(parts[0], str)]
-        return cls(tuple(entries), _by_first(dict.fromkeys(verbs)))
+                    first = [parts[0] for parts in phrase.variants if isinstance(parts[0], str)]
+                    verbs += first
+                    doing += first
+        return cls(tuple(entries), _by_first(dict.fromkeys(verbs)), _by_first(dict.fromkeys(doing)))
 
     def begins_request(self, tokens: Tokens) -> bool:
         """Whether the tokens begin with a verb that some tool declares."""
         at = past_opening(tokens)
         return at < len(tokens) and _longest(self.verbs, tokens, at) > 0
 
-    @property
-    def examples(self) -> tuple[str, ...]:
-        """One sentence for each phrase."""
-        texts = (entry.text if isinstance(entry, Template) else entry.wording.example for _, entry in self.entries)
-        return tuple(dict.fromkeys(text for text in texts if text))
+    def doing_end(self, tokens: Tokens) -> int:
+        """Where the verb ends that the tokens begin with, if a tool that does something declares it; 0 if none does."""
+        at = past_opening(tokens)
+        return _longest(self.doing, tokens, at) if at < len(tokens) else 0
 
 
 def past_opening(tokens: Tokens) -> int:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, cast
 
 from engine.phrases import Facts, Placeholder, Refusal, SpeakableTool, Template, TemplatePart
 from engine.planner.numbers import money, quantity, whole
-from engine.planner.occasions import date_of, occasions
+from engine.planner.occasions import UNTOLD, date_of, occasions, settled
 from engine.planner.reading import Match
 from engine.planner.slots import as_written
-from engine.planner.times import Atom, Clock, Days, afternoon, read_time
+from engine.planner.times import Atom, Clock, Days, read_time
 from engine.planner.tokens import Kind, Token, plain
-from engine.planner.words import FILLERS, JOINS, POLITE, RELATIONS, SEPARATORS_IN_LISTS
+from engine.planner.words import FILLERS, JOINS, POLITE, RELATIONS, SEPARATORS_IN_LISTS, usual_time
 from persistence.states import Risk
 
 Tokens = Sequence[Token]
@@ -29,11 +30,21 @@ def match_template(template: Template, tool: SpeakableTool, tokens: Tokens, at: 
         reading = _Walk(parts, tool, tokens, now)
         try:
             if reading.fits(at):
-                facts = Facts(as_written(tokens), None, reading.values, reading.said)
+                remarks = tuple(dict.fromkeys(reading.sentence.remarks))
+                facts = Facts(as_written(tokens), None, reading.values, reading.said, remarks)
                 return Match(tool, template, facts, (), score=reading.score)
         except Refusal as why:
             refused = refused or Match(tool, template, Facts(as_written(tokens)), (), (), why, reading.score)
     return refused
+
+
+@dataclass(frozen=True, slots=True)
+class _Sentence:
+    """What the values of a sentence are read with; `remarks` say what was taken where it left something open."""
+
+    now: datetime
+    words: Sequence[str]
+    remarks: list[str] = field(default_factory=list[str])
 
 
 class _Walk:
@@ -43,7 +54,7 @@ class _Walk:
         self.parts = parts
         self.tool = tool
         self.tokens = tokens
-        self.now = now
+        self.sentence = _Sentence(now, [token.word for token in tokens])
         self.values: dict[str, Any] = {}
         self.said: dict[str, str] = {}
         literals = sum(isinstance(part, str) for part in parts)
@@ -121,14 +132,14 @@ class _Walk:
             raise Refusal(f"the tool {self.tool.name} takes no {name}")
         strict = self.tool.risk >= Risk.L3 or after in JOINS or after in RELATIONS or end < len(self.tokens)
         self.said[name] = as_written(said)
-        self.values[name] = _value(said, cast("Schema", schema), self.tool.args_schema, self.now, strict=strict)
+        self.values[name] = _value(said, cast("Schema", schema), self.tool.args_schema, self.sentence, strict=strict)
 
 
-def _value(said: Tokens, schema: Schema, root: Schema, now: datetime, *, strict: bool) -> Any:
+def _value(said: Tokens, schema: Schema, root: Schema, sentence: _Sentence, *, strict: bool) -> Any:
     reasons: list[Refusal] = []
     for one in _alternatives(schema, root, _DEEPEST_SCHEMA):
         try:
-            return _one(said, one, root, now, strict=strict)
+            return _one(said, one, root, sentence, strict=strict)
         except Refusal as why:
             reasons.append(why)
     raise reasons[0] if reasons else Refusal("the tool takes no such value", part=as_written(said))
@@ -156,7 +167,7 @@ def _is_text(schema: Schema) -> bool:
     return schema.get("type") == "string" and "enum" not in schema and "format" not in schema
 
 
-def _one(said: Tokens, schema: Schema, root: Schema, now: datetime, *, strict: bool) -> Any:
+def _one(said: Tokens, schema: Schema, root: Schema, sentence: _Sentence, *, strict: bool) -> Any:
     text = as_written(said)
     if "enum" in schema or "const" in schema:
         return _one_of(text, cast("list[Any]", schema.get("enum", [schema.get("const")])))
@@ -170,11 +181,11 @@ def _one(said: Tokens, schema: Schema, root: Schema, now: datetime, *, strict: b
                 raise Refusal("should be yes or no", part=text)
             return _YES[plain(text)]
         case "array":
-            return _items(said, cast("Schema", schema.get("items", {})), root, now)
+            return _items(said, cast("Schema", schema.get("items", {})), root, sentence)
         case "object":
             raise Refusal("can't be said in words", part=text)
         case _:
-            return _text(said, text, cast("str", schema.get("format", "")), now, strict=strict)
+            return _text(said, text, cast("str", schema.get("format", "")), sentence, strict=strict)
 
 
 def _one_of(text: str, values: list[Any]) -> Any:
@@ -207,19 +218,19 @@ def _decimal(said: Tokens, text: str) -> float | int:
     raise Refusal("should be a number", part=text)
 
 
-def _items(said: Tokens, schema: Schema, root: Schema, now: datetime) -> list[Any]:
+def _items(said: Tokens, schema: Schema, root: Schema, sentence: _Sentence) -> list[Any]:
     items: list[list[Token]] = [[]]
     for token in said:
         if token.kind is not Kind.QUOTED and token.word in SEPARATORS_IN_LISTS:
             items.append([])
         else:
             items[-1].append(token)
-    return [_value(item, schema, root, now, strict=True) for item in items if item]
+    return [_value(item, schema, root, sentence, strict=True) for item in items if item]
 
 
-def _text(said: Tokens, text: str, form: str, now: datetime, *, strict: bool) -> str:
+def _text(said: Tokens, text: str, form: str, sentence: _Sentence, *, strict: bool) -> str:
     if form in {"date", "date-time", "time"}:
-        return _time(said, text, form, now)
+        return _time(said, text, form, sentence)
     if strict and (odd := next((t for t in said if t.kind is Kind.WORD and t.word in RELATIONS), None)):
         raise Refusal(f"“{odd.text}” may mean more than a text; put it in quotes if it is one", part=text)
     if said and said[0].kind is Kind.MARK:
@@ -227,7 +238,7 @@ def _text(said: Tokens, text: str, form: str, now: datetime, *, strict: bool) ->
     return text
 
 
-def _time(said: Tokens, text: str, form: str, now: datetime) -> str:
+def _time(said: Tokens, text: str, form: str, sentence: _Sentence) -> str:
     atoms: list[Atom] = []
     at = 0
     while at < len(said):
@@ -240,12 +251,15 @@ def _time(said: Tokens, text: str, form: str, now: datetime) -> str:
         else:
             raise Refusal("should be a day" if form == "date" else "should be a day and a time", part=text)
     if form == "date" and len(atoms) == 1 and isinstance(atoms[0], Days) and len(atoms[0].days) == 1:
-        return date_of(atoms[0].days[0], now).isoformat()
+        return date_of(atoms[0].days[0], sentence.now).isoformat()
     if form == "time" and len(atoms) == 1 and isinstance(atoms[0], Clock):
-        minutes = afternoon(atoms[0]).minutes
+        minutes = settled(atoms[0], usual_time(sentence.words))
+        if atoms[0].bare:
+            sentence.remarks.append(f"{minutes // 60:02}:{minutes % 60:02}, {UNTOLD}")
         return f"{minutes // 60:02}:{minutes % 60:02}:00"
     if form == "date-time":
-        found_starts = occasions(atoms, now)
+        found_starts = occasions(atoms, sentence.now, usual=usual_time(sentence.words))
         if len(found_starts.starts) == 1 and found_starts.repeat is None:
+            sentence.remarks.extend(found_starts.remarks)
             return found_starts.starts[0].isoformat()
     raise Refusal("should be one day" if form == "date" else "should be one day and time", part=text)

@@ -40,6 +40,7 @@ _TOKEN: Final = re.compile(
         | [$€£]?[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?[kKmM]?\+?(?!\w)
         | [$€£][0-9]+(?:\.[0-9]+)?[kKmM]?\+?(?!\w)
         | [aApP]\.[mM]\b\.?
+        | (?i:jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec)\.(?=\s*[0-9])
         | (?<!\S)\.\w+
         | \w+(?:[.'’:+@&-]\w+)*(?:\+\+|[#+])?
       )
@@ -47,6 +48,8 @@ _TOKEN: Final = re.compile(
     """,
     re.VERBOSE,
 )
+
+_LONGEST_SHORT_MONTH: Final = 5
 
 
 def tokens_of(text: str, *, most: int) -> tuple[Token, ...]:
@@ -69,7 +72,10 @@ def _token(match: re.Match[str]) -> Token:
     if match["quoted"] is not None:
         return Token(Kind.QUOTED, text[1:-1].strip(), "", match.start(), match.end())
     kind = Kind.WORD if match["word"] is not None else Kind.MARK
-    return Token(kind, text, plain(text), match.start(), match.end())
+    word = plain(text)
+    if kind is Kind.WORD and text.endswith(".") and len(word) <= _LONGEST_SHORT_MONTH and "." not in word[:-1]:
+        word = word[:-1]  # "Aug." is August
+    return Token(kind, text, word, match.start(), match.end())
 
 
 def plain(text: str) -> str:

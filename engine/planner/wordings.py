@@ -9,15 +9,18 @@ from datetime import datetime
 from itertools import takewhile
 from typing import Any, Final
 
-from engine.phrases import Choice, Count, Facts, Quantity, Refusal, Span, SpeakableTool, Subject, When
+from engine.phrases import Choice, Count, Facts, Quantity, Refusal, Said, Span, SpeakableTool, Subject, When
+from engine.planner.doubts import doubt
 from engine.planner.occasions import occasions, period
+from engine.planner.outside import OutsideEffect, deed_of_entry
 from engine.planner.reading import Match
 from engine.planner.slots import SEPARATORS, as_written, begins_slot, read_slot
 from engine.planner.speech import IndexedWording, Tokens, opening_end, polite_end
-from engine.planner.times import read_time
+from engine.planner.times import DayRange, Days, Every, Moment, PartOf, Soon, Starting, Window, read_time
+from engine.planner.times.names import WEEKDAY
 from engine.planner.times.reading import Found
 from engine.planner.tokens import Kind, Token, plain
-from engine.planner.words import FILLERS, JOINS, RELATIONS, USUAL_TIMES
+from engine.planner.words import FILLERS, JOINS, RELATIONS, WHOLE_DAYS, usual_time
 
 _NUMERIC: Final = re.compile(r"[0-9][0-9.,:x-]*")
 """A number that was read as none is no topic of a search."""
@@ -45,6 +48,10 @@ class WordingReading:
     said: dict[str, list[Token]] = field(default_factory=dict[str, list[Token]])
     head: tuple[Token, ...] = ()
     noun_at: int | None = None
+    atoms: list[tuple[int, Any]] = field(default_factory=list[tuple[int, Any]])
+    """What was said of time, with its place."""
+    adjectives: dict[int, str] = field(default_factory=dict[int, str])
+    """The places of weekdays that may belong to the noun behind them, with their slots."""
     is_loose: bool = False
     """Whether some word had no place so far."""
 
@@ -53,21 +60,31 @@ class WordingReading:
         self._scan()
         if not self.head and not (self.indexed.wording.bare and self.noun_at is not None):
             return None
-        subject, left = self._subject()
+        self._settle_nouns()
+        topic, left = self._subject()
+        subject = self._text(topic)
         values: dict[str, Any] = {}
         refusal: Refusal | None = None
         try:
-            values = self._values(_usual_time_of(subject))
+            values = self._values([plain(word) for word in (subject or "").split()])
         except Refusal as why:
             refusal = why
         text = as_written(self.tokens)
         facts = Facts(text, subject, values, {name: as_written(said) for name, said in self.said.items()})
-        refusal = refusal or self._missing(facts)
+        refusal = self._outside(facts) or self._doubt(topic) or refusal or self._missing(facts)
         return Match(tool, self.indexed.wording, facts, self.head, left, refusal, self._score(subject))
 
     def _score(self, subject: str | None) -> tuple[int, int, int]:
         literal = self.marks.count(_VERB) + 2 * self.marks.count(_NOUN)
         return literal, self.marks.count(_SLOT), -len(subject.split()) if subject else 0
+
+    def _outside(self, facts: Facts) -> Refusal | None:
+        """A refusal of what has its effect outside, where the tool would only write it down."""
+        slots = self.indexed.wording.writes_down
+        if not slots or any(name in self.values for name in slots):
+            return None
+        deed = deed_of_entry(self.head, self.tokens, facts.subject)
+        return OutsideEffect(deed) if deed else None
 
     def _missing(self, facts: Facts) -> Refusal | None:
         if self.indexed.wording.nouns and self.noun_at is None:
@@ -97,10 +114,23 @@ class WordingReading:
             self.noun_at = at
             return self._mark(_NOUN, noun_end)
         if slot_end > at:
+            self._note_time(name, value, at, slot_end)
             self.values.setdefault(name, []).append(value)
             self.said.setdefault(name, []).extend(self.tokens[at:slot_end])
             return self._mark(_SLOT, slot_end)
         return self._other(at)
+
+    def _note_time(self, name: str, value: Any, at: int, end: int) -> None:
+        """Remember what was said of time, and whether it may belong to a noun: “a monday meeting”."""
+        if not isinstance(self.indexed.wording.slots[name], When):
+            return
+        self.atoms.append((at, value))
+        is_first = _LOOSE not in self.marks and (not at or self.marks[at - 1] in {_VERB, _SILENT})
+        if is_first and end == at + 1 and self.tokens[at].word in WEEKDAY and self._is_noun(end):
+            self.adjectives[at] = name
+
+    def _is_noun(self, at: int) -> bool:
+        return at < len(self.tokens) and self.tokens[at].kind is Kind.WORD and not self._something_begins(at)
 
     def _other(self, at: int) -> int:
         """Past a word that is neither verb nor noun nor slot."""
@@ -118,7 +148,9 @@ class WordingReading:
         """Past the verb, or a courtesy before it."""
         if end := self.indexed.verb_end(self.tokens, at):
             self.head = tuple(self.tokens[at:end])
-            return self._mark(_VERB, end)
+            subject = self.indexed.wording.subject
+            is_topic = subject is not None and end > at + 1 and self.tokens[end - 1].word in subject.of_verb
+            return self._mark(_VERB, end - 1 if is_topic else end)
         end = opening_end(self.tokens, at)
         return self._mark(_SILENT, end) if end else None
 
@@ -159,15 +191,17 @@ class WordingReading:
 
     # what came of it
 
-    def _values(self, usual: int | None) -> dict[str, Any]:
+    def _values(self, title: Sequence[str]) -> dict[str, Any]:
         values: dict[str, Any] = {}
-        has_when = any(isinstance(slot, When) for _, slot, _ in self.indexed.slots)
         for name, found in self.values.items():
             slot = self.indexed.wording.slots[name]
-            if isinstance(slot, Count) and has_when:
+            if isinstance(slot, Count) and self._has_when:
                 continue
             if isinstance(slot, When):
-                values[name] = occasions(found, self.now, number=self._number(), usual=usual)
+                whole_days = tuple(title) in WHOLE_DAYS
+                usual = usual_time(title)
+                number = self._number()
+                values[name] = occasions(found, self.now, number=number, usual=usual, whole_days=whole_days)
             elif isinstance(slot, Span):
                 values[name] = period(found, self.now)
             elif isinstance(found[0], tuple) and not isinstance(slot, Choice):
@@ -175,6 +209,10 @@ class WordingReading:
             else:
                 values[name] = found[0]
         return values
+
+    @property
+    def _has_when(self) -> bool:
+        return any(isinstance(slot, When) for _, slot, _ in self.indexed.slots)
 
     def _number(self) -> int | None:
         for name, slot in self.indexed.wording.slots.items():
@@ -185,8 +223,34 @@ class WordingReading:
                 return quantity.number
         return None
 
-    def _subject(self) -> tuple[str | None, tuple[str, ...]]:
-        """The topic, and the runs of words that belong nowhere."""
+    def _settle_nouns(self) -> None:
+        """Give “monday” in “a monday meeting on Tuesday” to the noun: another day was said."""
+        if len(self.adjectives) != 1 or not any(
+            _says_a_day(atom) for place, atom in self.atoms if place not in self.adjectives
+        ):
+            return
+        (at,) = self.adjectives
+        name, atom = self.adjectives[at], dict(self.atoms)[at]
+        self.values[name] = [value for value in self.values[name] if value is not atom]
+        self.marks[at] = _LOOSE
+
+    def _doubt(self, topic: Sequence[Sequence[int]]) -> Refusal | None:
+        """What speaks of time in the title or in a place, and was not read as such."""
+        said = [[self.tokens[place] for place in run] for run in topic] if self._has_when else []
+        for name, slot, _ in self.indexed.slots:
+            if isinstance(slot, Said) and any("{text}" in pattern for pattern in slot.patterns):
+                said.append(self.said.get(name, [])[1:])
+        for tokens in said:
+            behind = next((token for token in self.tokens if tokens and token.start >= tokens[-1].end), None)
+            if tokens and (found := doubt(tokens, behind)):
+                return Refusal(found[1], part=found[0])
+        return None
+
+    def _text(self, topic: Sequence[Sequence[int]]) -> str | None:
+        return " ".join(as_written([self.tokens[place] for place in run]) for run in topic) or None
+
+    def _subject(self) -> tuple[list[Sequence[int]], tuple[str, ...]]:
+        """The topic's runs of words, and the runs that belong nowhere."""
         topic: list[Sequence[int]] = []
         left: list[Sequence[int]] = []
         for run in self._loose_runs():
@@ -196,9 +260,8 @@ class WordingReading:
             rest = [place for place in run if not kept or place > kept[-1]]
             if rest:
                 left.append(rest)
-        said = [as_written([self.tokens[place] for place in run]) for run in topic]
         words = tuple(as_written(self.tokens[run[0] : self._with_object(run[-1] + 1)]) for run in left)
-        return (" ".join(said) or None), words
+        return topic, words
 
     def _with_object(self, end: int) -> int:
         """Past the slot that a left-over preposition stands before: “by Friday”, not “by”."""
@@ -257,7 +320,5 @@ class WordingReading:
         return at < len(self.tokens)
 
 
-def _usual_time_of(title: str | None) -> int | None:
-    """The minutes of the day at which such a thing usually begins, if a word of its title tells."""
-    words = [plain(word) for word in (title or "").split()]
-    return next((USUAL_TIMES[word] for word in words if word in USUAL_TIMES), None)
+def _says_a_day(atom: Any) -> bool:
+    return isinstance(atom, Days | DayRange | Every | Starting | Window | Moment | PartOf | Soon)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 APOSTROPHES: Final = str.maketrans({"’": "'", "ʼ": "'", "‘": "'"})
@@ -102,6 +103,17 @@ DETERMINERS: Final = frozenset(
 USUAL_TIMES: Final = {
     "breakfast": 8 * 60, "brunch": 11 * 60, "lunch": 12 * 60 + 30, "dinner": 19 * 60, "supper": 19 * 60,
     "drinks": 20 * 60, "party": 20 * 60, "concert": 20 * 60, "movie": 20 * 60, "cinema": 20 * 60, "theatre": 20 * 60,
-    "theater": 20 * 60, "opera": 20 * 60,
+    "theater": 20 * 60, "opera": 20 * 60, "wake": 7 * 60,
 }  # fmt: skip
 """The minutes of the day at which things usually begin, for when nobody says, or says only “at 8”."""
+
+WHOLE_DAYS: Final = _phrases(
+    "vacation", "vacations", "holiday", "holidays", "leave", "annual leave", "parental leave", "pto", "time off",
+    "day off", "days off", "week off", "out of office", "ooo", "honeymoon", "sabbatical",
+)  # fmt: skip
+"""Titles of what takes whole days, unless a time is said."""
+
+
+def usual_time(words: Iterable[str]) -> int | None:
+    """The minutes of the day at which a thing of such words usually begins, if one of them tells."""
+    return next((USUAL_TIMES[word] for word in words if word in USUAL_TIMES), None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import tzinfo
 from pathlib import Path
 
 import structlog
@@ -27,6 +28,8 @@ class ToolContext:
     tool: str
     data_dir: Path
     """Where the built-in tools keep people's files."""
+    time_zone: tzinfo | None = None
+    """Where hours without an offset are meant; None: the system's."""
 
     notices: Notices = field(default_factory=Notices, repr=False, compare=False)
 

@@ -7,8 +7,10 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar, cast
 
+from engine.nearest import Hints
 from engine.phrases import Phrase, Template
-from engine.tools.arguments import Arguments
+from engine.risk import MOST_ATTEMPTS
+from engine.tools.arguments import Arguments, Prepare
 from engine.tools.errors import ToolDeclarationError
 from engine.tools.signature import read_signature, where
 from engine.tools.tool import Tool
@@ -27,6 +29,7 @@ def tool(
     timeout: float | None = None,
     max_attempts: int | None = None,
     phrases: Sequence[Phrase | str] = (),
+    prepare: Prepare | None = None,
 ) -> Callable[[Function], Function]:
     """Declare a function as a tool; the function itself stays as it is.
 
@@ -34,6 +37,12 @@ def tool(
     execution key. `timeout` is in seconds; `max_attempts` 0 means without end. `phrases` are ways to ask for
     it, as templates ("send a postcard to {to}") or built. Raises ToolDeclarationError, which names the
     function and says what to mend.
+
+    `prepare` composes what the tool would else add by itself, so that it is shown, approved and digested: a plain
+    function that is given the arguments as JSON, checked and with their defaults, and returns those to call with. It
+    is called whenever arguments become known, edited ones too: it must give the same for the same arguments, leave
+    alone what is there already, and look at nothing else. A reference to a secret stands as it is. What it raises
+    makes the arguments unfit: a ToolError with its message alone, an ArgsUnfit at its paths.
     """
     if callable(risk):
         raise ToolDeclarationError(f"tool {where(cast('Any', risk))}: write @tool() with its brackets")
@@ -43,6 +52,7 @@ def tool(
         _check_function(name, function)
         level = _risk(name, risk)
         _check_numbers(name, timeout, max_attempts)
+        _check_prepare(name, prepare)
         signature = read_signature(function)
         declared = Tool(
             name=function.__name__,
@@ -58,7 +68,7 @@ def tool(
             function=function,
             takes_context=signature.takes_context,
             context_by_name=signature.context_by_name,
-            arguments=Arguments(signature),
+            arguments=Arguments(signature, prepare),
         )
         setattr(function, _MARK, declared)
         return function
@@ -99,10 +109,17 @@ def _risk(name: str, risk: Risk | str) -> Risk:
 def _check_numbers(name: str, timeout: float | None, max_attempts: int | None) -> None:
     if timeout is not None and not (math.isfinite(timeout) and timeout > 0):
         raise ToolDeclarationError(f"tool {name}: its timeout of {timeout} should be some seconds, more than 0")
-    if max_attempts is not None and max_attempts < 0:
+    if max_attempts is not None and not 0 <= max_attempts <= MOST_ATTEMPTS:
         raise ToolDeclarationError(
-            f"tool {name}: max_attempts of {max_attempts} should be 1 or more, or 0 for without end"
+            f"tool {name}: max_attempts of {max_attempts} should be 1 to {MOST_ATTEMPTS}, or 0 for without end"
         )
+
+
+def _check_prepare(name: str, prepare: object) -> None:
+    if prepare is None:
+        return
+    if not callable(prepare) or inspect.iscoroutinefunction(prepare):
+        raise ToolDeclarationError(f"tool {name}: its prepare should be a function declared with a plain def")
 
 
 def _phrases(name: str, phrases: Sequence[Phrase | str], schema: Mapping[str, Any]) -> tuple[Phrase, ...]:
@@ -116,10 +133,12 @@ def _phrase(name: str, phrase: Phrase | str, schema: Mapping[str, Any]) -> Phras
         read = Phrase.parse(phrase) if isinstance(phrase, str) else phrase
     except ValueError as error:
         raise ToolDeclarationError(f"tool {name}: {error}") from error
-    unknown = read.placeholders - set(schema.get("properties", ())) if isinstance(read, Template) else ()
+    known = list(schema.get("properties", ()))
+    unknown = sorted(read.placeholders.difference(known)) if isinstance(read, Template) else []
     if unknown:
+        near = Hints().near(unknown[0], known)
         raise ToolDeclarationError(
-            f"tool {name}: the phrase {phrase!r} names {', '.join(sorted(unknown))}, which it has no parameter for"
+            f"tool {name}: the phrase {phrase!r} names {', '.join(unknown)}, which it has no parameter for{near}"
         )
     return read
 

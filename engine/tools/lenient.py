@@ -6,6 +6,7 @@ as a whole (equality, choice of one branch) let pass what has it inside.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import date, datetime, time, timedelta
 from typing import Any, Final, cast
@@ -17,7 +18,12 @@ from jsonschema.validators import (
 )
 from pydantic import TypeAdapter
 
+from engine.nearest import Hints, lookalikes
 from engine.tools.errors import Fault
+from engine.values import as_integer
+
+_MOST_NAMED: Final = 20
+"""Of a longer choice, only what comes near is named."""
 
 Keyword = Callable[[Any, Any, Any, Any], Iterator[ValidationError] | None]
 
@@ -66,11 +72,12 @@ class LenientSchema:
     def faults(self, value: object) -> list[Fault]:
         """Everything that no known value could mend, in reading order."""
         errors = cast("Iterator[ValidationError]", self._validator.iter_errors(value))
-        found = [fault for error in errors for fault in _faults(error)]
+        hints = Hints()
+        found = [fault for error in errors for fault in _faults(error, hints)]
         return list(dict.fromkeys(sorted(found, key=lambda fault: [str(part) for part in fault.path])))
 
 
-def _faults(error: ValidationError) -> Iterator[Fault]:
+def _faults(error: ValidationError, hints: Hints) -> Iterator[Fault]:
     path = tuple(error.absolute_path)
     schema = cast("Mapping[str, Any]", error.schema if isinstance(error.schema, Mapping) else {})
     limit = cast("Any", error.validator_value)
@@ -84,19 +91,22 @@ def _faults(error: ValidationError) -> Iterator[Fault]:
             known = schema.get("properties", {})
             for key in cast("Mapping[str, object]", error.instance):
                 if key not in known:
-                    yield Fault((*path, key), "is not known here")
+                    yield Fault((*path, key), f"is not known here{hints.near(key, known)}")
         case "anyOf" | "oneOf":
-            yield from _branch_faults(error, path)
+            yield from _branch_faults(error, path, hints)
+        case "enum":
+            words = [word for word in limit if isinstance(word, str)]
+            yield Fault(path, _message("enum", limit, error) + hints.near(error.instance, words))
         case _:
             yield Fault(path, _message(str(error.validator), limit, error))
 
 
-def _branch_faults(error: ValidationError, path: tuple[str | int, ...]) -> Iterator[Fault]:
+def _branch_faults(error: ValidationError, path: tuple[str | int, ...], hints: Hints) -> Iterator[Fault]:
     """Of several branches the one that fits best: deepest, then with the fewest faults."""
     branches: dict[object, list[Fault]] = {}
     for inner in error.context or []:
         branch = inner.schema_path[0] if inner.schema_path else None
-        branches.setdefault(branch, []).extend(_faults(inner))
+        branches.setdefault(branch, []).extend(_faults(inner, hints))
     inside = [faults for faults in branches.values() if all(len(fault.path) > len(path) for fault in faults)]
     if inside:
         yield from min(inside, key=len)
@@ -141,6 +151,9 @@ def _message(keyword: str, limit: Any, error: ValidationError) -> str:
     if keyword == "type":
         kinds: list[str] = [limit] if isinstance(limit, str) else list(limit)
         return "should be " + " or ".join(_TYPES.get(kind, kind) for kind in kinds)
+    if keyword == "enum" and len(limit) > _MOST_NAMED:
+        near = ", ".join(map(repr, lookalikes(str(error.instance), map(str, limit))))
+        return f"should be one of {len(limit)} words" + (f"; the nearest: {near}" if near else "")
     if keyword == "enum":
         return "should be one of " + ", ".join(map(repr, limit))
     if keyword in _LIMITS:
@@ -183,7 +196,9 @@ def _is_number(_checker: object, value: object) -> bool:
 
 
 def _is_integer(_checker: object, value: object) -> bool:
-    """JSON Schema takes 3.0 for an integer; the strict check of resolved arguments does not."""
+    """The same as the check of resolved arguments: 3.0 is one, up to where readers of JSON begin to round."""
+    if isinstance(value, float):
+        return as_integer(value) is not None
     return isinstance(value, int) and not isinstance(value, bool)
 
 
@@ -198,22 +213,26 @@ _Lenient: Final = _extend(
 )
 
 
+TEMPORAL: Final[Mapping[str, Any]] = {"date-time": datetime, "date": date, "time": time, "duration": timedelta}
+"""Formats of times, with the types that read them."""
+_BARE_NUMBER: Final = re.compile(r"\s*[-+]?[0-9.]+\s*")
+
+
+def is_bare_number(text: str) -> bool:
+    """Whether a text is a number alone: pydantic reads it as seconds since 1970, and nobody writes a time so."""
+    return _BARE_NUMBER.fullmatch(text) is not None
+
+
 def _formats() -> FormatChecker:
     """Formats checked by the same parser that reads resolved arguments."""
     checker = FormatChecker(formats=())
-    kinds: dict[str, Any] = {
-        "date-time": datetime,
-        "date": date,
-        "time": time,
-        "duration": timedelta,
-        "uuid": UUID,
-    }
-    for name, kind in kinds.items():
+    for name, kind in {**TEMPORAL, "uuid": UUID}.items():
         adapter = TypeAdapter[Any](kind)
 
         def is_valid(value: object, adapter: TypeAdapter[Any] = adapter) -> bool:
             if isinstance(value, str):
                 adapter.validate_strings(value, strict=True)
+                return not is_bare_number(value)
             return True
 
         checker.checks(name, raises=ValueError)(is_valid)

@@ -72,7 +72,8 @@ def load_registry(modules: Sequence[str] = ()) -> Registry:
     if modules:
         _put_working_folder_on_path()
     for name in modules:
-        tools.extend(_offered(f"tool module {name!r}", _imported(name, f"tool module {name!r}")))
+        source = f"the tool module {name!r} of LIFEOS_TOOLS"
+        tools.extend(_offered(source, _imported(name, source)))
     for point in sorted(entry_points(group=ENTRY_POINTS), key=lambda point: point.name):
         source = f"entry point {point.name!r} ({point.value})"
         tools.extend(_offered(source, _loaded(point, source)))

@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
 from engine.tools.errors import ResultUnfit
+from engine.tools.foreign import text_of
 from engine.values import MAX_DEPTH, MAX_VALUES, fault_of, is_fit
 
 Way = tuple[str | int, ...]
@@ -33,8 +34,8 @@ def plain(value: object, *, at_most: int = MAX_VALUES) -> object:
         converted = _Conversion(at_most).of(value, ())
     except ResultUnfit:
         raise
-    except Exception as error:  # a mapping or a number of the author's own may raise anything when it is read
-        raise ResultUnfit((), f"can't be read: {type(error).__name__}") from error
+    except BaseException as error:  # a mapping or a number of the author's own may raise anything when it is read
+        raise ResultUnfit((), f"can't be read: {text_of(error):.500}") from error
     fault = fault_of(converted)
     if fault is not None:
         raise ResultUnfit(fault.path, fault.message)
@@ -111,5 +112,5 @@ def _scalar(value: object) -> str | int | float | None:
 def _dumped(model: BaseModel, path: Way) -> dict[str, object]:
     try:
         return model.model_dump(mode="json")
-    except Exception as error:  # serializers are the author's code, and may raise anything
-        raise ResultUnfit(path, f"can't be turned into JSON: {error}") from error
+    except BaseException as error:  # serializers are the author's code, and may raise anything
+        raise ResultUnfit(path, f"can't be turned into JSON: {text_of(error):.500}") from error

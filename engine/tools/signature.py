@@ -7,8 +7,10 @@ import types
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from functools import partial
+from typing import Any, Final
 
+import structlog
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -20,11 +22,15 @@ from pydantic import (
 )
 from pydantic.errors import PydanticInvalidForJsonSchema, PydanticSchemaGenerationError
 from pydantic.fields import ComputedFieldInfo, FieldInfo
-from pydantic_core import PydanticSerializationError, to_jsonable_python
+from pydantic_core import PydanticSerializationError
 
 from engine.tools.context import ToolContext
+from engine.tools.defaults import ArgumentsSchema, has_parts, unfit_default
 from engine.tools.errors import ToolDeclarationError
+from engine.tools.members import as_given
 from engine.values import encode, fault_of
+
+log = structlog.get_logger()
 
 _WITHOUT_FORM: Final = (
     None,
@@ -54,6 +60,10 @@ class Signature:
     """From the model's fields to the parameters."""
     defaults: Mapping[str, object]
     """JSON values of the parameters that have one."""
+    has_parts: bool
+    """Whether arguments may have defaults inside: of models and the like."""
+    optional: Callable[[], type[BaseModel]]
+    """Makes the same model with nothing required in it."""
     args_schema: dict[str, Any]
     result_schema: dict[str, Any] | None
 
@@ -79,12 +89,16 @@ def read_signature(function: Callable[..., object]) -> Signature:
         names[f"arg_{number}"] = parameter.name
     model = _model(function, fields)
     _check_defaults(name, model, defaults)
+    if unfit := unfit_default(model):
+        raise ToolDeclarationError(f"tool {name}: {unfit}")
     return Signature(
         takes_context=context is not None,
         context_by_name=context.name if context is not None and context.kind is context.KEYWORD_ONLY else None,
         model=model,
         names=names,
         defaults=defaults,
+        has_parts=has_parts(model),
+        optional=partial(_optional_model, function, fields),
         args_schema=_args_schema(function, model),
         result_schema=_result_schema(function),
     )
@@ -156,9 +170,11 @@ def _check_default_kind(name: str, parameter: inspect.Parameter) -> None:
 
 def _plain_default(name: str, parameter: inspect.Parameter) -> object:
     try:
-        default = cast("object", to_jsonable_python(parameter.default))
+        default = as_given(parameter.default)
     except PydanticSerializationError as error:
         raise ToolDeclarationError(f"tool {name}: the default of {parameter.name!r} is not JSON") from error
+    except ValueError as error:
+        raise ToolDeclarationError(f"tool {name}: the default of {parameter.name!r} {error}") from error
     fault = fault_of(default)
     if fault is not None:
         raise ToolDeclarationError(f"tool {name}: the default of {parameter.name!r} {fault}")
@@ -178,6 +194,13 @@ def _model(function: Callable[..., object], fields: dict[str, Any]) -> type[Base
         ) from error
 
 
+def _optional_model(function: Callable[..., object], fields: Mapping[str, Any]) -> type[BaseModel]:
+    optional = {
+        name: (annotation, Field(alias=field.alias, default=None)) for name, (annotation, field) in fields.items()
+    }
+    return _model(function, optional)
+
+
 def _check_defaults(name: str, model: type[BaseModel], defaults: Mapping[str, object]) -> None:
     for parameter, default in defaults.items():
         try:
@@ -193,7 +216,7 @@ def _check_defaults(name: str, model: type[BaseModel], defaults: Mapping[str, ob
 
 def _args_schema(function: Callable[..., object], model: type[BaseModel]) -> dict[str, Any]:
     try:
-        return model.model_json_schema()
+        return model.model_json_schema(schema_generator=ArgumentsSchema)
     except PydanticInvalidForJsonSchema as error:
         raise ToolDeclarationError(
             f"tool {where(function)}: its arguments have no JSON Schema: {_first_line(error)}; "
@@ -210,7 +233,14 @@ def _result_schema(function: Callable[..., object]) -> dict[str, Any] | None:
         if annotation in _WITHOUT_FORM:
             return None
         return TypeAdapter[Any](annotation).json_schema(mode="serialization")
-    except Exception:  # noqa: BLE001 -- only a description: what it returns is checked when it has returned
+    except Exception as error:
+        if isinstance(error, PydanticUserError) and error.code == "typed-dict-version":
+            # As for arguments: one word mends it.
+            raise ToolDeclarationError(
+                f"tool {where(function)}: what it returns has no schema: {_first_line(error)}"
+            ) from error
+        # Only a description: what it returns is checked when it has returned.
+        log.warning("tool_without_result_schema", tool=where(function), why=_first_line(error))
         return None
 
 

@@ -56,9 +56,10 @@ class Tool:
         return self.arguments.faults(args)
 
     def fit(self, args: dict[str, Any]) -> dict[str, Any]:
-        """Resolved arguments with the signature's defaults filled in, otherwise unchanged.
+        """Resolved arguments with the defaults filled in at every depth, and what the tool's `prepare` makes of them.
 
-        Raises ArgsUnfit with every fault. `{"$secret": …}` still stands for any value.
+        Otherwise unchanged; what came from here comes back the same. Raises ArgsUnfit with every fault.
+        `{"$secret": …}` still stands for any value.
         """
         return self.arguments.fit(args)
 

@@ -2,8 +2,11 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Hashable, Iterator
+from collections.abc import Awaitable, Callable, Generator, Hashable, Iterator
+from contextlib import contextmanager
 from typing import Final, Protocol
+
+from schema.faults import RequestError
 
 __all__ = ["CLOSE_REASONS", "Connection", "Connections", "TooManyConnections", "Viewer"]
 
@@ -54,6 +57,17 @@ class Connections:
         self._max_per_user = max_per_user
         self._live: set[Connection] = set()
         self._per_user: Counter[Hashable] = Counter()
+        self.open: Counter[str] = Counter()
+        """How many "sockets" and "streams" are served at this moment, of people unknown yet too."""
+
+    @contextmanager
+    def serving(self, kind: str) -> Generator[None]:
+        """Count one of this kind for the length of the block, whatever becomes of it."""
+        self.open[kind] += 1
+        try:
+            yield
+        finally:
+            self.open[kind] -= 1
 
     def __len__(self) -> int:
         return len(self._live)
@@ -96,10 +110,20 @@ class Connections:
     async def recheck(self, authenticate: "Callable[[str], Awaitable[Viewer | None]]") -> None:
         """Ask once for each token in use whose it is, and end what hangs on one that holds no more or lets do less.
 
-        An exception of `authenticate` ends the check and nothing else.
+        A RequestError of `authenticate` ends the check, as nobody can say now. What else it raises about a token comes
+        once all the others are checked.
         """
+        wrong: Exception | None = None
         for token in {connection.token for connection in self}:
-            viewer = await authenticate(token)
+            try:
+                viewer = await authenticate(token)
+            except RequestError:
+                raise
+            except Exception as error:  # noqa: BLE001 - raised below
+                wrong = error
+                continue
             await self.close_where(
                 lambda connection, token=token, viewer=viewer: connection.token == token and connection.viewer != viewer
             )
+        if wrong is not None:
+            raise wrong

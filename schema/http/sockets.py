@@ -214,6 +214,10 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Any, Any]):
 
     async def handle(self) -> None:
         """Serve the socket until either side ends it; all its operations are over when this returns."""
+        with self.view.connections.serving("sockets"):
+            await self._serve()
+
+    async def _serve(self) -> None:
         self.on_request_accepted()
         self._reading = asyncio.create_task(self._read())
         try:

@@ -58,6 +58,10 @@ class EventStream(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it."""
         del scope
+        with self._view.connections.serving("streams"):
+            await self._serve(receive, send)
+
+    async def _serve(self, receive: Receive, send: Send) -> None:
         writing = asyncio.create_task(self._write(send))
         listening = asyncio.create_task(_until_gone(receive))
         closing = asyncio.create_task(self._ended.wait())

@@ -255,6 +255,7 @@ class GraphQLView(GraphQL[Any, None], Generic[V]):
         try:
             self.connections.add(stream)
         except TooManyConnections:
+            await answers.aclose()
             raise HttpError(
                 429,
                 f"At most {self.settings.max_sockets_per_user} sockets and streams may be open for one user.",

@@ -173,18 +173,22 @@ class CreateUserInput:
 
 @strawberry.input(description="Whose tokens to revoke.")
 class RevokeTokensInput:
-    user_id: strawberry.ID = _needed("The user.")
+    user_id: strawberry.ID = _needed("The user: their id, or their name.")
 
 
 def canonical(asked: SubmitWorkflowInput) -> dict[str, Any]:
-    """A whole submission as plain JSON under its GraphQL names, without what was left out or is null."""
+    """A whole submission as plain JSON under its GraphQL names: the same for all ways of asking for the same.
+
+    Without what was left out, is null, or says what is so anyhow, whatever tools and policy there are: no arguments, no
+    dependencies, a step's key as its name, the lowest risk, a person asked from the highest level up.
+    """
     plan = given(asked.plan)
     risk = given(asked.require_approval_from)
     return _without_nulls(
         intent=given(asked.intent),
         plan=None if plan is None else {"steps": [_canonical_step(step) for step in plan.steps]},
         idempotencyKey=given(asked.idempotency_key),
-        requireApprovalFrom=None if risk is None else risk.name,
+        requireApprovalFrom=None if risk is None or risk is max(Risk) else risk.name,
     )
 
 
@@ -193,10 +197,10 @@ def _canonical_step(step: PlanStepInput) -> dict[str, Any]:
     return _without_nulls(
         key=step.key,
         tool=step.tool,
-        name=given(step.name),
-        args=given(step.args),
-        dependsOn=given(step.depends_on),
-        riskLevel=None if risk is None else risk.name,
+        name=None if given(step.name) == step.key else given(step.name),
+        args=step.arguments() or None,
+        dependsOn=given(step.depends_on) or None,
+        riskLevel=None if risk is None or risk is min(Risk) else risk.name,
         maxAttempts=given(step.max_attempts),
         timeoutSeconds=given(step.timeout_seconds),
     )

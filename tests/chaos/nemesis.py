@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import asyncpg
 
+from persistence.moves.functions import APPROVE_ONE, SUCCEED_ONE
 from tests.chaos.fleet import Fleet, Member
 from tests.chaos.ledger import ask
 from tests.chaos.people import Crowd
@@ -266,8 +267,8 @@ async def lose_answers(world: World, strike: Strike, line: dict[str, Any]) -> No
     wanted = [
         says("picked AS MATERIALIZED"),
         says("outcome AS MATERIALIZED"),
-        says("succeed_alone"),
-        says("approve_alone"),
+        says(SUCCEED_ONE.name),
+        says(APPROVE_ONE.name),
         says("submission AS MATERIALIZED"),
         commits("UPDATE approvals SET status"),
         says("SET state = 'PLANNING'"),

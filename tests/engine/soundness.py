@@ -6,7 +6,8 @@ from itertools import pairwise
 from typing import Any, Final
 
 from persistence.database import DatabaseSettings
-from persistence.states import FINISHED_RUN_STATES, STEP_MOVES, RunState, StepState
+from persistence.moves.table import STEP_MOVES
+from persistence.states import FINISHED_RUN_STATES, RunState, StepState
 from tests.chaos.checker.states import ENTERS
 from tests.lending import LastingDatabase
 

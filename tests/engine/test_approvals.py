@@ -316,6 +316,41 @@ async def test_the_same_again_by_the_same_person_succeeds_and_any_other_learns_w
         assert await it.run(run) == before
 
 
+@pytest.mark.parametrize("decision", [APPROVE, REJECT])
+async def test_the_same_again_for_other_arguments_is_a_change_of_them(dsn: str, decision: ApprovalDecision) -> None:
+    async with running(dsn, TOOLS, executes=False) as it:
+        ann, bob = await it.user(Role.APPROVER, name="Ann"), await it.user(Role.APPROVER, name="Bob")
+        run = await it.submit(step("a", "send", args=TO_ANN))
+        approval = await it.asked(run)
+        await it.decide(approval, decision, viewer=ann, digest=approval["digest"])
+        before = await it.run(run)
+
+        await it.decide(approval, decision, viewer=ann, digest=approval["digest"].upper())
+        await it.decide(approval, decision, viewer=ann)
+        with pytest.raises(ArgsChanged) as changed:
+            await it.decide(approval, decision, viewer=ann, digest="0" * 64)
+        assert (changed.value.expected, changed.value.actual) == ("0" * 64, approval["digest"])
+        with pytest.raises(AlreadyDecided):
+            await it.decide(approval, decision, viewer=bob, digest="0" * 64)
+
+        assert await it.run(run) == before
+
+
+async def test_the_same_edits_again_for_other_arguments_are_a_change_of_them(dsn: str) -> None:
+    async with running(dsn, TOOLS, executes=False) as it:
+        approval = await it.asked(await it.submit(step("a", "send", args=TO_ANN)))
+        digest = approval["digest"]
+        await it.decide(approval, APPROVE, edited={"to": "Bob", "copies": 2}, digest=digest)
+
+        # The same in other words.
+        await it.decide(approval, APPROVE, edited={"copies": 2.0, "to": "Bob"}, digest=digest)
+
+        with pytest.raises(ArgsChanged):
+            await it.decide(approval, APPROVE, edited={"to": "Bob", "copies": 2}, digest="0" * 64)
+        with pytest.raises(AlreadyDecided):
+            await it.decide(approval, APPROVE, edited={"to": "Bob", "copies": 3}, digest=digest)
+
+
 async def test_the_same_edits_again_succeed_and_others_do_not(dsn: str) -> None:
     async with running(dsn, TOOLS, executes=False) as it:
         approval = await it.asked(await it.submit(step("a", "send", args=TO_ANN)))

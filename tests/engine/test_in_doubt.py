@@ -10,6 +10,7 @@ import pytest
 
 from engine.errors import AlreadyDecided, Forbidden, InvalidInput, NotFound
 from engine.tools import InDoubt, Registry, ToolError, tool
+from engine.unset import UNSET
 from persistence.states import InDoubtResolution, Role
 from tests.engine.harness import (
     ABANDON,
@@ -176,6 +177,21 @@ async def test_repeats_are_answered_like_repeated_decisions(dsn: str) -> None:
             with pytest.raises(AlreadyDecided) as refused:
                 await it.resolve(doubt, resolution, viewer=viewer)
             assert refused.value.decided_by == "Ann"
+
+
+async def test_what_happened_again_with_another_result_is_no_repetition(dsn: str) -> None:
+    async with running(dsn, acting(unsure())) as it:
+        run = await it.submit(step("a", "unsure"))
+        doubt = await it.asked(run)
+        await it.resolve(doubt, HAPPENED, result={"id": 7, "to": ["Ann"]})
+        await it.finished(run)
+
+        await it.resolve(doubt, HAPPENED, result={"to": ["Ann"], "id": 7.0})
+        for result in ({"id": 8, "to": ["Ann"]}, None, UNSET, []):
+            with pytest.raises(AlreadyDecided):
+                await it.resolve(doubt, HAPPENED, result=result)
+
+        assert (await it.steps(run))["a"]["result"] == {"id": 7, "to": ["Ann"]}
 
 
 async def test_of_rivals_one_resolves_a_doubt(dsn: str) -> None:

@@ -79,6 +79,22 @@ BAD: dict[str, tuple[Sequence[PlanStep], dict[str, str]]] = {
     "a name with half a pair": ([step("a", "anything", name="\udc00")], {"plan.steps.0.name": ""}),
     # Tools and dependencies
     "an unknown tool": ([step("a", "send_rocket")], {"plan.steps.0.tool": "'send_rocket'"}),
+    "a tool's name mistyped": (
+        [step("a", "anythin")],
+        {"plan.steps.0.tool": "there is no tool 'anythin'; the nearest is 'anything'; there are anything, post"},
+    ),
+    "a step's name mistyped": (
+        [step("search", "anything"), step("b", "anything", after=["serach"])],
+        {"plan.steps.1.dependsOn.0": "there is no step 'serach' in this plan; the nearest is 'search'"},
+    ),
+    "a step mistyped in a reference": (
+        [step("search", "anything"), holds(mark("serach.x"), after=["search"])],
+        {"plan.steps.1.args.value": "there is no step of that key; the nearest is 'search'"},
+    ),
+    "an argument mistyped": (
+        [step("a", "post", args={"to": "Ada", "copeis": 2})],
+        {"plan.steps.0.args.copeis": "is not known here; the nearest is 'copies'"},
+    ),
     "a tool without a name": ([step("a", "")], {"plan.steps.0.tool": "there are anything, post"}),
     "an unknown step": ([A, step("b", "anything", after=["a", "x"])], {"plan.steps.1.dependsOn.1": "'x'"}),
     "another case of a key": ([A, step("b", "anything", after=["A"])], {"plan.steps.1.dependsOn.0": "'A'"}),
@@ -99,7 +115,7 @@ BAD: dict[str, tuple[Sequence[PlanStep], dict[str, str]]] = {
     ),
     # Numbers
     "negative attempts": ([step("a", "anything", max_attempts=-1)], {"plan.steps.0.maxAttempts": "0 for no end"}),
-    "too many attempts": ([step("a", "anything", max_attempts=10**9)], {"plan.steps.0.maxAttempts": "1000000"}),
+    "too many attempts": ([step("a", "anything", max_attempts=2**31)], {"plan.steps.0.maxAttempts": "1 to 2147483647"}),
     "no time": ([step("a", "anything", timeout_seconds=0)], {"plan.steps.0.timeoutSeconds": "more than 0"}),
     "negative time": ([step("a", "anything", timeout_seconds=-1)], {"plan.steps.0.timeoutSeconds": "more than 0"}),
     "endless time": ([step("a", "anything", timeout_seconds=math.inf)], {"plan.steps.0.timeoutSeconds": "604800"}),
@@ -137,6 +153,11 @@ BAD: dict[str, tuple[Sequence[PlanStep], dict[str, str]]] = {
     "too large": ([A, holds("x" * 3001)], {"plan.steps.1.args": "more than the 3000 allowed"}),
     # References
     "no expression": ([holds([mark("a.")])], {"plan.steps.0.args.value.0": "no JMESPath expression"}),
+    "an unknown function": ([holds(mark("lenght(a)"))], {"plan.steps.0.args.value": "the nearest is length()"}),
+    "too many arguments": ([holds(mark("length(a, b)"))], {"plan.steps.0.args.value": "takes 1 argument, and has 2"}),
+    "too few arguments": ([holds(mark("split(a)"))], {"plan.steps.0.args.value": "takes 2 to 3 arguments, and has 1"}),
+    "an unbound variable": ([holds(mark("$a.b"))], {"plan.steps.0.args.value": "nothing binds $a"}),
+    "no regular expression": ([holds(mark("regex_all('x', '(')"))], {"plan.steps.0.args.value": "RE2"}),
     "an empty expression": ([holds(mark(""))], {"plan.steps.0.args.value": "no JMESPath expression"}),
     "an unfinished text": ([holds(mark("a.'b"))], {"plan.steps.0.args.value": "no JMESPath expression"}),
     "an expression of brackets": ([holds(mark("[" * 1500))], {"plan.steps.0.args.value": "no JMESPath expression"}),
@@ -227,7 +248,7 @@ async def test_nothing_of_a_bad_plan_is_stored(dsn: str) -> None:
 
 def test_what_is_just_within_the_limits_is_sound() -> None:
     steps = [
-        step("k" * 100, "anything", name="n" * 500, max_attempts=0, timeout_seconds=604_800),
+        step("k" * 100, "anything", name="n" * 500, max_attempts=2**31 - 1, timeout_seconds=604_800),
         step("ключ с пробелом 'и' \"кавычками\"", "anything", args={"value": "x" * (3000 - len('{"value":""}'))}),
         holds(2**53 - 1, key="largest"),
         holds(nested(98), key="deepest"),

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
+from pydantic import BaseModel, model_serializer
 
 from engine.tools import InDoubt, Registry, ToolContext, ToolError, tool
 from persistence.states import Risk
@@ -27,6 +28,23 @@ class Deadly(Exception):
 class Bare(ToolError):
     def __init__(self) -> None:
         """Forgets to call its parent."""
+
+
+class Doubt(InDoubt):
+    def __init__(self) -> None:
+        """Forgets to call its parent."""
+
+
+class Traps(ToolError):
+    """Every look at it raises, and worse."""
+
+    def __init__(self) -> None:
+        pass
+
+    def __getattribute__(self, name: str) -> Any:
+        if name in {"message", "retryable", "retry_after"}:
+            raise SystemExit(5)
+        return super().__getattribute__(name)
 
 
 class Many(BaseException):
@@ -50,6 +68,8 @@ ZOO: dict[str, tuple[BaseException, str]] = {
     "one whose text raises": (Mute(), "Mute"),
     "one whose text ends the program": (Deadly(), "Deadly"),
     "one that is half made": (Bare(), "Bare"),
+    "a doubt that is half made": (Doubt(), "Doubt"),
+    "one that no one can look at": (Traps(), "Traps"),
     "an endless text": (ValueError("x" * 10_000_000), "(10000012 characters)"),
     "a text that no database keeps": (ValueError("a\x00b\ud800"), "a␀b?"),
     "a text that is none": (ToolError({"what": "odd"}), "odd"),  # type: ignore[arg-type]
@@ -193,15 +213,41 @@ async def test_a_tool_sets_the_least_time_until_its_next_attempt(dsn: str) -> No
         assert retrying["delaySeconds"] == 0.3
 
 
-async def test_a_time_that_is_none_does_no_harm(dsn: str) -> None:
-    odd: list[Any] = [float("inf"), 1e300, -5, float("nan"), "soon", 10**400]
-    acts = [Act(f"odd{n}", ToolError("wait", retry_after=after), {"ok": True}) for n, after in enumerate(odd)]
-    async with running(dsn, acting(*acts)) as it:
-        runs = [await it.submit(step("a", f"odd{n}")) for n in range(len(odd))]
+YEAR = 366 * 86_400
+TIMES: dict[str, tuple[Any, float, str]] = {
+    "for ever": (float("inf"), YEAR, "its retry_after of inf was cut to 31622400 seconds"),
+    "a float without end": (1e300, YEAR, "its retry_after of 1e+300 was cut to 31622400 seconds"),
+    "an integer without end": (10**400, YEAR, "was cut to 31622400 seconds"),
+    "a little too long": (YEAR + 1, YEAR, "its retry_after of 31622401 was cut to 31622400 seconds"),
+    "as long as may be": (YEAR, YEAR, ""),
+    "before now": (-5, 0, "its retry_after of -5 is no time to wait, and was not heeded"),
+    "no number": (float("nan"), 0, "its retry_after of nan is no time to wait, and was not heeded"),
+    "a word": ("soon", 0, "its retry_after of 'soon' is no time to wait, and was not heeded"),
+    "a text": ("30", 0, "its retry_after of '30' is no time to wait, and was not heeded"),
+    "a yes": (True, 0, "its retry_after of True is no time to wait, and was not heeded"),
+    "at once": (0, 0, ""),
+    "nothing": (None, 0, ""),
+}
+"""What a tool asks for, the least delay that it gets, and the words about it in the event."""
+
+
+async def test_a_time_that_is_not_heeded_as_it_stands_is_named_in_the_event(dsn: str) -> None:
+    acts = [
+        Act(f"odd{n}", ToolError("wait", retry_after=after), {"ok": True})
+        for n, (after, _, _) in enumerate(TIMES.values())
+    ]
+    async with running(dsn, acting(*acts), retry_base_seconds=0, retry_cap_seconds=0) as it:
+        runs = [await it.submit(step("a", f"odd{n}")) for n in range(len(TIMES))]
 
         events = [await it.until(run, "STEP_RETRYING", "STEP_FAILED") for run in runs]
 
         assert {event.type for event in events} == {"STEP_RETRYING"}
+        for run, event, (_, seconds, words) in zip(runs, events, TIMES.values(), strict=True):
+            (retrying,) = await it.happened(run, "STEP_RETRYING")
+            assert retrying["delaySeconds"] == seconds
+            assert retrying["error"] == "wait" or words
+            assert words in retrying["error"]
+            assert words in event.message
 
 
 async def test_the_time_to_the_next_attempt_grows_and_is_bounded(dsn: str) -> None:
@@ -430,3 +476,29 @@ async def test_a_step_whose_tool_this_process_lacks_fails_with_a_clear_word(dsn:
         failed = (await it.steps(run))["a"]
         assert (failed["error_code"], failed["state"]) == ("TOOL_MISSING", "FAILED")
         assert "rare" in failed["error_message"]
+
+
+class Trap(dict[str, Any]):
+    """A result that ends the program when it is read."""
+
+    def items(self) -> Any:
+        raise SystemExit(6)
+
+
+class Bomb(BaseModel):
+    n: int = 1
+
+    @model_serializer
+    def write(self) -> Any:
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("result", [Trap(a=1), Bomb(), {"deep": [Bomb()]}], ids=["mapping", "model", "nested"])
+async def test_a_result_that_ends_the_program_when_it_is_read_ends_its_own_step_alone(dsn: str, result: Any) -> None:
+    async with running(dsn, acting(Act("odd", lambda _ctx: result), Act("well"))) as it:
+        run = await it.submit(step("a", "odd"), step("b", "well"))
+
+        await it.finished(run)
+
+        assert await it.states(run) == {"a": "FAILED", "b": "SUCCEEDED"}
+        assert (await it.steps(run))["a"]["error_code"] == "RESULT_UNFIT"

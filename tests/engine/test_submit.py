@@ -16,8 +16,8 @@ from engine.plans import Plan
 from engine.runs import Submission
 from engine.tools import Registry, tool
 from persistence.database import Unavailable
+from persistence.moves import begin
 from persistence.states import Risk, Role
-from persistence.transitions import begin
 from tests.engine.harness import APPROVE, Act, acting, intent, running, step, submission
 
 

@@ -21,7 +21,8 @@ from engine.planner import PlanningContext
 from engine.plans import Plan
 from engine.tools import Registry, ToolContext, tool
 from persistence import broadcast
-from persistence.transitions import begin
+from persistence.moves import begin
+from persistence.moves import planning as runs_to_plan
 from tests.engine.harness import APPROVE, REJECT, Running, intent, running, step
 
 KEY: Final = "pressed twice"
@@ -160,7 +161,7 @@ POINTS: Final[Mapping[str, tuple[Scenario, ModuleType | type | None, str, Patch 
     "before the submit commits": (_runs, runs, "submit", before_its_commit),
     "after the submit": (_runs, runs.Runs, "_store", after),
     "in the middle of planning": (_plans, None, "", None),
-    "after the claim of a run to plan": (_plans, begin, "claim_planning", after_some),
+    "after the claim of a run to plan": (_plans, runs_to_plan, "claim_planning", after_some),
     "before the plan commits": (_plans, begin, "store_steps", before_its_commit),
     "after the plan": (_plans, planning.Planning, "_store", after),
     "before the decision commits": (_decides, approvals, "approve_as_proposed", before_its_commit),

@@ -9,15 +9,8 @@ from typing import Any, Final
 from uuid import UUID
 
 from persistence.database import Connection, Database
-from persistence.states import (
-    FINISHED_RUN_STATES,
-    FINISHED_STEP_STATES,
-    RUN_MOVES,
-    STEP_MOVES,
-    EventType,
-    RunState,
-    StepState,
-)
+from persistence.moves.table import RUN_MOVES, STEP_MOVES
+from persistence.states import FINISHED_RUN_STATES, FINISHED_STEP_STATES, EventType, RunState, StepState
 
 _EVERYTHING = """
 SELECT row_to_json(r),

@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from persistence.database import Connection
-from persistence.transitions.locks import lock_runs
+from persistence.moves.locks import lock_runs
 from tests.persistence.stage import Stage
 
 

@@ -8,10 +8,11 @@ from uuid import UUID
 
 from engine.scheduler import rescue
 from persistence import workers
-from persistence.claims import lost_steps
-from persistence.transitions.advance import ClaimedStep, advance
-from persistence.transitions.claim import Entry, enter
-from persistence.transitions.locks import lock_free_runs
+from persistence.moves.claim import Entry, enter
+from persistence.moves.locks import lock_free_runs
+from persistence.moves.rescue import lost_steps
+from persistence.moves.row import ClaimedStep
+from persistence.moves.settle import advance
 from tests.faults.invariants import check_runs
 from tests.faults.locks import deadlocks, transaction, waiting
 from tests.persistence.stage import Draft, Stage

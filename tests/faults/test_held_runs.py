@@ -10,7 +10,7 @@ import pytest
 
 from engine import executor
 from persistence.database import Database, DatabaseSettings
-from persistence.transitions.locks import lock_runs
+from persistence.moves.locks import lock_runs
 from tests.engine.harness import PATIENCE_SECONDS, Act, acting, running, step
 
 

@@ -14,6 +14,7 @@ from engine.errors import InvalidState
 from engine.planner import Unplannable
 from engine.tools import InDoubt, ToolError
 from persistence.database import Unavailable
+from persistence.moves.functions import APPROVE_ONE, SUCCEED_ONE
 from tests.engine.harness import (
     APPROVE,
     DID_NOT_HAPPEN,
@@ -32,8 +33,8 @@ from tests.faults.dying import Planner
 from tests.faults.proxy import Proxy, Wanted, commits, link_to, says
 
 CLAIM = says("picked AS MATERIALIZED")
-SETTLE = says("succeed_alone")
-APPROVAL = says("approve_alone")
+SETTLE = says(SUCCEED_ONE.name)
+APPROVAL = says(APPROVE_ONE.name)
 NOTE = says("SET entered_at = clock_timestamp()")
 DECISION = commits("UPDATE approvals SET status = $2")
 OFTEN: dict[str, Any] = {"sweep_seconds": 0.1}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from persistence import workers
-from persistence.claims import close_orphaned_calls
+from persistence.moves.rescue import close_orphaned_calls
 from tests.faults.invariants import check_runs
 from tests.faults.locks import transaction
 from tests.persistence.stage import Draft, Stage, succeeded

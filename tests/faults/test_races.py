@@ -13,13 +13,15 @@ import pytest
 
 from engine.scheduler import rescue
 from persistence import workers
-from persistence.claims import close_orphaned_calls, lost_steps
 from persistence.database import Connection, Unavailable
+from persistence.moves import begin, planning
+from persistence.moves.cancel import cancel
+from persistence.moves.claim import Entry, claim, enter
+from persistence.moves.inputs import Claimer, Outcome
+from persistence.moves.rescue import close_orphaned_calls, lost_steps
+from persistence.moves.row import Advance, ClaimedStep
+from persistence.moves.settle import advance
 from persistence.states import ApprovalStatus, InDoubtResolution, StepState, ToolCallStatus
-from persistence.transitions import begin
-from persistence.transitions.advance import Advance, ClaimedStep, Claimer, Outcome, advance
-from persistence.transitions.cancel import cancel
-from persistence.transitions.claim import Entry, claim, enter
 from tests.faults.invariants import check_runs
 from tests.faults.locks import deadlocks, holding, transaction, waiting
 from tests.persistence.stage import (
@@ -330,7 +332,7 @@ async def test_two_planners_never_plan_one_run(stage: Stage) -> None:
         found: list[UUID] = []
         while len(found) < 40:
             async with stage.database.connection() as connection:
-                claimed = await begin.claim_planning(connection, worker, at_most=3)
+                claimed = await planning.claim_planning(connection, worker, at_most=3)
             assert len(claimed) <= 3
             if not claimed:
                 break

@@ -20,8 +20,9 @@ from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_a
 
 from persistence.database import Database, DatabaseSettings
 from persistence.migrate import migrate
+from persistence.moves.inputs import NOBODY, Claimer, GatePolicy, Outcome
+from persistence.moves.row import ClaimedStep
 from persistence.states import ApprovalStatus, InDoubtResolution, StepState
-from persistence.transitions.advance import NOBODY, ClaimedStep, Claimer, GatePolicy, Outcome
 from tests.databases import fresh_database
 from tests.faults.invariants import Whole, check_runs
 from tests.persistence.stage import UNFIT, Draft, Stage, outcome, stage_over

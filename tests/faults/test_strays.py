@@ -10,8 +10,8 @@ import pytest
 
 from engine import executor
 from persistence.database import Unavailable
-from persistence.transitions import begin
-from persistence.transitions.submit import submit
+from persistence.moves import planning
+from persistence.moves.submit import submit
 from tests.engine.harness import Act, acting, intent, running, step
 
 SWEEP_SECONDS = 0.02
@@ -108,7 +108,7 @@ async def test_a_step_whose_claim_was_never_answered_is_called_soon(
 async def test_a_run_whose_claim_to_plan_was_never_answered_is_planned(
     dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original = begin.claim_planning
+    original = planning.claim_planning
     lost = asyncio.Event()
 
     async def claim_planning(*given: Any, **more: Any) -> Any:
@@ -118,7 +118,7 @@ async def test_a_run_whose_claim_to_plan_was_never_answered_is_planned(
             raise Unavailable("the answer was lost")
         return found
 
-    monkeypatch.setattr(begin, "claim_planning", claim_planning)
+    monkeypatch.setattr(planning, "claim_planning", claim_planning)
     async with running(dsn, acting(Act("noop")), sweep_seconds=SWEEP_SECONDS) as engine:
         run = await engine.engine.submit(engine.admin, intent("do what no tool can"))
         row = await engine.finished(run)

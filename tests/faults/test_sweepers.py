@@ -10,8 +10,8 @@ import pytest
 
 from engine.scheduler import Scheduler
 from persistence.ids import new_id
-from persistence.transitions.advance import Claimer
-from persistence.transitions.claim import claim
+from persistence.moves.claim import claim
+from persistence.moves.inputs import Claimer
 from tests.engine.harness import PATIENCE_SECONDS, Act, Running, acting, running, step
 from tests.faults.invariants import check_runs
 

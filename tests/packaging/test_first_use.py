@@ -162,9 +162,12 @@ async def test_a_database_that_stays_away_is_named_in_the_end(monkeypatch: pytes
     monkeypatch.setattr(server, "_WAIT_FOR_DATABASE_SECONDS", 0.6)
     monkeypatch.setenv("LIFEOS_DATABASE_URL", AWAY)
 
-    with pytest.raises(server.StartError, match="LIFEOS_DATABASE_URL"):
+    with pytest.raises(server.StartError) as caught:
         async with server.running_parts(server.read_settings(), executes=True):
             pytest.fail("there is nothing to run on")
+
+    assert str(caught.value).startswith("the database at 127.0.0.1:1 can't be used: ")
+    assert str(caught.value).endswith("; look at LIFEOS_DATABASE_URL")
 
 
 @pytest.mark.parametrize("command", [SERVE, [LIFEOS, "worker"]], ids=["serve", "worker"])
@@ -175,6 +178,62 @@ def test_who_still_waits_for_a_database_can_be_stopped(
         waiting.wait_until_it_logs("waiting_for_the_database")
 
         assert waiting.stop() == 0
+
+
+def test_what_is_waited_for_is_named(env: dict[str, str], tmp_path: Path) -> None:
+    with started([LIFEOS, "worker"], env={**env, "LIFEOS_DATABASE_URL": AWAY}, cwd=tmp_path, ready=False) as waiting:
+        waiting.wait_until_it_logs("waiting_for_the_database")
+
+        assert '"at": "127.0.0.1:1"' in waiting.log()
+
+
+SEVERAL = "postgresql://one:5432,two:5432/lifeos"
+
+
+@pytest.mark.parametrize("command", ["serve", "worker", "migrate", "demo"])
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("APPROVE_FORM", "L0", "LIFEOS_APPROVE_FORM is not known (is LIFEOS_APPROVE_FROM meant?)"),
+        ("BROADCAST_URL", "ftp://127.0.0.1", "LIFEOS_BROADCAST_URL should be like redis://"),
+        ("DATABASE_URL", SEVERAL, "LIFEOS_DATABASE_URL names several hosts"),
+    ],
+)
+def test_every_command_that_starts_a_process_tells_a_wrong_setting(
+    command: str, name: str, value: str, says: str, env: dict[str, str], tmp_path: Path
+) -> None:
+    said = refused([LIFEOS, command], {**env, f"LIFEOS_{name}": value}, tmp_path)
+
+    assert says in said
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_process_manager_is_told_the_same(env: dict[str, str], tmp_path: Path) -> None:
+    command = [PROGRAMS / "uvicorn", "server:app", "--port", "0"]
+
+    ended = run(command, env={**env, "LIFEOS_APPROVE_FORM": "L0"}, cwd=tmp_path)
+
+    assert ended.status != 0
+    assert "LIFEOS_APPROVE_FORM is not known (is LIFEOS_APPROVE_FROM meant?)" in ended.errors
+    assert "Traceback" not in ended.errors
+
+
+def test_a_data_folder_that_is_a_file_is_told_beside_a_database_too(
+    env: dict[str, str], tmp_path: Path, dsn: str
+) -> None:
+    (tmp_path / "file").touch()
+
+    said = refused([LIFEOS, "worker"], {**env, "LIFEOS_DATABASE_URL": dsn, "LIFEOS_DATA_DIR": "file"}, tmp_path)
+
+    assert said == "lifeos: LIFEOS_DATA_DIR can't be used: file/admin-token: File exists"
+
+
+def test_an_address_may_say_how_to_encrypt(env: dict[str, str], tmp_path: Path, dsn: str) -> None:
+    env["LIFEOS_DATABASE_URL"] = f"{dsn}&sslmode=prefer"
+
+    migrated = run([LIFEOS, "migrate"], env=env, cwd=tmp_path)
+
+    assert (migrated.status, migrated.output[:29]) == (0, "The database is at revision 0"), migrated.errors
 
 
 def test_a_database_that_comes_late_is_waited_for(env: dict[str, str], tmp_path: Path, dsn: str) -> None:

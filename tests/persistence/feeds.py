@@ -13,10 +13,10 @@ from uuid import UUID
 from persistence.approvals_feed import ApprovalsFeed
 from persistence.broadcast import PostgresBackend, broadcast_over
 from persistence.database import Database, DatabaseSettings
+from persistence.moves.row import RunMark
 from persistence.reads.rows import EventRow
 from persistence.states import EventType, RunState
 from persistence.timeline import Timeline
-from persistence.transitions.advance import RunMark
 from persistence.wakeups import Wakeups
 
 _WRITE = """

@@ -1,4 +1,4 @@
-"""Runs moved by the statements of `persistence.transitions` alone, without an engine: what tests of them start from.
+"""Runs moved by the statements of `persistence.moves` alone, without an engine: what tests of them start from.
 
 The order of the calls in a transaction, locks first, is the engine's; so are the pure rules about what a rescue and a
 redrive do, which are called here.
@@ -14,13 +14,24 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from engine.runs import Place, coming_back
+from engine.runs import coming_back
 from engine.scheduler import rescue
 from persistence import users, workers
 from persistence.audit import ACCEPTED, Action, AuditLine
-from persistence.claims import lost_steps, runs_of
 from persistence.database import Connection, Database, DatabaseSettings
 from persistence.ids import new_id
+from persistence.moves import begin
+from persistence.moves.approve import Asker, Grant, approve, approve_as_proposed
+from persistence.moves.cancel import cancel
+from persistence.moves.claim import Entry, claim, enter
+from persistence.moves.decide import ApprovalFacts, DecidedStep, decide, expire, find_approval
+from persistence.moves.inputs import NO_EXPIRY, NOBODY, Claimer, GatePolicy, Note, Outcome, Resolution
+from persistence.moves.locks import lock_free_runs, lock_runs
+from persistence.moves.redrive import redrive
+from persistence.moves.references import FreedStep, freed_references
+from persistence.moves.rescue import lost_steps, runs_of
+from persistence.moves.row import Advance, ClaimedStep
+from persistence.moves.settle import advance, advance_free
 from persistence.scope import Reach, Scope
 from persistence.states import (
     ApprovalKind,
@@ -32,28 +43,7 @@ from persistence.states import (
     StepState,
     ToolCallStatus,
 )
-from persistence.transitions import begin
-from persistence.transitions.advance import (
-    NO_EXPIRY,
-    NOBODY,
-    Advance,
-    ClaimedStep,
-    Claimer,
-    FreedStep,
-    GatePolicy,
-    Note,
-    Outcome,
-    Resolution,
-    advance,
-    advance_free,
-    freed_references,
-)
-from persistence.transitions.approve import Asker, Grant, approve, approve_as_proposed
-from persistence.transitions.cancel import cancel
-from persistence.transitions.claim import Entry, claim, enter
-from persistence.transitions.decide import ApprovalFacts, DecidedStep, decide, expire, find_approval
-from persistence.transitions.locks import lock_free_runs, lock_runs
-from persistence.transitions.redrive import redrive
+from persistence.steering import Place
 from tests.lending import LastingDatabase
 
 UNFIT = '{"unfit": true}'

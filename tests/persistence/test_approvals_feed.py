@@ -8,8 +8,8 @@ from collections.abc import AsyncGenerator
 from uuid import UUID
 
 from persistence.approvals_feed import ApprovalChange
+from persistence.moves.row import Advance, RunMark
 from persistence.states import ApprovalStatus, RunState
-from persistence.transitions.advance import Advance, RunMark
 from tests.persistence.feeds import listening, until
 from tests.persistence.stage import Draft, Stage
 

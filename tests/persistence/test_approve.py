@@ -7,11 +7,11 @@ from uuid import UUID
 
 import pytest
 
+from persistence.moves.decide import find_approval
+from persistence.moves.inputs import NOBODY, Claimer
+from persistence.moves.locks import lock_runs
 from persistence.scope import Reach, Scope
 from persistence.states import ApprovalStatus
-from persistence.transitions.advance import NOBODY, Claimer
-from persistence.transitions.decide import find_approval
-from persistence.transitions.locks import lock_runs
 from tests.persistence.stage import Draft, Stage, digest, failed
 
 EDITED = '{"to": "somebody else"}'

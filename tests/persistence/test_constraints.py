@@ -12,6 +12,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 
+from persistence.moves.inputs import Claimer
 from persistence.states import (
     ApprovalKind,
     ApprovalStatus,
@@ -23,7 +24,6 @@ from persistence.states import (
     StepState,
     ToolCallStatus,
 )
-from persistence.transitions.advance import Claimer
 from tests.persistence.stage import Draft, Stage, failed, outcome
 
 VERSIONS = Path(__file__).parents[2] / "alembic/versions"

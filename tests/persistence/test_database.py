@@ -1,5 +1,6 @@
 """What counts as the database being away, and that a pool is well again afterwards. By experiment, on a real server."""
 
+# pyright: reportPrivateUsage=false
 from __future__ import annotations
 
 import asyncio
@@ -128,8 +129,8 @@ async def a_transaction_within_a_manual_one(connection: Connection, _operator: A
 
 async def a_transaction_twice(connection: Connection, _operator: Any) -> None:
     transaction = connection.transaction()
-    await transaction.start()
-    await transaction.start()
+    async with transaction, transaction:
+        pass
 
 
 MISUSES: list[Callable[[Connection, Any], Awaitable[None]]] = [
@@ -429,3 +430,54 @@ async def test_what_is_no_database_error_stays_what_it_is() -> None:
     with pytest.raises(ZeroDivisionError):
         async with translated():
             raise ZeroDivisionError
+
+
+class Strange(Exception):
+    """Whatever a tool's check raises, say."""
+
+
+FOREIGN = [
+    FileNotFoundError("config.toml"),
+    TimeoutError("its server is slow"),
+    ConnectionResetError("its server is gone"),
+    asyncpg.InterfaceError("the connection pool is closed, it says"),
+    asyncpg.DeadlockDetectedError("it says"),
+    asyncpg.CannotConnectNowError("it says"),
+    Strange("the pool is closed and the connection was terminated"),
+    SystemExit(3),
+]
+"""Errors that speak of the database, or could, and that no call of the driver raised."""
+
+
+@pytest.mark.parametrize("error", FOREIGN, ids=lambda error: type(error).__name__)
+async def test_only_what_the_driver_raises_says_that_the_database_is_away(
+    empty: Database, error: BaseException
+) -> None:
+    begun = 0
+
+    async def work(tx: Connection) -> None:
+        nonlocal begun
+        begun += 1
+        await tx.execute("CREATE TABLE never ()")
+        raise error
+
+    for use in (empty.transaction, empty.alone):
+        with pytest.raises(type(error)) as caught:
+            await use(work)
+        assert caught.value is error
+        await empty.execute("DROP TABLE IF EXISTS never")
+
+    assert begun == 2
+    assert [await empty.fetchval("SELECT $1::int", each) for each in range(4)] == [0, 1, 2, 3]
+
+
+async def test_a_connection_that_was_taken_back_is_unavailable(empty: Database) -> None:
+    async with empty.connection() as connection:
+        pass
+    for pooled in tuple(empty._at_hand):
+        empty._at_hand.remove(pooled)
+        assert empty._pool is not None
+        await empty._pool.release(pooled)
+
+    with pytest.raises(Unavailable):
+        await connection.fetchval("SELECT 1")

@@ -9,9 +9,14 @@ from uuid import UUID
 
 import pytest
 
+from persistence.moves import begin
+from persistence.moves.decide import decide
+from persistence.moves.inputs import NO_EXPIRY, Claimer, Note, Outcome
+from persistence.moves.locks import lock_runs
+from persistence.moves.planning import ClaimedRun, claim_planning, fail_planning, hold_planning, release_planning
+from persistence.moves.redrive import redrive
+from persistence.moves.table import RUN_MOVES, STEP_MOVES
 from persistence.states import (
-    RUN_MOVES,
-    STEP_MOVES,
     ApprovalKind,
     ApprovalStatus,
     EventType,
@@ -21,11 +26,6 @@ from persistence.states import (
     StepState,
     ToolCallStatus,
 )
-from persistence.transitions import begin
-from persistence.transitions.advance import NO_EXPIRY, Claimer, Note, Outcome
-from persistence.transitions.decide import decide
-from persistence.transitions.locks import lock_runs
-from persistence.transitions.redrive import redrive
 from tests.faults.invariants import STARTS, check_runs
 from tests.persistence.stage import UNFIT, Draft, Stage, failed, outcome, planned, settle, succeeded
 
@@ -404,10 +404,10 @@ async def test_an_outcome_that_is_told_twice_at_once_settles_once(scene: Scene) 
 # Runs
 
 
-async def planning(stage: Stage, worker: UUID) -> begin.ClaimedRun:
+async def planning(stage: Stage, worker: UUID) -> ClaimedRun:
     await stage.queued()
     async with stage.database.connection() as connection:
-        (run,) = await begin.claim_planning(connection, worker, at_most=5)
+        (run,) = await claim_planning(connection, worker, at_most=5)
     return run
 
 
@@ -415,10 +415,10 @@ async def test_a_queued_run_is_planned_by_one_worker_and_begins(stage: Stage) ->
     worker, other = await stage.worker(), await stage.worker()
     run = await planning(stage, worker)
     async with stage.database.connection() as connection:
-        assert await begin.claim_planning(connection, other, at_most=5) == []
+        assert await claim_planning(connection, other, at_most=5) == []
 
     async def write(tx: Any) -> bool:
-        held = await begin.hold_planning(tx, run, worker, risk=1)
+        held = await hold_planning(tx, run, worker, risk=1)
         await begin.store_steps(tx, planned(run.id, [Draft()], stage.user))
         return held
 
@@ -450,7 +450,7 @@ async def test_a_run_that_can_not_be_planned_fails_once(stage: Stage) -> None:
 
     seqs = [
         await stage.database.transaction(
-            lambda tx: begin.fail_planning(tx, run, worker, code="UNPLANNABLE_INTENT", message="no tool does that")
+            lambda tx: fail_planning(tx, run, worker, code="UNPLANNABLE_INTENT", message="no tool does that")
         )
         for _ in range(2)
     ]
@@ -465,14 +465,14 @@ async def test_a_rescued_plan_is_refused_and_the_next_planner_has_its_way(stage:
     first, second = await stage.worker(), await stage.worker()
     run = await planning(stage, first)
     async with stage.database.connection() as connection:
-        assert await begin.release_planning(connection, [first]) == [run.id]
-        (again,) = await begin.claim_planning(connection, second, at_most=5)
+        assert await release_planning(connection, [first]) == [run.id]
+        (again,) = await claim_planning(connection, second, at_most=5)
 
-        assert not await begin.hold_planning(connection, run, first, risk=0)
-        assert not await begin.hold_planning(connection, again, first, risk=0)
-        assert not await begin.hold_planning(connection, run, second, risk=0)
-        assert await begin.hold_planning(connection, again, second, risk=0)
-        assert await begin.fail_planning(connection, run, first, code="X", message="x") is None
+        assert not await hold_planning(connection, run, first, risk=0)
+        assert not await hold_planning(connection, again, first, risk=0)
+        assert not await hold_planning(connection, run, second, risk=0)
+        assert await hold_planning(connection, again, second, risk=0)
+        assert await fail_planning(connection, run, first, code="X", message="x") is None
 
 
 async def test_a_worker_whose_lease_is_over_plans_nothing(stage: Stage) -> None:
@@ -480,7 +480,7 @@ async def test_a_worker_whose_lease_is_over_plans_nothing(stage: Stage) -> None:
     over = await stage.worker(lease_seconds=-1)
 
     async with stage.database.connection() as connection:
-        assert await begin.claim_planning(connection, over, at_most=5) == []
+        assert await claim_planning(connection, over, at_most=5) == []
 
 
 @pytest.mark.parametrize("state", ["QUEUED", "PLANNING"])
@@ -491,14 +491,14 @@ async def test_a_run_without_steps_is_cancelled_and_its_planner_refused(stage: S
         run = claimed.id
     else:
         run = await stage.queued()
-        claimed = begin.ClaimedRun(run, "", 3, stage.user, 1)
+        claimed = ClaimedRun(run, "", 3, stage.user, 1)
 
     assert await stage.cancel(run) is not None
 
     row = await stage.run(run)
     assert (row["state"], row["outcome"], row["planner"]) == ("CANCELLED", "CANCELLED", None)
     async with stage.database.connection() as connection:
-        assert not await begin.hold_planning(connection, claimed, worker, risk=0)
+        assert not await hold_planning(connection, claimed, worker, risk=0)
     await check_runs(stage.database, run)
 
 

@@ -14,15 +14,18 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from persistence import approvals_feed, claims, gauges, timeline, workers
+from persistence import approvals_feed, gauges, timeline, workers
 from persistence.database import session_settings
-from persistence.transitions import begin
-from persistence.transitions.advance import ClaimedStep, Claimer, advance, advance_free, freed_references
-from persistence.transitions.claim import Entry, claim, enter
-from persistence.transitions.decide import overdue_runs
-from persistence.transitions.locks import lock_free_runs, lock_runs
-from persistence.transitions.submit import submit
-from persistence.transitions.succeed import succeed
+from persistence.moves import begin, planning, rescue
+from persistence.moves.claim import Entry, claim, enter
+from persistence.moves.decide import overdue_runs
+from persistence.moves.inputs import Claimer
+from persistence.moves.locks import lock_free_runs, lock_runs
+from persistence.moves.references import freed_references
+from persistence.moves.row import ClaimedStep
+from persistence.moves.settle import advance, advance_free
+from persistence.moves.submit import submit
+from persistence.moves.succeed import succeed
 from tests.persistence.stage import Draft, Stage, failed, planned, staged, succeeded
 
 HISTORY = 3000
@@ -184,11 +187,11 @@ async def test_what_a_statement_touches_follows_what_moves_and_nothing_else(fill
         "overdue": lambda tx: overdue_runs(tx, at_most=500),
         "the dead": workers.end_expired,
         "the signless": workers.signless,
-        "what the dead own": lambda tx: claims.runs_of(tx, [it.dead], at_most=500),
-        "what is lost": lambda tx: claims.lost_steps(tx, [it.dead], runs),
-        "orphans": claims.close_orphaned_calls,
-        "release planning": lambda tx: begin.release_planning(tx, [it.dead]),
-        "claim planning": lambda tx: begin.claim_planning(tx, it.worker, at_most=8),
+        "what the dead own": lambda tx: rescue.runs_of(tx, [it.dead], at_most=500),
+        "what is lost": lambda tx: rescue.lost_steps(tx, [it.dead], runs),
+        "orphans": rescue.close_orphaned_calls,
+        "release planning": lambda tx: planning.release_planning(tx, [it.dead]),
+        "claim planning": lambda tx: planning.claim_planning(tx, it.worker, at_most=8),
         "events": lambda tx: tx.fetch(timeline._AFTER, runs[0], 3, 500),
         "approvals that moved": lambda tx: tx.fetch(approvals_feed._MOVED, recently),
         "open approvals": lambda tx: tx.fetch(approvals_feed._OPEN),

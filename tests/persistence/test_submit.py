@@ -13,9 +13,10 @@ import pytest
 from persistence.audit import ACCEPTED, Action, AuditLine
 from persistence.database import Connection
 from persistence.ids import new_id
-from persistence.transitions import begin
-from persistence.transitions.advance import Advance, Claimer, GatePolicy
-from persistence.transitions.submit import submit
+from persistence.moves import begin
+from persistence.moves.inputs import Claimer, GatePolicy
+from persistence.moves.row import Advance
+from persistence.moves.submit import submit
 from tests.persistence.stage import Draft, Stage, planned
 
 GATE = GatePolicy(approval_timeout_seconds=60)

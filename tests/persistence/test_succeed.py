@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
+from persistence.moves.inputs import Claimer, GatePolicy, Outcome
+from persistence.moves.locks import lock_runs
+from persistence.moves.row import Advance, ClaimedStep
+from persistence.moves.succeed import is_success, succeed
 from persistence.states import ApprovalStatus
-from persistence.transitions.advance import Advance, ClaimedStep, Claimer, GatePolicy, Outcome
-from persistence.transitions.locks import lock_runs
-from persistence.transitions.succeed import is_success, succeed
 from tests.persistence.stage import Draft, Stage, failed, succeeded
 
 RUNS = 3

@@ -1,4 +1,4 @@
-"""Rows for tests, written by the transitions that write them in earnest."""
+"""Rows for tests, written by the moves that write them in the product."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,13 +9,15 @@ import orjson
 
 from persistence.database import Database
 from persistence.ids import new_id
+from persistence.moves.begin import NewRun, NewStep, store_runs, store_steps
+from persistence.moves.cancel import cancel
+from persistence.moves.claim import claim
+from persistence.moves.decide import decide
+from persistence.moves.inputs import Claimer, GatePolicy, Outcome
+from persistence.moves.locks import lock_runs
+from persistence.moves.row import Advance
+from persistence.moves.settle import advance
 from persistence.states import ApprovalKind, ApprovalStatus, Risk, Role, SkipReason, StepState, ToolCallStatus
-from persistence.transitions.advance import Advance, Claimer, GatePolicy, Outcome, advance
-from persistence.transitions.begin import NewRun, NewStep, store_runs, store_steps
-from persistence.transitions.cancel import cancel
-from persistence.transitions.claim import claim
-from persistence.transitions.decide import decide
-from persistence.transitions.locks import lock_runs
 
 
 @dataclass
@@ -61,9 +63,33 @@ class Stories:
         approval_seconds: float = 3600,
     ) -> UUID:
         """A run with these steps, what waits for nothing READY or BLOCKED."""
-        run = new_id()
+        [run] = await self.runs(by, 1, steps, intent=intent, approval_seconds=approval_seconds)
+        return run
+
+    async def runs(
+        self,
+        by: Person,
+        many: int,
+        steps: Sequence[Told],
+        *,
+        intent: str | None = None,
+        approval_seconds: float = 3600,
+    ) -> list[UUID]:
+        """So many such runs, all at once."""
+        runs = [new_id() for _ in range(many)]
+        risk = max((step.risk for step in steps), default=Risk.L0)
+
+        async def work(tx: Any) -> None:
+            await store_runs(tx, [NewRun(run, by.id, intent, risk, Risk.L3) for run in runs])
+            stored = [each for run in runs for each in self._stored(by, run, steps)]
+            await store_steps(tx, stored, gate=GatePolicy(approval_seconds))
+
+        await self.database.transaction(work)
+        return runs
+
+    def _stored(self, by: Person, run: UUID, steps: Sequence[Told]) -> list[NewStep]:
         place = {step.key: at for at, step in enumerate(steps)}
-        stored = [
+        return [
             NewStep(
                 run=run,
                 submitted_by=by.id,
@@ -88,14 +114,6 @@ class Stories:
             )
             for at, step in enumerate(steps)
         ]
-        risk = max((step.risk for step in steps), default=Risk.L0)
-
-        async def work(tx: Any) -> None:
-            await store_runs(tx, [NewRun(run, by.id, intent, risk, Risk.L3)])
-            await store_steps(tx, stored, gate=GatePolicy(approval_seconds))
-
-        await self.database.transaction(work)
-        return run
 
     async def intent(self, by: Person, intent: str) -> UUID:
         """A run that is only recorded."""
@@ -138,6 +156,28 @@ class Stories:
             **outcome,
         )
         assert (await self._advance(given)).accepted == {0}
+
+    async def fail_all(self) -> None:
+        """Every running step fails for good."""
+        running = await self.database.fetch(
+            "SELECT run_id, position, attempt FROM steps WHERE state = 'RUNNING' ORDER BY run_id, position"
+        )
+        await self._advance(
+            *(
+                Outcome(
+                    run,
+                    position,
+                    attempt,
+                    StepState.RUNNING,
+                    StepState.FAILED,
+                    owner=self.worker,
+                    call=ToolCallStatus.FAILED,
+                    error_code="TOOL_FAILED",
+                    error_message="It broke",
+                )
+                for run, position, attempt in running
+            )
+        )
 
     async def fail(self, run: UUID, position: int) -> None:
         await self.settle(run, position, StepState.FAILED, error_code="TOOL_FAILED", error_message="It broke")

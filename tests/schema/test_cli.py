@@ -184,9 +184,15 @@ async def test_a_call_in_doubt_is_resolved_by_a_person(lifeos: LifeOS, plan: Wri
                 break
     doubt = json.loads(await lifeos.done("approvals", "--json"))[0]
     assert doubt["kind"] == "IN_DOUBT"
-    assert the_line(await lifeos("decide", doubt["id"], "approve")).startswith("INVALID_STATE: ")
+    refused = the_line(await lifeos("decide", doubt["id"], "approve"))
+    assert refused.startswith("INVALID_STATE: ")
+    assert "lifeos resolve" in refused
+    assert "resolveInDoubt" not in refused
 
-    await lifeos.done("resolve", doubt["id"], "happened", "--result", '{"sent": true}', "--reason", "I looked")
+    said = await lifeos.done("resolve", doubt["id"], "happened", "--result", '{"sent": true}', "--reason", "I looked")
+    assert (
+        said == f"Recorded by admin: it happened: the step is done, and is not called again. s0 (vanish) of {run_id}\n"
+    )
 
     await lifeos.done("watch", run_id)
     assert json.loads(await lifeos.done("show", run_id, "--json"))["steps"][0]["result"] == {"sent": True}
@@ -210,10 +216,10 @@ async def test_a_notice_is_shown_with_the_run_and_with_its_step(lifeos: LifeOS, 
     read = json.loads(await lifeos.done("show", run_id, "--json"))
 
     notice = "Notice: 1 of 2⟦U+001B⟧[31m found"
-    assert watched[-2] == notice
+    assert watched.count(notice) == 1
     assert watched[-1].startswith(f"{run_id} COMPLETED (CLEAN) 2/2")
     assert shown[1] == full[1] == notice
-    assert [line.split("\t")[5] for line in shown if line.startswith("s")] == [notice.removeprefix("Notice: "), ""]
+    assert [line.split("\t")[5] for line in shown if re.match(r"s\d\t", line)] == [notice.removeprefix("Notice: "), ""]
     assert read["notices"] == read["steps"][0]["notices"] == [notice.removeprefix("Notice: ")]
     assert read["steps"][1]["notices"] == []
 
@@ -239,6 +245,27 @@ async def test_a_sentence_that_nothing_can_do_says_which_part(lifeos: LifeOS) ->
     assert "is FAILED: UNPLANNABLE_INTENT: " in line
     assert "fly to the moon" in line
     assert "fly to the moon" in the_line(await lifeos("preview", "plan groceries and fly to the moon"))
+
+
+async def test_submitting_what_nothing_can_do_fails_without_being_watched_too(lifeos: LifeOS) -> None:
+    result = await lifeos("submit", "plan groceries and fly to the moon")
+
+    run_id = result.stdout.strip()
+    line = the_line(result, status=3)
+    assert line.startswith(f"{run_id} is FAILED: UNPLANNABLE_INTENT: ")
+    assert "fly to the moon" in line
+
+
+async def test_results_are_shown_by_watching_and_by_showing(lifeos: LifeOS, plan: Write) -> None:
+    run_id = await lifeos.submitted(("note", {"text": "hello\nAda"}), plan=plan)
+
+    watched = (await lifeos.done("watch", run_id)).splitlines()
+    shown = (await lifeos.done("show", run_id)).splitlines()
+
+    result = ["s0: s0", "  text:", "    │ hello", "    │ Ada"]
+    assert watched[-5:-1] == result
+    assert watched[-1].startswith(f"{run_id} COMPLETED (CLEAN) 1/1 ")
+    assert shown[-4:] == result
 
 
 async def test_a_cancelled_run_ends_watching_with_status_4(lifeos: LifeOS, plan: Write) -> None:
@@ -289,7 +316,8 @@ async def test_a_user_is_made_and_has_a_role_and_is_sent_away(lifeos: LifeOS) ->
     refused = await lifeos("user", "create", "eve", "--role", "ADMIN", token=token)
     assert "FORBIDDEN: " in the_line(refused)
 
-    await lifeos.done("user", "revoke", made["user"]["id"])
+    assert "NOT_FOUND: " in the_line(await lifeos("user", "revoke", "bobby"))
+    assert made["user"]["id"] in await lifeos.done("user", "revoke", "bob")
 
     async with asyncio.timeout(10):  # it may be believed for a moment yet
         while (refused := await lifeos("runs", token=token)).exit_code == 0:
@@ -438,9 +466,9 @@ class Terminal:
         self.said += chunk.decode(errors="replace")
         self._changed.set()
 
-    async def until(self, text: str) -> None:
-        """Wait until the text was shown."""
-        while text not in self.said:
+    async def until(self, text: str, *, times: int = 1) -> None:
+        """Wait until the text was shown, so many times."""
+        while self.said.count(text) < times:
             assert not self._hung_up, self.said
             self._changed.clear()
             await self._changed.wait()
@@ -521,6 +549,17 @@ async def test_on_a_terminal_the_demo_lets_people_edit_what_is_sent(lifeos: Life
     async with in_a_terminal("-c", DEMO, lifeos=lifeos, EDITOR=str(editor)) as terminal:
         await terminal.until("in your editor: ")
         terminal.press("e\n")
+        await terminal.until("Send this changed version? [y]es, [n]o, [e]dit again: ")
+        assert await lifeos.done("approvals") != ""  # nothing is sent yet
+        changed = terminal.said.partition("would be called with this instead:")[2]
+        assert '  markdown: "Hello"' in changed
+        assert '  + markdown: "Hello"' in changed.partition("What was changed")[2]
+        terminal.press("n\n")
+        await terminal.until("Nothing was sent.")
+        await terminal.until("in your editor: ", times=2)
+        terminal.press("e\n")
+        await terminal.until("Send this changed version? [y]es, [n]o, [e]dit again: ", times=2)
+        terminal.press("y\n")
         status = await terminal.ended()
 
     assert status == 0
@@ -529,6 +568,28 @@ async def test_on_a_terminal_the_demo_lets_people_edit_what_is_sent(lifeos: Life
     shown = json.loads(await lifeos.done("show", run["id"], "--json"))["steps"][-1]
     assert shown["tool"] == "job_submit"
     assert shown["resolvedArgs"]["markdown"] == "Hello"
+
+
+@pytest.mark.parametrize(("typed", "status", "paid"), [("y\n", 0, 4), ("n\n", 1, None), ("\n", 1, None)])
+async def test_on_a_terminal_an_edit_is_shown_and_asked_about_before_it_is_sent(
+    typed: str, status: int, paid: int | None, lifeos: LifeOS, plan: Write
+) -> None:
+    run_id = await lifeos.submitted(("pay", {"amount": 5}), plan=plan)
+    asked = await lifeos.asked(run_id)
+
+    command = ("-m", "console", "decide", asked["id"], "approve", "--edit", '{"amount": 4}')
+    async with in_a_terminal(*command, lifeos=lifeos) as terminal:
+        await terminal.until("Send exactly this instead? [y]es, [n]o: ")
+        assert "  - amount: 5\r\n  + amount: 4\r\n" in terminal.said.replace('  - to: "Ada"\r\n', "")
+        assert asked["id"] in await lifeos.done("approvals")
+        terminal.press(typed)
+        assert await terminal.ended() == status
+
+    assert ("nothing was decided" in terminal.said) is (paid is None)
+    assert (await lifeos.done("approvals") == "") is (paid is not None)
+    if paid is not None:
+        await lifeos.done("watch", run_id)
+        assert json.loads(await lifeos.done("show", run_id, "--json"))["steps"][0]["result"]["paid"] == paid
 
 
 async def test_on_a_terminal_leaving_the_demo_leaves_nothing_open(lifeos: LifeOS) -> None:

@@ -190,6 +190,29 @@ async def test_the_same_key_with_the_same_input_names_the_same_run(dsn: str):
 
 
 @pytest.mark.parametrize(
+    "said",
+    [
+        {"args": {}},
+        {"args": None},
+        {"dependsOn": []},
+        {"name": "a"},
+        {"riskLevel": "L0"},
+        {"args": {}, "dependsOn": [], "name": "a", "riskLevel": "L0", "maxAttempts": None, "timeoutSeconds": None},
+    ],
+    ids=str,
+)
+async def test_what_is_so_anyhow_may_be_said_or_not_under_the_same_key(dsn: str, said: dict[str, Any]):
+    async with world(dsn, executes=False) as it:
+        unsaid = await change(it, it.admin, SUBMIT, plan=plan({"key": "a"}), idempotencyKey="k")
+        after = await change(it, it.admin, SUBMIT, plan=plan({"key": "a", **said}), idempotencyKey="k")
+        before = await change(it, it.admin, SUBMIT, plan=plan({"key": "a", **said}), idempotencyKey="l")
+        then = await change(it, it.admin, SUBMIT, plan=plan({"key": "a"}), requireApprovalFrom="L3", idempotencyKey="l")
+
+        assert unsaid["run"]["id"] == after["run"]["id"]
+        assert before["run"]["id"] == then["run"]["id"] != unsaid["run"]["id"]
+
+
+@pytest.mark.parametrize(
     "changed",
     [
         {"plan": plan({"key": "a", "args": {"text": "y"}})},
@@ -380,6 +403,20 @@ async def test_an_administrator_makes_users_and_revokes_their_tokens(dsn: str):
         assert revoked == {"user": {"id": made["user"]["id"], "name": "Cy"}, "errors": []}
         assert (taken["user"], taken["token"], wrong(taken)) == (None, None, [("INVALID_INPUT", ["name"])])
         assert wrong(nobody) == [("INVALID_INPUT", ["name"]), ("INVALID_INPUT", ["roles"])]
+
+
+async def test_a_user_may_be_named_instead_of_given_by_id(dsn: str):
+    async with world(dsn, executes=False) as it:
+        made = await change(it, it.admin, CREATE, name="Cy", roles=["APPROVER"])
+        viewer = await it.viewer(Role.SUBMITTER, Role.APPROVER)
+
+        refused = [await change(it, viewer, REVOKE, userId=name) for name in ("Cy", "Di")]
+        unknown = [await change(it, it.admin, REVOKE, userId=name) for name in ("cy", "Di", "", "user_1", "\0")]
+        revoked = await change(it, it.admin, REVOKE, userId="Cy")
+
+        assert [wrong(each) for each in refused] == [[("FORBIDDEN", ["userId"])]] * 2
+        assert [wrong(each) for each in unknown] == [[("NOT_FOUND", ["userId"])]] * 5
+        assert revoked == {"user": {"id": made["user"]["id"], "name": "Cy"}, "errors": []}
 
 
 async def test_nobody_else_makes_users_or_revokes_tokens(dsn: str):

@@ -11,11 +11,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.errors import InvalidPlan
+from engine.plans import Plan, PlanStep
+from engine.settings import EngineSettings
 from engine.tools import ArgsUnfit, Tool, ToolContext, ToolError, load_registry, plain
 from engine.tools.builtin import groceries
+from engine.tools.builtin.exclusions import ALLERGENS
 from engine.tools.builtin.quantities import total
 from engine.tools.builtin.recipes import AVOIDED, Book, Diet, recipe_book
+from engine.validation import check_plan
 from engine.values import fault_of
+from persistence.states import Risk
 
 TOOL = load_registry().get("grocery_plan")
 assert TOOL is not None
@@ -23,10 +29,10 @@ PLAN: Tool = TOOL
 BOOK = recipe_book()
 RECIPES = {recipe.name: recipe for recipe in BOOK.recipes}
 
-SMALL_BOOK = {
+SMALL_BOOK: dict[str, Any] = {
     "ingredients": {
         "rice": {"aisle": "dry goods", "contains": []},
-        "milk": {"aisle": "chilled", "contains": ["dairy"]},
+        "milk": {"aisle": "chilled", "contains": ["milk"]},
         "garlic": {"aisle": "fruit and vegetables", "contains": []},
         "salt": {"aisle": "dry goods", "contains": []},
     },
@@ -37,6 +43,7 @@ SMALL_BOOK = {
             "cuisine": "a",
             "servings": 4,
             "minutes": 10,
+            "allergens": [],
             "ingredients": [
                 {"name": "rice", "quantity": 0.8, "unit": "kg"},
                 {"name": "garlic", "quantity": 3, "unit": "clove"},
@@ -49,6 +56,7 @@ SMALL_BOOK = {
             "cuisine": "b",
             "servings": 2,
             "minutes": 20,
+            "allergens": ["milk"],
             "ingredients": [
                 {"name": "rice", "quantity": 150, "unit": "g"},
                 {"name": "milk", "quantity": 0.5, "unit": "l"},
@@ -153,6 +161,126 @@ def test_what_is_excluded_is_in_no_recipe(unwanted, gone, kept):
 
     assert gone not in names
     assert kept in names
+
+
+# By words of names, so that a new ingredient without its allergens is noticed; what no word tells is listed by name.
+ALLERGEN_WORDS = {
+    "gluten": [
+        *("bread", "breadcrumbs", "bulgur", "couscous", "flour", "lasagne", "oats", "barley"),
+        *("penne", "spaghetti", "wheat", "sausages", "pitta"),
+    ],
+    "crustaceans": ["prawns"],
+    "eggs": ["eggs"],
+    "fish": ["anchovies", "cod", "salmon", "mackerel", "tuna"],
+    "peanuts": ["peanut"],
+    "soybeans": ["edamame", "soy", "tofu"],
+    "milk": ["butter", "cream", "creme", "feta", "halloumi", "milk", "mozzarella", "parmesan", "ricotta", "yoghurt"],
+    "nuts": ["almonds", "cashews", "walnuts"],
+    "celery": ["celery", "stock"],
+    "mustard": ["mustard"],
+    "sesame": ["sesame", "tahini"],
+    "sulphites": ["raisins", "sausages", "vinegar", "prawns", "mustard"],
+    "lupin": [],
+    "molluscs": [],
+}
+NOT_WHAT_THE_WORD_SAYS = {("coconut milk", "milk"), ("peanut butter", "milk")}
+NOT_TOLD_BY_A_WORD = {
+    ("red curry paste", "crustaceans"),
+    ("soy sauce", "gluten"),
+    ("curry powder", "mustard"),
+    ("curry powder", "celery"),
+}
+
+
+def test_every_ingredient_has_the_allergens_that_its_name_tells():
+    assert tuple(ALLERGEN_WORDS) == ALLERGENS
+    for name, ingredient in BOOK.ingredients.items():
+        told = {each for each, words in ALLERGEN_WORDS.items() if set(words) & set(name.split())}
+        told -= {allergen for one, allergen in NOT_WHAT_THE_WORD_SAYS if one == name}
+        told |= {allergen for one, allergen in NOT_TOLD_BY_A_WORD if one == name}
+        assert ingredient.contains & set(ALLERGENS) == told, name
+
+
+def test_every_recipe_declares_the_allergens_of_its_ingredients():
+    for recipe in BOOK.recipes:
+        in_it = {tag for amount in recipe.ingredients for tag in BOOK.ingredients[amount.name].contains}
+        assert recipe.allergens == [allergen for allergen in ALLERGENS if allergen in in_it]
+
+
+def test_a_book_whose_recipe_declares_other_allergens_is_refused():
+    wrong = {**SMALL_BOOK, "recipes": [{**SMALL_BOOK["recipes"][1], "allergens": []}]}
+    with pytest.raises(ValueError, match="declares other allergens"):
+        Book.model_validate(wrong)
+    with pytest.raises(ValueError, match="neither allergens nor groups"):
+        Book.model_validate({"ingredients": {"x": {"aisle": "a", "contains": ["dariy"]}}, "recipes": []})
+
+
+@pytest.mark.parametrize("allergen", ALLERGENS)
+def test_without_an_allergen_no_recipe_has_it(allergen):
+    assert all(allergen not in recipe.allergens for recipe in BOOK.fitting("any", [allergen]))
+
+
+@pytest.mark.parametrize("ingredient", BOOK.ingredients)
+def test_without_an_ingredient_no_recipe_has_it(ingredient):
+    left = BOOK.fitting("any", [ingredient])
+
+    assert ingredient not in {amount.name for recipe in left for amount in recipe.ingredients}
+
+
+async def test_no_dairy_leaves_nothing_made_of_milk(run):
+    result = await run(days=31, meals_per_day=3, exclude=["dairy"])
+
+    bought = {item["name"] for aisle in result["shopping"] for item in aisle["items"]}
+    made_of_milk = {"butter", "cream", "creme fraiche", "feta", "halloumi", "milk", "mozzarella", "parmesan"}
+    assert not bought & (made_of_milk | {"ricotta", "yoghurt"})
+    assert "coconut milk" in bought
+
+
+@pytest.mark.parametrize(
+    ("unwanted", "gone"),
+    [
+        ("pasta", {"spaghetti", "penne", "lasagne sheets"}),
+        ("cheese", {"feta", "halloumi", "mozzarella", "parmesan", "ricotta"}),
+        ("legumes", {"chickpeas", "red lentils", "kidney beans", "peas", "tofu"}),
+        ("red meat", {"minced beef", "stewing beef", "minced lamb", "pork sausages", "beef stock"}),
+        ("corn", {"polenta", "sweetcorn", "corn tortillas"}),
+        ("peanut butter", {"peanut butter"}),
+        ("coconut milk", {"coconut milk"}),
+        ("zucchini", {"courgette"}),
+        ("shrimp", {"prawns"}),
+        ("olives", {"olives"}),
+    ],
+)
+def test_a_group_is_more_than_the_word_in_a_name(unwanted, gone):
+    left = {amount.name for recipe in BOOK.fitting("any", [unwanted]) for amount in recipe.ingredients}
+
+    assert gone <= set(BOOK.ingredients)
+    assert not gone & left
+    assert "rice" in left
+    assert "olive oil" in left
+
+
+@pytest.mark.parametrize(
+    ("unwanted", "near"), [("penuts", "“peanuts”"), ("dary", "“dairy”"), ("unicorns", ""), ("red", ""), ("", "")]
+)
+def test_an_exclusion_that_is_not_known_is_refused_at_its_path(tmp_path, unwanted, near):
+    step = PlanStep("menu", "grocery_plan", args={"days": 5, "exclude": ["nuts", unwanted]})
+
+    with pytest.raises(InvalidPlan) as refused:
+        check_plan(Plan((step,)), load_registry(), EngineSettings(tmp_path), approve_from=Risk.L3)
+
+    (fault,) = refused.value.faults
+    assert fault.path == ("plan", "steps", 0, "args", "exclude", 1)
+    assert f"knows no “{unwanted}”" in fault.message
+    assert near in fault.message
+
+
+def test_an_exclusion_that_is_not_known_is_refused_beside_what_is_not_known_yet():
+    (fault,) = PLAN.faults({"people": {"$jmespath": "a.b"}, "exclude": ["nuts", "penuts"]})
+
+    assert fault.path == ("exclude", 1)
+    assert "'peanuts'" in fault.message
+    assert len(fault.message) < 200
 
 
 async def test_a_menu_varies_and_is_the_same_for_the_same_wishes(run):

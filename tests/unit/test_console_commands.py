@@ -202,6 +202,74 @@ async def test_approvals_show_the_exact_arguments() -> None:
     assert f"digest:  {'d' * 64}\n" in result.stdout
 
 
+LONG = "\n".join(f"line {number}" for number in range(200))
+
+
+async def test_long_approvals_are_shown_in_part_that_says_so_and_where_the_rest_is() -> None:
+    args = {"text": LONG, "to": "boss@example.org", "resume": {"work": [{"name": f"w{n}"} for n in range(90)]}}
+    nodes = [{**APPROVAL, "id": f"appr_{number}", "proposedArgs": args} for number in range(2)]
+    page = {"nodes": nodes, "pageInfo": {"hasNextPage": False, "endCursor": None}}
+    async with http_peer(answer({"data": {"approvals": page}})) as peer:
+        result = await lifeos_at(peer.address, "approvals")
+        full = await lifeos_at(peer.address, "approvals", "--full")
+
+    lines = result.stdout.splitlines()
+    assert len(lines) <= 90
+    assert lines.count('  to: "boss@example.org"') == 2
+    assert lines.count("    │ line 0") == 2
+    assert sum("more lines" in line for line in lines) == 2
+    assert lines[-1] == "This is a part. Before you decide, see all that would be sent: lifeos approvals appr_1 --full"
+    assert full.stdout.count("    │ line 199\n") == 2
+    assert "This is a part" not in full.stdout
+
+
+async def test_one_approval_can_be_asked_for() -> None:
+    async with http_peer(answer({"data": {"approval": APPROVAL}})) as peer:
+        result = await lifeos_at(peer.address, "approvals", "appr_1", "--full")
+
+    assert peer.requests[0]["variables"] == {"id": "appr_1"}
+    assert result.stdout.startswith("appr_1  EXECUTE  L3  REQUIRED\n")
+
+
+async def test_of_many_approvals_the_first_are_shown_and_programs_get_all() -> None:
+    nodes = [{**APPROVAL, "id": f"appr_{number}"} for number in range(21)]
+    page = {"nodes": nodes, "pageInfo": {"hasNextPage": False, "endCursor": None}}
+    async with http_peer(answer({"data": {"approvals": page}})) as peer:
+        result = await lifeos_at(peer.address, "approvals")
+        programs = await lifeos_at(peer.address, "approvals", "--json")
+
+    assert result.stdout.count("REQUIRED") == 20
+    assert result.stdout.endswith("… and more wait for a decision: lifeos approvals --limit 40\n")
+    assert len(json.loads(programs.stdout)) == 21
+
+
+@pytest.mark.parametrize(
+    ("resolution", "status", "means"),
+    [
+        ("did-not-happen", "APPROVED", "it did not happen: it is called again"),
+        ("happened", "APPROVED", "it happened: the step is done, and is not called again"),
+        ("abandon", "REJECTED", "given up: the step is left out, with all that depends on it"),
+    ],
+)
+async def test_a_resolution_says_what_it_means(resolution: str, status: str, means: str) -> None:
+    resolved = {**APPROVAL, "kind": "IN_DOUBT", "status": status, "decidedBy": {"id": "user_1", "name": "Ada"}}
+    async with http_peer(answer({"data": {"resolveInDoubt": {"approval": resolved, "errors": []}}})) as peer:
+        result = await lifeos_at(peer.address, "resolve", "appr_1", resolution)
+
+    assert result.stdout == f"Recorded by Ada: {means}. submit (job_submit) of run_1\n"
+
+
+async def test_the_apis_words_are_told_in_the_commands() -> None:
+    errors = [{"code": "INVALID_STATE", "message": "answer with resolveInDoubt", "path": ["approvalId"]}]
+    async with http_peer(answer({"data": {"decideApproval": {"approval": None, "errors": errors}}})) as peer:
+        result = await lifeos_at(peer.address, "decide", "appr_1", "approve")
+
+    assert result.exit_code == 1
+    assert the_line(result) == (
+        "INVALID_STATE: answer with lifeos resolve ID happened|did-not-happen|abandon (approvalId)"
+    )
+
+
 @pytest.mark.parametrize("edit_in_file", [False, True])
 async def test_a_decision_carries_the_digest_and_the_edit(tmp_path: Path, *, edit_in_file: bool) -> None:
     edited: dict[str, Any] = {"to": "other@example.org"}

@@ -8,9 +8,9 @@ import pytest
 
 from console.digest import DigestDiffers, checked_digest, digest_of
 from console.live import worth_showing
-from console.made import made_lines
+from console.made import made_lines, result_lines
 from console.models import Approval, Event, Failure, Run, Step
-from console.render import event_line, run_line, step_lines, step_note, why_not_completed
+from console.render import edited_lines, event_line, run_line, step_lines, step_note, why_not_completed
 
 NOW = datetime(2025, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -170,6 +170,49 @@ def test_what_was_made_is_named_by_where_it_lies(tmp_path: Path) -> None:
         "Shopping list",
         "  chilled: eggs 4 piece",
         "  dry goods: lentils 0.5 kg, rice 100 g",
+    ]
+
+
+def test_results_are_shown_in_words_where_there_are_some_and_as_they_are_where_not() -> None:
+    steps = [
+        step("s", tool="job_search", result={"found": 2, "jobs": [{"title": "Engineer", "company": "Acme"}]}),
+        step("n", tool="note", result={"text": "hello\nAda", "n": 3}),
+        step("z", tool="count", result=0),
+        step("r", "SKIPPED", tool="note", result=None),
+    ]
+
+    assert result_lines(run(*steps)) == [
+        "s: S",
+        "  Found 2 jobs, and chose Engineer at Acme",
+        "n: N",
+        "  text:",
+        "    │ hello",
+        "    │ Ada",
+        "  n: 3",
+        "z: Z",
+        "  0",
+        "Results in part; all of each: lifeos show run_1 --full",
+    ]
+    assert result_lines(run(steps[1], steps[2]))[-1] == "  0"
+
+
+def test_of_many_results_the_first_are_shown_and_the_others_counted() -> None:
+    lines = result_lines(run(*(step(f"s{number}", tool="note", result=number) for number in range(53))))
+
+    assert lines[-2:] == ["… and the results of 3 more steps", "Results in part; all of each: lifeos show run_1 --full"]
+
+
+def test_what_was_edited_is_shown_whole_with_what_was_changed() -> None:
+    lines = edited_lines(approval(proposedArgs={"to": "Ada", "n": 1, "why": "so"}), {"to": "Bob", "n": 1})
+
+    assert lines == [
+        "appr_1: send would be called with this instead:",
+        '  to: "Bob"',
+        "  n: 1",
+        "What was changed (- before, + now); what is left out gets the tool's default:",
+        '  - to: "Ada"',
+        '  + to: "Bob"',
+        '  - why: "so"',
     ]
 
 

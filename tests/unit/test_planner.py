@@ -63,11 +63,27 @@ async def test_what_can_not_be_planned_is_refused_with_the_part_at_fault(intent,
     assert re.search(why, str(refused))
 
 
-async def test_a_refusal_says_what_can_be_asked_for():
-    refused = await refusal_of("fly me to the moon")
+@pytest.mark.parametrize(
+    ("intent", "examples"),
+    [
+        (
+            "plan halal groceries",
+            ("plan vegetarian groceries for 4 people for 5 days, no nuts", "plan 5 dinners for 2 people"),
+        ),
+        ("shedule gim 3x this week", ("schedule gym 3x this week", None)),
+        ("find me some well paid unicorns, remote", ("find 5 remote python jobs over 80k", None)),
+        ("tailr my résumé for 2 jobs", ("tailor my CV for 2 data jobs", None)),
+        ("fly me to the moon", ("schedule gym 3x this week", "tailor my CV for 2 data jobs")),
+    ],
+)  # fmt: skip
+async def test_a_refusal_shows_the_two_examples_that_fit_best(intent, examples):
+    refused = await refusal_of(intent)
 
-    assert "find 5 remote python jobs over 80k" in str(refused)
-    assert "schedule gym 3x this week" in str(refused)
+    shown = str(refused).partition("Try for example: ")[2]
+    first, _, second = shown.removesuffix(".").partition("; ")
+    assert first == f"“{examples[0]}”"
+    assert examples[1] is None or second == f"“{examples[1]}”"
+    assert "; " not in second
 
 
 async def test_the_first_steps_of_the_demo_run_in_parallel_and_only_applications_are_of_high_risk():

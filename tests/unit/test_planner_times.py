@@ -36,14 +36,51 @@ async def starts_of(intent: str, now: datetime) -> list[str]:
     ("now", "starts"),
     [
         (MONDAY_MORNING, ["Mon 16 18:00", "Wed 18 18:00", "Sat 21 10:00"]),
-        (SATURDAY_NOON, ["Sat 21 14:00", "Sun 22 10:00", "Mon 23 18:00"]),
-        (SUNDAY_EVENING, ["Sun 22 20:00", "Mon 23 18:00", "Tue 24 18:00"]),
-        (SUNDAY_NIGHT, ["Mon 23 18:00", "Tue 24 18:00", "Wed 25 18:00"]),
+        (SATURDAY_NOON, ["Sat 21 14:00", "Sun 22 10:00", "Thu 26 18:00"]),
+        (SUNDAY_EVENING, ["Sun 22 20:00", "Wed 25 18:00", "Fri 27 18:00"]),
+        (SUNDAY_NIGHT, ["Tue 24 18:00", "Thu 26 18:00", "Sat 28 10:00"]),
     ],
     ids=["on Monday", "on Saturday", "on Sunday evening", "on Sunday night"],
 )
-async def test_three_times_this_week_takes_what_is_left_of_it_and_rolls_on(now, starts):
+async def test_three_times_this_week_takes_what_is_left_of_it_and_spreads_the_rest(now, starts):
     assert await starts_of("schedule gym 3x this week", now) == starts
+
+
+@pytest.mark.parametrize(
+    ("now", "said", "remark"),
+    [
+        (MONDAY_MORNING, "gym 3x this week", ""),
+        (SATURDAY_NOON, "gym 3x this week", " (1 of 3 next week, as only Saturday and Sunday of this week are left)"),
+        (SUNDAY_EVENING, "gym 3x this week", " (2 of 3 next week, as only Sunday of this week is left)"),
+        (SUNDAY_NIGHT, "gym 3x this week", " (3 of 3 next week, as nothing of this week is left)"),
+        (SUNDAY_NIGHT, "gym 2x this weekend", " (2 of 2 after those days, as nothing of this weekend is left)"),
+        (SUNDAY_NIGHT, "gym 3x next week", ""),
+        (SUNDAY_NIGHT, "gym 3x", ""),
+    ],
+)
+async def test_the_plan_says_what_lies_beyond_the_days_that_were_asked_for(now, said, remark):
+    (step,) = (await plan(f"schedule {said}", TOOLS, PlanningContext(now))).steps
+
+    assert step.name == f"Schedule gym {said[4]} times{remark}"
+
+
+@pytest.mark.parametrize(
+    ("said", "movable"),
+    [
+        ("gym 3x this week", True),
+        ("gym 3x this week at 7am", True),
+        ("gym this weekend", True),
+        ("gym 2x a week next week", True),
+        ("gym on Friday", False),
+        ("gym on Friday at 7am", False),
+        ("gym 3x a week", False),
+        ("gym every day this week", False),
+    ],
+)
+async def test_only_times_that_the_planner_chose_avoid_what_the_calendar_has(said, movable):
+    args = await args_of(f"schedule {said}", MONDAY_MORNING)
+
+    assert args.get("avoid_conflicts", False) is movable
 
 
 @pytest.mark.parametrize(
@@ -116,9 +153,21 @@ async def test_weeks_and_months_go_over_the_turn_of_the_year():
 
 
 async def test_a_time_that_summer_time_skips_moves_on_by_the_hour_that_is_missing():
-    args = await args_of("schedule gym tomorrow at 2:30", BEFORE_SUMMER_TIME)
+    args = await args_of("schedule gym tomorrow at 2:30am", BEFORE_SUMMER_TIME)
 
     assert args["starts"] == ["2027-03-28T03:30:00+02:00"]
+
+
+async def test_the_plan_says_which_hour_is_skipped_and_which_months():
+    for said, remark in [
+        ("tomorrow at 2:30am", " (02:30 is skipped by summer time on 2027-03-28)"),
+        ("tomorrow at 3:30am", ""),
+        ("on the 31st at 9am", ""),
+    ]:
+        (step,) = (await plan(f"schedule pills {said}", TOOLS, PlanningContext(BEFORE_SUMMER_TIME))).steps
+        assert step.name == f"Schedule pills{remark}"
+    (step,) = (await plan("schedule rent monthly on the 31st at 9am", TOOLS, PlanningContext(MONDAY_MORNING))).steps
+    assert step.name == "Schedule rent monthly (months without a day 31 are skipped)"
 
 
 async def test_what_comes_again_keeps_its_hour_through_summer_time():

@@ -10,8 +10,11 @@ from dateutil.relativedelta import relativedelta
 
 from engine.phrases import Refusal
 from engine.planner.times import Ahead, Day, DayRange, Fixed, Weekday, Window
+from engine.planner.times.atoms import After, Holiday, NthOf, NthToCome, Workday
+from engine.planner.times.holidays import holiday_in
 
 MOST_STARTS: Final = 62
+_SATURDAY: Final = 5
 WEEKDAY_NAMES: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 
@@ -19,8 +22,32 @@ def date_of(day: Day, now: datetime, *, after: date | None = None) -> date:
     """The date that is meant; `after` is the first day that a range's last day can be."""
     today = now.date()
     earliest = after or today
-    if isinstance(day, Ahead):
-        return today + relativedelta(days=day.days, months=day.months)
+    if isinstance(day, Weekday | Fixed):
+        return _weekday_or_date(day, today, earliest)
+    if isinstance(day, NthOf):
+        return _nth_of(day, earliest, today)
+    if isinstance(day, Holiday):
+        found = holiday_in(earliest.year, day.key)
+        return found if found >= earliest else holiday_in(earliest.year + 1, day.key)
+    return _counted(day, now)
+
+
+def _counted(day: Ahead | After | NthToCome | Workday, now: datetime) -> date:
+    """A day that is counted from another."""
+    today = now.date()
+    tomorrow = today + timedelta(days=1)
+    match day:
+        case Ahead():
+            return today + relativedelta(days=day.days, months=day.months)
+        case After():
+            return date_of(day.base, now) + relativedelta(days=day.days, months=day.months)
+        case NthToCome():
+            return tomorrow + timedelta(days=(day.weekday - tomorrow.weekday()) % 7 + 7 * (day.count - 1))
+        case Workday():
+            return tomorrow + timedelta(days=7 - tomorrow.weekday() if tomorrow.weekday() >= _SATURDAY else 0)
+
+
+def _weekday_or_date(day: Weekday | Fixed, today: date, earliest: date) -> date:
     if isinstance(day, Weekday):
         monday = today - timedelta(days=today.weekday())
         if day.shift == "next":
@@ -29,11 +56,46 @@ def date_of(day: Day, now: datetime, *, after: date | None = None) -> date:
             this = monday + timedelta(days=day.number)
             return this if this >= earliest else this + timedelta(days=7)
         return earliest + timedelta(days=(day.number - earliest.weekday()) % 7)
-    return _fixed_date(day, earliest)
+    return _fixed_date(day, earliest, today)
 
 
-def _fixed_date(day: Fixed, earliest: date) -> date:
-    if day.year is not None:
+def _nth_of(day: NthOf, earliest: date, today: date) -> date:
+    """The next such day, unless it is one of a month that was named by its year, or as this or the next one."""
+    if day.year is not None and day.month is not None:
+        months = [date(day.year, day.month, 1)]
+    elif day.shift:
+        months = [_month_named(day.shift, today)]
+    else:
+        first = earliest.replace(day=1)
+        months = [first + relativedelta(months=ahead) for ahead in range(13 if day.month else 2)]
+    fitting = [found for month in months if day.month in {None, month.month} and (found := _nth_in(day, month))]
+    if not fitting:
+        raise Refusal("there is no such day")
+    found = next((one for one in fitting if one >= earliest), None)
+    if found is None:
+        raise Refusal(f"{fitting[-1]:%Y-%m-%d} has already passed")
+    return found
+
+
+def _nth_in(day: NthOf, first: date) -> date | None:
+    last = first + relativedelta(months=1) - timedelta(days=1)
+    if day.weekday is None:
+        found = last if day.nth < 0 else first + timedelta(days=day.nth - 1)
+    elif day.nth < 0:
+        found = last - timedelta(days=(last.weekday() - day.weekday) % 7)
+    else:
+        found = first + timedelta(days=(day.weekday - first.weekday()) % 7 + 7 * (day.nth - 1))
+    return found if found.month == first.month else None
+
+
+def _month_named(shift: str, today: date) -> date:
+    return today.replace(day=1) + relativedelta(months=int(shift == "next"))
+
+
+def _fixed_date(day: Fixed, earliest: date, today: date) -> date:
+    if day.shift:
+        found = _month_named(day.shift, today).replace(day=day.day)
+    elif day.year is not None:
         assert day.month is not None
         found = date(day.year, day.month, day.day)
     else:
@@ -67,6 +129,8 @@ def window_days(window: Window, now: datetime) -> list[date]:
     """The days of a window that have not passed, today included."""
     today = now.date()
     monday = today - timedelta(days=today.weekday())
+    if window.name in {"month", "first week", "week of", "weekend of"}:
+        return _named_days(window, now)
     if window.name == "days":
         return days_between(today, today + timedelta(days=window.days - 1))
     if window.name in {"this month", "next month"}:
@@ -76,6 +140,30 @@ def window_days(window: Window, now: datetime) -> list[date]:
         "this week": (0, 6), "next week": (7, 13), "this weekend": (5, 6), "next weekend": (12, 13),
     }[window.name]  # fmt: skip
     return days_between(max(monday + timedelta(days=begin), today), monday + timedelta(days=end))
+
+
+def _named_days(window: Window, now: datetime) -> list[date]:
+    """The days, not yet past, of a month or a week of it."""
+    today = now.date()
+    if window.day is not None:
+        day = date_of(window.day, now)
+        first = day if window.name == "weekend of" else day - timedelta(days=day.weekday())
+        last = first + timedelta(days=1 if window.name == "weekend of" else 6)
+    else:
+        year = window.year or today.year
+        first = date(year, window.month, 1)
+        last = _last_of(window, first)
+        if window.year is None and last < today:
+            first = date(year + 1, window.month, 1)
+            last = _last_of(window, first)
+    if last < today:
+        raise Refusal(f"{last:%Y-%m-%d} has already passed")
+    return days_between(max(first, today), last)
+
+
+def _last_of(window: Window, first: date) -> date:
+    length = relativedelta(months=1) if window.name == "month" else relativedelta(days=7)
+    return first + length - timedelta(days=1)
 
 
 def moment_at(day: date, minutes: int, now: datetime) -> datetime:

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, datetime, timedelta
+from dataclasses import replace
+from datetime import date, datetime, time, timedelta
+from typing import Final, Literal
 
 from dateutil.relativedelta import relativedelta
+from dateutil.rrule import DAILY, MONTHLY, WEEKLY, rrule
 
 from engine.phrases import Occasions, Refusal, Repeat
-from engine.planner.occasions.calendar import date_of, dates, expect_future, future, moment_at, window_days
+from engine.planner.occasions.calendar import (
+    MOST_STARTS,
+    date_of,
+    dates,
+    expect_future,
+    future,
+    moment_at,
+    window_days,
+)
 from engine.planner.occasions.said import Said
 from engine.planner.occasions.starts import (
     MOST_A_DAY,
@@ -22,9 +33,56 @@ from engine.planner.occasions.starts import (
 )
 from engine.planner.times import DayRange, Weekday
 
+_FREQUENCIES: Final[dict[Repeat, Literal[1, 2, 3]]] = {"DAILY": DAILY, "WEEKLY": WEEKLY, "MONTHLY": MONTHLY}
+
 
 def recurring(said: Said) -> Occasions:
-    """What was said with “every”, “daily”, “a week” and their like; one by one where a window was said."""
+    """What was said with “every”, “daily”, “a week” and their like; one by one where a window was said.
+
+    So is what calendars' rules at hand can't say: every other week, or five times in all.
+    """
+    interval = said.every.interval if said.every else 1
+    if interval == 1 and said.count is None:
+        return _recurring(said)
+    if interval > 1 and said.count is None and said.stretch is None and said.until is None:
+        words = said.every.said if said.every else ""
+        raise Refusal("no tool can do this without an end; say until when, or how many times", part=words or None)
+    if said.window is not None:
+        raise Refusal("says within which days, which does not go with the rest")
+    return _one_by_one(_recurring(said), interval, said)
+
+
+def _one_by_one(rule: Occasions, interval: int, said: Said) -> Occasions:
+    """The first so many occasions of a rule, or those until its end, each for itself."""
+    if rule.repeat is None:
+        raise Refusal("says how many times in all, which does not go with the rest")
+    floating = [start.replace(tzinfo=None) for start in rule.starts]
+    until = datetime.combine(rule.repeat_until, time.max) if rule.repeat_until else None
+    times = sorted({start.time() for start in floating})
+    if len(floating) != len(times) * len({start.date() for start in floating}):
+        raise Refusal("different times on different days do not go with the rest")
+    days = rrule(
+        _FREQUENCIES[rule.repeat],
+        dtstart=datetime.combine(floating[0].date(), time()),
+        interval=interval,
+        byweekday=sorted({start.weekday() for start in floating}) if rule.repeat == "WEEKLY" else None,
+        count=MOST_STARTS + 1,
+    )
+    starts = [
+        moment_at(day.date(), at.hour * 60 + at.minute, said.now)
+        for day in days
+        for at in times
+        if until is None or datetime.combine(day.date(), at) <= until
+    ]
+    starts = [start for start in starts if future([start], said.now)][: said.count]
+    if said.count is not None and len(starts) < said.count and until is None:
+        raise Refusal(f"asks for {said.count} entries; at most {MOST_STARTS} at once")
+    if said.count is not None and until is not None:
+        raise Refusal("says how many times, and until when")
+    return once(said, starts)
+
+
+def _recurring(said: Said) -> Occasions:
     times, every = said.times, said.every
     if times is not None and times.per and every is not None:
         raise Refusal("says twice how often")
@@ -40,7 +98,7 @@ def recurring(said: Said) -> Occasions:
         return _weekly(said, number)
     if number != 1:
         raise Refusal("more than once a month: name the days")
-    said.expect_only("every", "times", "starting", "stretch", "until", "days")
+    said.expect_only("count", "every", "times", "starting", "stretch", "until", "days")
     return _again(said, "MONTHLY", on_named_days(said) if said.days else [_first(said)])
 
 
@@ -60,10 +118,10 @@ def for_a_while(said: Said) -> Occasions:
 
 def _on_weekdays(said: Said, weekdays: Sequence[int]) -> Occasions:
     if said.window is not None:
-        said.expect_only("every", "window")
+        said.expect_only("count", "every", "window")
         days = [day for day in window_days(said.window, said.now) if day.weekday() in weekdays]
         return _each_of(said, days, 1)
-    said.expect_only("every", "starting", "stretch", "until")
+    said.expect_only("count", "every", "starting", "stretch", "until")
     first = said.first_day or said.now.date()
     starts: list[datetime] = []
     for weekday in weekdays:
@@ -77,15 +135,15 @@ def _on_weekdays(said: Said, weekdays: Sequence[int]) -> Occasions:
 
 def _daily(said: Said, number: int) -> Occasions:
     if said.days and all(isinstance(day, DayRange) for day in said.days):
-        said.expect_only("every", "times", "days")
+        said.expect_only("count", "every", "times", "days")
         return _each_of(said, [one for day in said.days for one in dates(day, said.now)], number)
     if said.days:
-        said.expect_only("every", "days", "stretch", "until")
+        said.expect_only("count", "every", "days", "stretch", "until")
         return _again(said, "DAILY", on_named_days(said))  # "daily, from tomorrow at 7am"
     if said.window is not None:
-        said.expect_only("every", "times", "window")
+        said.expect_only("count", "every", "times", "window")
         return _each_of(said, window_days(said.window, said.now), number)
-    said.expect_only("every", "times", "starting", "stretch", "until")
+    said.expect_only("count", "every", "times", "starting", "stretch", "until")
     first = said.first_day or said.now.date()
     times = _a_day(said, first, number)
     if first <= said.now.date():
@@ -113,12 +171,12 @@ def _each_of(said: Said, days: Sequence[date], number: int) -> Occasions:
 
 def _weekly(said: Said, number: int) -> Occasions:
     if said.days:
-        said.expect_only("every", "times", "days", "starting", "stretch", "until")
+        said.expect_only("count", "every", "times", "days", "starting", "stretch", "until")
         return _again(said, "WEEKLY", on_named_days(said))
     if said.window is not None:
-        said.expect_only("every", "times", "window")
-        return once(said, spread(said, number))
-    said.expect_only("every", "times", "starting", "stretch", "until")
+        said.expect_only("count", "every", "times", "window")
+        return replace(once(said, spread(said, number)), movable=True)
+    said.expect_only("count", "every", "times", "starting", "stretch", "until")
     if number > 7:
         raise Refusal("asks for more than one a day; say how many a day")
     first = said.first_day

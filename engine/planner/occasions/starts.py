@@ -104,7 +104,7 @@ def times_of(group: Group) -> list[int]:
     """A group's times; a part of the day has its own, unless a time was said too."""
     if group.clocks:
         return [group.minutes_of(clock) for clock in group.clocks]
-    return [_PART_STARTS[group.part]] if group.part else []
+    return [group.part_start or _PART_STARTS[group.part]] if group.part else []
 
 
 def usual_minutes(day: date, said: Said) -> int:
@@ -139,7 +139,7 @@ def _later_today(minutes: int, day: date, now: datetime, *, last: int) -> int | 
 
 
 def spread(said: Said, number: int) -> list[datetime]:
-    """So many starts, spread over the window (seven days, if none was said) and, if need be, beyond it."""
+    """So many starts, spread over the window (seven days, if none was said) and, if need be, over the week after."""
     days = window_days(said.window or Window("days", 7), said.now)
     a_day = max(len(times_of_day(said)), 1)
     if number % a_day:
@@ -153,11 +153,9 @@ def spread(said: Said, number: int) -> list[datetime]:
     if number <= len(starts):
         chosen = [starts[place] for place in _places(len(starts), number)]
     else:
-        chosen = starts
-        day = days[-1]
-        while len(chosen) < number:
-            day += timedelta(days=1)
-            chosen.append(_free(day, said))
+        rest = number - len(starts)
+        after = [days[-1] + timedelta(days=1 + place) for place in _later_places(said, rest)]
+        chosen = starts + [_free(day, said) for day in after]
     return [start for day in chosen for start in day]
 
 
@@ -165,6 +163,13 @@ def _places(days: int, number: int) -> list[int]:
     """As many places as asked for, evenly over so many days, the first day first."""
     step = min(Fraction(days - 1, max(number - 1, 1)), Fraction(days + 1, number))
     return [int(place * step) for place in range(number)]
+
+
+def _later_places(said: Said, rest: int) -> Iterable[int]:
+    """The days after the last one on which the rest is: spread over the next week after a week, else right after."""
+    if said.window is None or said.window.name not in {"this week", "next week"}:
+        return range(rest)
+    return (7 * (place + 1) // (rest + 1) for place in range(rest))
 
 
 def _free(day: date, said: Said) -> list[datetime]:

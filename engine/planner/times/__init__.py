@@ -22,6 +22,7 @@ from engine.planner.times.atoms import (
     Fixed,
     Lasting,
     Moment,
+    Occurrences,
     Part,
     PartName,
     PartOf,
@@ -33,18 +34,28 @@ from engine.planner.times.atoms import (
     Weekday,
     Window,
 )
-from engine.planner.times.clocks import CLOCK_WORDS, PARTS, afternoon, read_clock, read_clock_range, read_part
-from engine.planner.times.days import DAY_WORDS, MONTH, WEEKDAY, WEEKDAYS_PLURAL, read_days
-from engine.planner.times.frequencies import ADVERBS, GROUPS_PLURAL, PERIODICALLY, read_every, read_times
+from engine.planner.times.clocks import CLOCK_LEADS, CLOCK_WORDS, HOURS_NAMED, read_clock, read_clock_range
+from engine.planner.times.days import DAY_WORDS, read_days
+from engine.planner.times.frequencies import (
+    ADVERBS,
+    GROUPS_PLURAL,
+    PERIODICALLY,
+    read_every,
+    read_occurrences,
+    read_times,
+)
+from engine.planner.times.holidays import HOLIDAY_WORDS
 from engine.planner.times.lengths import read_lasting, read_soon, read_stretch
+from engine.planner.times.names import MONTH, WEEKDAY, WEEKDAYS_PLURAL
+from engine.planner.times.parts import PART_WORDS, read_part
 from engine.planner.times.reading import Found, Tokens, word_at
 from engine.planner.times.windows import read_starting, read_until, read_window
 
 __all__ = [
     "TIME_NAMES",
     "TIME_WORDS",
-    "Ahead", "Atom", "Clock", "ClockRange", "Day", "DayRange", "Days", "Every", "Fixed", "Lasting", "Moment", "Part",
-    "PartName", "PartOf", "Soon", "Starting", "Stretch", "Times", "Until", "Weekday", "Window", "afternoon",
+    "Ahead", "Atom", "Clock", "ClockRange", "Day", "DayRange", "Days", "Every", "Fixed", "Lasting", "Moment",
+    "Occurrences", "Part", "PartName", "PartOf", "Soon", "Starting", "Stretch", "Times", "Until", "Weekday", "Window",
     "read_time",
 ]  # fmt: skip
 
@@ -59,22 +70,23 @@ TIME_NAMES: Final = frozenset(
 )  # fmt: skip
 """Words that speak of time: a place with one of them in it is none (“in December”, “in the week after”)."""
 _READERS: Final[tuple[tuple[Callable[[Tokens, int], Found | None], frozenset[str], bool], ...]] = (
-    (read_every, frozenset({*PERIODICALLY, *WEEKDAYS_PLURAL, *GROUPS_PLURAL, "on", "every", "each"}), False),
+    (read_every, frozenset({*PERIODICALLY, *WEEKDAYS_PLURAL, *GROUPS_PLURAL, "on", "every", "each", "for"}), False),
     (read_times, frozenset(ADVERBS), True),
+    (read_occurrences, frozenset({"for"}), True),
     (
         read_window,
-        frozenset({"over", "during", "within", "in", "for", "on", "at", "the", "this", "next", "coming"}),
+        frozenset({"over", "during", "within", "in", "for", "on", "at", "the", "this", "next", "coming", "week"}),
         False,
     ),
     (read_starting, frozenset({"starting", "beginning", "as", "from"}), False),
     (read_until, frozenset({"until", "till", "through", "up", "ending"}), False),
     (read_soon, frozenset({"in", "half"}), True),
-    (read_clock_range, frozenset({"from", "between", *CLOCK_WORDS}), True),
+    (read_clock_range, frozenset({"from", "between", "at", *CLOCK_WORDS}), True),
     (read_days, DAY_WORDS | {"on", "for", "from"}, True),
-    (read_part, frozenset({*PARTS, "tonight", "at", "in", "this"}), False),
-    (read_clock, frozenset({"starting", "at", *CLOCK_WORDS}), True),
-    (read_lasting, frozenset({"for", "lasting", "half"}), True),
-    (read_stretch, frozenset({"for"}), False),
+    (read_part, PART_WORDS | {"for"}, False),
+    (read_clock, CLOCK_LEADS | CLOCK_WORDS, True),
+    (read_lasting, frozenset({"for", "lasting", "half", "quarter"}), True),
+    (read_stretch, frozenset({"for", "up"}), False),
 )
 """Each reader with the words that it can begin with, and whether it can with a number."""
 TIME_WORDS: Final = frozenset(word for _, words, _ in _READERS for word in words)
@@ -85,9 +97,26 @@ _BY_WORD: Final = {
 }
 _BY_NUMBER: Final = tuple(reader for reader, _, numeric in _READERS if numeric)
 
+_LEADS: Final = frozenset({"on", "for", "at", "in", "from", "until", "the", "this", "next"})
+_AFTER_LEADS: Final = (
+    TIME_WORDS | NUMBER_WORDS | HOLIDAY_WORDS | HOURS_NAMED
+    | {
+        "ides", "night", "midnight", "month", "year", "rest", "weekend", "weekday", "workday", "working", "business",
+        "current", "following", "breakfast", "brunch", "lunch", "dinner", "supper",
+    }
+)  # fmt: skip
+
+
+def _may_follow(word: str) -> bool:
+    """Whether something of time may begin with this word after a preposition or an article."""
+    return word in _AFTER_LEADS or not word.isalpha()
+
 
 def read_time(tokens: Tokens, at: int) -> Found | None:
     """What is said of time at a place; the longest reading wins, of equal ones the first reader's."""
-    readers = _BY_WORD.get(word_at(tokens, at), _BY_NUMBER)
+    word = word_at(tokens, at)
+    if word in _LEADS and not _may_follow(word_at(tokens, at + 1)):
+        return None
+    readers = _BY_WORD.get(word, _BY_NUMBER)
     found = [reading for reader in readers if (reading := reader(tokens, at))]
     return max(found, key=lambda reading: reading[1], default=None)

@@ -4,19 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from typing import Final
 
 from engine.planner.numbers import follows
 from engine.planner.times.atoms import Atom
-from engine.planner.tokens import Token
+from engine.planner.tokens import Kind, Token
 
 Tokens = Sequence[Token]
 Found = tuple[Atom, int]
 """What is said, and where it ends."""
+_NO_NOUNS: Final = frozenset(
+    {
+        "at", "on", "in", "for", "from", "to", "until", "till", "through", "by", "with", "and", "or", "every", "each",
+        "daily", "weekly", "monthly", "this", "next", "starting", "beginning", "ending", "lasting", "the", "a", "an",
+        "my", "today", "tomorrow", "tonight", "please", "thanks", "then", "also", "about", "of", "between", "before",
+        "after", "during", "once", "twice", "noon", "midnight", "monday", "tuesday", "wednesday", "thursday", "friday",
+        "saturday", "sunday", "mon", "tue", "wed", "thu", "fri", "sat", "sun", "sharp", "is", "so", "as", "called",
+        "coming", "via", "per", "except",
+    }
+)  # fmt: skip
 
 
 def word_at(tokens: Tokens, at: int) -> str:
     """The word at a place, for comparing; nothing past the end."""
     return tokens[at].word if at < len(tokens) else ""
+
+
+def stands_alone(tokens: Tokens, end: int) -> bool:
+    """Whether what ends here has no noun behind it that it may belong to: “at 3 15”, not “at 3 15 people”."""
+    return end >= len(tokens) or tokens[end].kind is Kind.MARK or tokens[end].word in _NO_NOUNS
+
+
+def touches(tokens: Tokens, at: int) -> bool:
+    """Whether the token follows the one before it without a blank."""
+    return 0 < at < len(tokens) and tokens[at - 1].end == tokens[at].start
 
 
 def skip(tokens: Tokens, at: int, *leads: str) -> int:

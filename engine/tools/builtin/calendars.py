@@ -6,7 +6,7 @@ import hashlib
 import hmac
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,10 +23,11 @@ _FEEDS: Final = "feeds"
 _END: Final = b"END:VCALENDAR"
 
 
-def add_events(folder: Path, events: Sequence[Event]) -> Path:
+def add_events(folder: Path, made: Callable[[bytes], Sequence[Event]]) -> Path:
     """Add what is not in the user's calendar yet, by UID, and return its file.
 
-    What the file holds is kept byte for byte. Several steps may do so at once: they wait for each other.
+    `made` is given the file as it is, and nobody changes it before its events are in. What the file holds is kept
+    byte for byte. Several steps may do so at once: they wait for each other.
     """
     path = folder / CALENDAR
     with locked(folder / f".{CALENDAR}.lock"):
@@ -34,6 +35,7 @@ def add_events(folder: Path, events: Sequence[Event]) -> Path:
         end = content.rfind(_END)
         if end < 0:
             raise ToolError(f"{CALENDAR} is no iCalendar file: its {_END.decode()} is missing", retryable=False)
+        events = made(content)
         known = set(re.findall(rb"^UID:([^\r\n]*)", content, re.MULTILINE))
         added = b"".join(event.to_ical() for event in events if str(event["UID"]).encode() not in known)
         if added:

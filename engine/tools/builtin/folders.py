@@ -23,9 +23,14 @@ _LARGEST_BYTES: Final = 8 * 2**20
 
 def user_folder(ctx: ToolContext) -> Path:
     """The folder of the user whose step this is, made if need be; nobody else on the machine may read it."""
-    folder = ctx.data_dir / "users" / _as_name(ctx.user_id)
+    folder = folder_to_read(ctx)
     make_private(folder)
     return folder
+
+
+def folder_to_read(ctx: ToolContext) -> Path:
+    """The same folder for a tool that only reads: it may not be there."""
+    return ctx.data_dir / "users" / _as_name(ctx.user_id)
 
 
 def make_private(folder: Path) -> None:

@@ -10,7 +10,7 @@ from datetime import date, timedelta
 from fractions import Fraction
 from typing import Annotated, Any, Final
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, WithJsonSchema
 
 from engine.tools.builtin import phrases
 from engine.tools.builtin.quantities import total
@@ -43,6 +43,19 @@ _NEAR: Final = 2
 """So many meals back, a menu avoids the same cuisine."""
 
 
+def _known(text: str) -> str:
+    exclusions = recipe_book().exclusions
+    if text not in exclusions.known:
+        raise ValueError(exclusions.refusal(text))
+    return text
+
+
+Unwanted = Annotated[
+    str, AfterValidator(_known), WithJsonSchema({"type": "string", "enum": sorted(recipe_book().exclusions.known)})
+]
+"""What can be left out: one of a closed set of words."""
+
+
 @dataclass(frozen=True, slots=True)
 class Course:
     """One meal of the menu."""
@@ -61,13 +74,14 @@ def grocery_plan(
     days: Annotated[int, Field(ge=1, le=31)] = 7,
     diet: Diet = "any",
     meals_per_day: Annotated[int, Field(ge=1, le=3)] = 1,
-    exclude: Annotated[list[Annotated[str, Field(max_length=100)]], Field(max_length=50)] = [],  # noqa: B006 -- never changed
+    exclude: Annotated[list[Unwanted], Field(max_length=50)] = [],  # noqa: B006 -- never changed
     start: date | None = None,
 ) -> dict[str, Any]:
     """Plans meals from the recipe book, and adds up what to buy for them, by aisle.
 
-    One meal a day is dinner, two add lunch, three breakfast. `exclude` names ingredients, groups such as
-    nuts, dairy or seafood, or dishes. The same wishes give the same menu; another first day gives another.
+    One meal a day is dinner, two add lunch, three breakfast. `exclude` names allergens, groups such as dairy,
+    seafood or red meat, ingredients or dishes, and takes no word that the recipe book does not know. The same
+    wishes give the same menu; another first day gives another.
     """
     if start is not None and (date.max - start).days < days - 1:
         raise ToolError(f"{days} days from {start} are beyond what calendars know", retryable=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -26,7 +27,9 @@ from engine.phrases import (
     When,
     Which,
     Wording,
+    with_remarks,
 )
+from engine.tools.builtin.recipes import recipe_book
 
 MOST_APPLICATIONS: Final = 20
 MOST_RESULTS: Final = 50
@@ -113,6 +116,8 @@ def _searched(facts: Facts, draft: Draft, count: int) -> str:
     if not 1 <= count <= MOST_RESULTS:
         raise Refusal(f"a search finds 1 to {MOST_RESULTS} jobs", part=facts.said.get("count"))
     topic = _topic(facts)
+    if unknown := _NO_FILTER.search(topic):
+        raise Refusal("a search can't tell that of a job", part=unknown[0])
     args: dict[str, Any] = {"query": topic, "count": count}
     for name in ("location", "remote", "min_salary", "seniority"):
         if (value := facts.get(name)) is not None:
@@ -122,6 +127,14 @@ def _searched(facts: Facts, draft: Draft, count: int) -> str:
     return draft.step(
         "job_search", key="search", name=f"Search for {count} {_kind(facts)}{'s' * (count != 1)}", args=args
     )
+
+
+_NO_FILTER: Final = re.compile(
+    r"\b(?:(?:part|full)[- ]time|freelance|permanent|temporary|hybrid|unpaid|nearby|local|recent|latest|newest|urgent"
+    r"|(?:(?:well|best|better|highly|high|highest)[- ])?(?:paid|paying))\b",
+    re.IGNORECASE,
+)
+"""What people ask of jobs and no posting is filtered by: as a word of the query it would change nothing."""
 
 
 def _topic(facts: Facts) -> str:
@@ -316,7 +329,8 @@ def _schedule(facts: Facts, draft: Draft) -> None:
     when: Occasions = facts.get("when")
     title = facts.subject or ""
     # What comes again keeps its hour through summer time: a time with an offset would not.
-    starts = [start.replace(tzinfo=None) if when.repeat else start for start in when.starts]
+    # A whole day is one everywhere.
+    starts = [start.replace(tzinfo=None) if when.repeat or when.whole_days else start for start in when.starts]
     args: dict[str, Any] = {"title": title, "starts": [start.isoformat() for start in starts]}
     if when.duration_minutes is not None:
         args["duration_minutes"] = when.duration_minutes
@@ -327,7 +341,10 @@ def _schedule(facts: Facts, draft: Draft) -> None:
     if (place := facts.get("location")) is not None:
         args["location"] = place
     often = when.repeat.lower() if when.repeat else f"{len(when.starts)} times" if len(when.starts) > 1 else ""
-    draft.step("calendar_create", key=f"schedule_{title}", name=f"Schedule {title}{often and f' {often}'}", args=args)
+    if when.movable:
+        args["avoid_conflicts"] = True
+    name = f"Schedule {title}{often and f' {often}'}"
+    draft.step("calendar_create", key=f"schedule_{title}", name=with_remarks(name, when.remarks), args=args)
 
 
 _ON_CALENDAR: Final = Choice(
@@ -338,6 +355,9 @@ _EVENT: Final = Choice(
         "event for", "event called", "event named", "appointment for", "calendar event for", "calendar entry for",
         "slot for", "time for", "time slot for", "entry for", "reminder for",
     )}
+    | {f"event {word} {owner}calendar for": True for word in ("on", "in") for owner in ("", "my ", "the ")}
+    | {f"{owner}calendar for": True for owner in ("", "my ", "the ")}
+    | {"called": True, "named": True, "titled": True}
 )  # fmt: skip
 _CALENDAR_SLOTS: Final[Mapping[str, Slot]] = {
     "when": When(),
@@ -346,7 +366,12 @@ _CALENDAR_SLOTS: Final[Mapping[str, Slot]] = {
     "calendar": _ON_CALENDAR,
     "location": Said(("at {text}", "in {text}"), _NO_PLACES - {"my", "your", "his", "her", "their"}),
 }
-_TITLE: Final = Subject(leads=("for", "of"), joins=frozenset({"with", "about", "for", "to", "of", "regarding"}))
+_TITLE: Final = Subject(
+    leads=("for", "of"),
+    joins=frozenset({"with", "about", "for", "to", "of", "regarding"}),
+    of_verb=frozenset({"appointment", "meeting"}),
+)
+_SAYS_TO_WRITE_DOWN: Final = ("calendar", "event")
 _NO_TITLE: Final = "does not say what to schedule"
 _NO_TIME: Final = "does not say when; say for example “on Friday at 7pm” or “3x this week”"
 
@@ -355,11 +380,15 @@ CALENDAR_CREATE: Final[tuple[Phrase, ...]] = (
         build=_schedule,
         verbs=("schedule", "plan", "book", "arrange", "set up", "block", "block out", "block off", "organize",
                "organise",
-               "create an event", "make an appointment", "create a calendar event", "reserve", "pencil in"),
+               "create an event", "make an appointment", "create a calendar event", "reserve", "pencil in",
+               "create an appointment", "set an appointment", "make a meeting", "set a meeting", "create a meeting",
+               "make an event", "set an event", "make a calendar event", "make a calendar entry",
+               "create a calendar entry"),
         slots=_CALENDAR_SLOTS,
         subject=_TITLE,
         needs={"subject": _NO_TITLE, "when": _NO_TIME},
         example="schedule gym 3x this week",
+        writes_down=_SAYS_TO_WRITE_DOWN,
     ),
     Wording(
         build=_schedule,
@@ -372,6 +401,7 @@ CALENDAR_CREATE: Final[tuple[Phrase, ...]] = (
             "when": _NO_TIME,
         },
         example="add “Dinner with Ann” to my calendar on Friday at 7pm for 2 hours",
+        writes_down=_SAYS_TO_WRITE_DOWN,
     ),
 )  # fmt: skip
 
@@ -384,6 +414,7 @@ _DIETS: Final[Mapping[str, Any]] = {
     "pescatarian": "pescatarian", "pescetarian": "pescatarian",
     "gluten-free": "gluten_free", "gluten free": "gluten_free", "no gluten": "gluten_free",
     "without gluten": "gluten_free", "with no gluten": "gluten_free",
+    "dairy-free": "dairy_free", "dairy free": "dairy_free", "lactose-free": "dairy_free", "lactose free": "dairy_free",
     "any diet": "any", "no diet": "any", "vegetarians": "vegetarian", "vegans": "vegan",
 }  # fmt: skip
 
@@ -393,20 +424,32 @@ def _groceries(facts: Facts, draft: Draft) -> None:
     dinners: Quantity | None = facts.get("dinners")
     if dinners is not None and dinners.number is None:
         raise Refusal("says no number", part=dinners.text)
-    exclude: tuple[str, ...] | None = facts.get("exclude")
+    exclude: tuple[str, ...] = facts.get("exclude") or ()
     days = (facts.get("days"), facts.get("weekly"), dinners and dinners.number, period.days)
     found: dict[str, Any] = {
         "people": _one_of("for how many people", facts.get("people"), facts.get("alone")),
         "days": _one_of("for how many days", *days),
         "diet": facts.get("diet"),
         "meals_per_day": facts.get("meals_per_day"),
-        "exclude": list(exclude) if exclude else None,
+        "exclude": [_known_exclusion(word) for word in exclude] or None,
         "start": period.start.isoformat() if period.start else None,
     }
     args = {name: value for name, value in found.items() if value is not None}
     diet = f"{found['diet'].replace('_', '-')} " if found["diet"] not in {None, "any"} else ""
     people = f" for {found['people']}" if found["people"] is not None else ""
     draft.step("grocery_plan", key="plan_groceries", name=f"Plan {diet}groceries{people}", args=args)
+
+
+def _known_exclusion(word: str) -> str:
+    exclusions = recipe_book().exclusions
+    spelling = exclusions.spelling(word)
+    if spelling is None:
+        raise Refusal(exclusions.refusal(word), part=word)
+    return spelling
+
+
+def _no_lunches(facts: Facts, draft: Draft) -> None:  # noqa: ARG001 -- every builder takes both
+    raise Refusal("one meal a day is dinner; say “2 meals a day” for lunch and dinner, “3 meals a day” for all")
 
 
 def _one_of(what: str, *numbers: int | None) -> int | None:
@@ -470,8 +513,15 @@ GROCERY_PLAN: Final[tuple[Phrase, ...]] = (
     Wording(
         build=_groceries,
         verbs=_PLAN_VERBS,
-        nouns=("dinners", "lunches", "meals"),
+        nouns=("dinners", "meals"),
         slots={**_FOR_WHOM, "dinners": Count()},
         example="plan 5 dinners for 2 people",
+    ),
+    Wording(
+        build=_no_lunches,
+        verbs=_PLAN_VERBS,
+        nouns=("lunches", "breakfasts"),
+        slots={**_FOR_WHOM, "dinners": Count()},
+        example="",
     ),
 )  # fmt: skip

@@ -2,25 +2,48 @@
 
 from __future__ import annotations
 
+import re
+from datetime import date
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Final, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, HttpUrl, TypeAdapter, ValidationError
 
+from engine.tools.builtin.addresses import EmailAddress
 from engine.tools.builtin.folders import decoded, read_own, shipped
+from engine.tools.builtin.lines import Line
 from engine.tools.errors import ToolError
 from engine.values import dotted
 
-Line = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$")]
-"""Text of one line: it goes into headers and file names."""
-Address = Annotated[
-    str,
-    Field(max_length=254, pattern=r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$"),
-]
 Seniority = Literal["junior", "mid", "senior", "lead"]
 
 Checked = TypeVar("Checked")
+
+_WEB: Final = TypeAdapter(HttpUrl)
+_BLANK: Final = re.compile(r"[\s\x00-\x1f\x7f]")
+
+
+def _web_address(text: str) -> str:
+    try:
+        _WEB.validate_python(text)
+    except ValidationError:
+        pass
+    else:
+        if not _BLANK.search(text):
+            return text
+    raise ValueError("should be a web address: http:// or https://, a host, and no blanks")
+
+
+def _day(text: str) -> str:
+    date.fromisoformat(text)
+    return text
+
+
+WebAddress = Annotated[str, Field(max_length=2_000, json_schema_extra={"format": "uri"}), AfterValidator(_web_address)]
+"""Where something is on the web, as it was written."""
+Day = Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$"), AfterValidator(_day)]
+"""A day of the calendar, such as 2026-01-31."""
 
 
 class Salary(BaseModel):
@@ -46,15 +69,15 @@ class Posting(BaseModel):
     salary: Salary | None = None
     skills: list[Line] = Field(default=[], max_length=100)
     description: str = Field(default="", max_length=20_000)
-    url: str | None = Field(default=None, max_length=2_000)
-    apply_to: Address | None = None
-    posted_at: str | None = Field(default=None, pattern=r"^\d{4}-\d{2}-\d{2}$")
+    url: WebAddress | None = None
+    apply_to: EmailAddress | None = None
+    posted_at: Day | None = None
 
 
 class AddressedPosting(Posting):
     """A posting that says where applications go."""
 
-    apply_to: Address  # pyright: ignore[reportIncompatibleVariableOverride, reportGeneralTypeIssues] -- narrower on purpose: these are values, nobody sets the field
+    apply_to: EmailAddress  # pyright: ignore[reportIncompatibleVariableOverride, reportGeneralTypeIssues] -- narrower on purpose: these are values, nobody sets the field
 
 
 OWN_FILE: Final = "jobs.json"
@@ -75,7 +98,10 @@ def checked(adapter: TypeAdapter[Checked], content: bytes, name: str) -> Checked
         raise ToolError(f"{name} is no text in UTF-8", retryable=False) from error
     except ValidationError as error:
         faults = error.errors(include_url=False, include_input=False, include_context=False)
-        said = "; ".join(f"{dotted(fault['loc']) or 'the file'}: {fault['msg']}" for fault in faults[:3])
+        said = "; ".join(
+            f"{dotted(fault['loc']) or 'the file'}: {fault['msg'].removeprefix('Value error, ')}"
+            for fault in faults[:3]
+        )
         more = f" (and {len(faults) - 3} more)" if len(faults) > 3 else ""
         raise ToolError(f"{name} does not have the form it should: {said}{more}", retryable=False) from error
 

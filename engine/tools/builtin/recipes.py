@@ -2,47 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
-from functools import cache
+from functools import cache, cached_property
 from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, Field, model_validator
 
+from engine.tools.builtin.exclusions import ALLERGENS, GROUPS, Exclusion, Exclusions
 from engine.tools.builtin.folders import shipped
 from engine.tools.builtin.quantities import is_unit
-from engine.tools.builtin.words import words_of
 
 Meal = Literal["breakfast", "lunch", "dinner"]
 Diet = Literal["any", "vegetarian", "vegan", "pescatarian", "gluten_free", "dairy_free"]
 
-_SEAFOOD: Final = frozenset({"fish", "shellfish"})
-_NEVER_VEGETARIAN: Final = _SEAFOOD | {"meat", "rennet"}
+_NEVER_VEGETARIAN: Final = frozenset({"fish", "crustaceans", "molluscs", "meat", "rennet"})
 AVOIDED: Final[Mapping[Diet, frozenset[str]]] = {
     "any": frozenset(),
     "vegetarian": _NEVER_VEGETARIAN,
-    "vegan": _NEVER_VEGETARIAN | {"dairy", "egg", "honey"},
+    "vegan": _NEVER_VEGETARIAN | {"milk", "eggs", "honey"},
     "pescatarian": frozenset({"meat"}),
     "gluten_free": frozenset({"gluten"}),
-    "dairy_free": frozenset({"dairy"}),
+    "dairy_free": frozenset({"milk"}),
 }
 """What an ingredient may not contain in a diet."""
-
-_SAME: Final[Mapping[str, frozenset[str]]] = {
-    "seafood": _SEAFOOD,
-    "nut": frozenset({"nuts", "peanut"}),
-    "milk": frozenset({"dairy"}),
-    "lactose": frozenset({"dairy"}),
-    "wheat": frozenset({"gluten"}),
-}
-
-_OTHER: Final[Mapping[str, str]] = {
-    "coconut milk": "milk",
-    "peanut butter": "butter",
-    "sweet potato": "potato",
-    "vegetable stock": "vegetable",
-}
-"""Names in which a word means something else: who wants no milk may eat coconut milk."""
 
 
 def _known_unit(unit: str) -> str:
@@ -51,11 +34,17 @@ def _known_unit(unit: str) -> str:
     return unit
 
 
+def _known_tags(contains: frozenset[str]) -> frozenset[str]:
+    if unknown := contains - GROUPS - set(ALLERGENS):
+        raise ValueError(f"{', '.join(sorted(unknown))}: neither allergens nor groups")
+    return contains
+
+
 class Ingredient(BaseModel):
-    """Where something stands in the shop, and what eaters may have to avoid in it."""
+    """Where something stands in the shop, and what eaters may have to avoid in it: allergens and groups."""
 
     aisle: str
-    contains: frozenset[str]
+    contains: Annotated[frozenset[str], AfterValidator(_known_tags)]
 
 
 class Amount(BaseModel):
@@ -71,13 +60,14 @@ class Amount(BaseModel):
 
 
 class Recipe(BaseModel):
-    """How a dish is made for some people."""
+    """How a dish is made for some people, and which of the fourteen allergens it has."""
 
     name: str
     meal: Meal
     cuisine: str
     servings: Annotated[int, Field(ge=1)]
     minutes: int
+    allergens: list[str]
     ingredients: list[Amount]
 
 
@@ -93,30 +83,40 @@ class Book(BaseModel):
             for amount in recipe.ingredients:
                 if amount.name not in self.ingredients:
                     raise ValueError(f"{recipe.name} needs the unknown ingredient {amount.name!r}")
+            has = self.contains(recipe)
+            if recipe.allergens != [allergen for allergen in ALLERGENS if allergen in has]:
+                raise ValueError(f"{recipe.name} declares other allergens than its ingredients have")
         return self
 
     def contains(self, recipe: Recipe) -> frozenset[str]:
         """What eaters may have to avoid in a dish."""
         return frozenset[str]().union(*(self.ingredients[amount.name].contains for amount in recipe.ingredients))
 
-    def fitting(self, diet: Diet, exclude: list[str]) -> list[Recipe]:
-        """The recipes for a diet without what is excluded: ingredients, groups ("nuts", "dairy"), or dishes."""
+    @cached_property
+    def exclusions(self) -> Exclusions:
+        """All that can be left out."""
+        return Exclusions.of(
+            self.ingredients, [name for recipe in self.recipes for name in (recipe.name, recipe.cuisine)]
+        )
+
+    def fitting(self, diet: Diet, exclude: Sequence[str]) -> list[Recipe]:
+        """The recipes for a diet without what is excluded; ValueError names a word that is no exclusion."""
+        unwanted = [self._exclusion(word) for word in exclude]
         return [
             recipe
             for recipe in self.recipes
-            if not self.contains(recipe) & AVOIDED[diet]
-            and not any(self._has(recipe, unwanted) for unwanted in exclude)
+            if not self.contains(recipe) & AVOIDED[diet] and not any(self._has(recipe, each) for each in unwanted)
         ]
 
-    def _has(self, recipe: Recipe, unwanted: str) -> bool:
-        words = set(words_of(unwanted))
-        if not words:
-            return False
-        groups = {word for group in self.contains(recipe) for word in words_of(group)}
-        avoided = {word for each in words for same in _SAME.get(each, ()) for word in words_of(same)}
+    def _exclusion(self, word: str) -> Exclusion:
+        spelling = self.exclusions.spelling(word)
+        if spelling is None:
+            raise ValueError(self.exclusions.refusal(word))
+        return self.exclusions.known[spelling]
+
+    def _has(self, recipe: Recipe, unwanted: Exclusion) -> bool:
         names = [recipe.name, recipe.cuisine, *(amount.name for amount in recipe.ingredients)]
-        said = [set(words_of(name)) - {_OTHER.get(name)} for name in names]
-        return bool(groups & (words | avoided)) or any(words <= name for name in said)
+        return bool(self.contains(recipe) & unwanted.contains) or any(map(unwanted.is_in, names))
 
 
 @cache

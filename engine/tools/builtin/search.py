@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from engine.tools.builtin import phrases
-from engine.tools.builtin.folders import user_folder
+from engine.tools.builtin.folders import folder_to_read
 from engine.tools.builtin.postings import Posting, Seniority, postings_of
 from engine.tools.builtin.ranking import rank
 from engine.tools.builtin.words import words_of
@@ -34,7 +34,7 @@ def job_search(
     """
     postings = [
         posting
-        for posting in postings_of(user_folder(ctx))
+        for posting in postings_of(folder_to_read(ctx))
         if (location is None or _is_in(posting, location))
         and (remote is None or posting.remote == remote)
         and (min_salary is None or (posting.salary is not None and posting.salary.max >= min_salary))

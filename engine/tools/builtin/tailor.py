@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from engine.tools.builtin import phrases
-from engine.tools.builtin.folders import relative, user_folder
+from engine.tools.builtin.folders import folder_to_read, relative
 from engine.tools.builtin.postings import Posting
 from engine.tools.builtin.resumes import OWN_FILE, Resume, as_json, as_markdown, own_resume, sample_resume
 from engine.tools.builtin.tailoring import tailor
@@ -14,14 +14,14 @@ from engine.tools.context import ToolContext
 from engine.tools.declaration import tool
 
 
-@tool(risk="L1", phrases=phrases.CV_TAILOR)
+@tool(risk="L0", phrases=phrases.CV_TAILOR)
 def cv_tailor(ctx: ToolContext, job: Posting, resume: Resume | None = None) -> dict[str, Any]:
     """Fits a CV (JSON Resume) to a job posting by choosing and ordering what it says; it adds nothing.
 
     The CV is the one given, else your own resume.json, else that of a sample person, and `sample` says so. Dates,
     numbers and older field names are read as people write them; what was left out is a notice.
     """
-    folder = user_folder(ctx)
+    folder = folder_to_read(ctx)
     chosen = resume or own_resume(folder)
     sample = chosen is None
     for remark in chosen.left_out if chosen else ():

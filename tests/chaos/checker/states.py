@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Final
 
-from persistence.states import FINISHED_STEP_STATES, RUN_MOVES, STEP_MOVES, RunState, StepState
+from persistence.moves.table import RUN_MOVES, STEP_MOVES
+from persistence.states import FINISHED_STEP_STATES, RunState, StepState
 from tests.chaos.checker.seen import Place, Seen, Violation, invariant, shown
 from tests.chaos.recovery import moment
 

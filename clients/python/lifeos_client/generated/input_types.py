@@ -150,7 +150,7 @@ class RevokeTokensInput(BaseModel):
     """Whose tokens to revoke."""
 
     user_id: str = Field(alias="userId")
-    "The user."
+    "The user: their id, or their name."
 
 
 PlanInput.model_rebuild()

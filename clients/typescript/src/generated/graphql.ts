@@ -229,7 +229,7 @@ export type RetryStepInput = {
 
 /** Whose tokens to revoke. */
 export type RevokeTokensInput = {
-  /** The user. */
+  /** The user: their id, or their name. */
   userId: string;
 };
 

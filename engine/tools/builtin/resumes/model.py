@@ -262,7 +262,8 @@ class Resume(Part):
 
 def as_json(resume: Resume) -> dict[str, Any]:
     """The CV as JSON Resume; what was not said stays unsaid."""
-    return resume.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    # Arguments have every default written out, null and empty lists, which is no longer unset.
+    return resume.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude_defaults=True)
 
 
 _TEXT: Final = ("string", "number", "null")

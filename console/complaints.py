@@ -1,0 +1,11 @@
+"""What goes wrong, said beside what a command writes."""
+
+import sys
+
+from console.plain import one_line
+
+
+def complain(message: str) -> None:
+    """One line on standard error."""
+    sys.stderr.write(f"lifeos: {one_line(message)}\n")
+    sys.stderr.flush()

@@ -1,0 +1,65 @@
+"""What a JSON Schema allows at a place: the names of entries, and the words of a choice. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, cast
+
+_BRANCHES: Final = ("anyOf", "oneOf", "allOf")
+_MOST: Final = 200
+"""Schemas may refer to themselves; no tool's arguments have as many branches at one place."""
+
+Schema = Mapping[str, Any]
+
+
+def names_at(root: Schema, path: Sequence[str | int]) -> list[str]:
+    """The names that an object at that path may have entries under, in whichever of its forms."""
+    return [name for schema in _at(root, path) for name in cast("Schema", schema.get("properties", {}))]
+
+
+def words_at(root: Schema, path: Sequence[str | int]) -> list[str]:
+    """The texts of which the value at that path should be one."""
+    found: list[object] = []
+    for schema in _at(root, path):
+        found += cast("list[object]", schema.get("enum", []))
+        found += [schema["const"]] if "const" in schema else []
+    return [word for word in found if isinstance(word, str)]
+
+
+def _at(root: Schema, path: Sequence[str | int]) -> list[Schema]:
+    here = _forms(root, [root])
+    for part in path:
+        here = _forms(root, [inner for schema in here for inner in _below(schema, part)])
+    return here
+
+
+def _below(schema: Schema, part: str | int) -> Iterator[Schema]:
+    if isinstance(part, int):
+        before = cast("Sequence[Any]", schema.get("prefixItems", ()))
+        below = before[part] if part < len(before) else schema.get("items")
+    else:
+        below = schema.get("properties", {}).get(part, schema.get("additionalProperties"))
+    if isinstance(below, Mapping):
+        yield cast("Schema", below)
+
+
+def _forms(root: Schema, schemas: list[Schema]) -> list[Schema]:
+    """The schemas, and those that they refer to or choose between."""
+    found: list[Schema] = []
+    while schemas and len(found) < _MOST:
+        schema = schemas.pop(0)
+        found.append(schema)
+        reference = schema.get("$ref")
+        if isinstance(reference, str):
+            target = _referred(root, reference)
+            schemas += [] if target is None else [target]
+        for branch in _BRANCHES:
+            schemas += [each for each in cast("Sequence[Any]", schema.get(branch, ())) if isinstance(each, Mapping)]
+    return found
+
+
+def _referred(root: Schema, reference: str) -> Schema | None:
+    here: Any = root
+    for part in reference.removeprefix("#/").split("/"):
+        here = cast("Schema", here).get(part) if isinstance(here, Mapping) else None
+    return cast("Schema", here) if isinstance(here, Mapping) else None
