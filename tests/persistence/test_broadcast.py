@@ -262,7 +262,7 @@ async def test_a_server_that_hangs_up_in_the_middle_of_a_greeting_is_tried_again
     async with Post(f"postgresql://somebody@127.0.0.1:{port}/x?sslmode=disable") as post:
         await until(lambda: greeted >= 4)
         assert post.backend._listener is not None  # pyright: ignore[reportPrivateUsage]
-        assert not post.backend._listener.done()  # pyright: ignore[reportPrivateUsage]
+        assert post.backend._listener.is_well  # pyright: ignore[reportPrivateUsage]
     server.close()
 
 
