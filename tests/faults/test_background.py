@@ -16,10 +16,10 @@ import pytest
 from structlog.testing import capture_logs
 from websockets.exceptions import ConnectionClosed
 
-import server
 from engine.gather import Gather
 from persistence import approvals_feed, lifesign, wakeups
 from persistence.supervisor import FAILURES, Background
+from serving import application
 from tests.schema.serving import until
 from tests.security.house import ADMIN, House, house
 
@@ -49,7 +49,7 @@ class Once:
 
 @pytest.fixture
 async def home(dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[House]:
-    monkeypatch.setattr(server, "_RECHECK_SECONDS", 0.05)
+    monkeypatch.setattr(application, "_RECHECK_SECONDS", 0.05)
     with capture_logs():
         async with house(dsn, tmp_path, sweep_seconds=0.05, lease_seconds=1) as opened:
             yield opened

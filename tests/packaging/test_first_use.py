@@ -14,7 +14,10 @@ from urllib.parse import parse_qs, quote, urlsplit
 import httpx
 import pytest
 
-import server
+from serving import database
+from serving.errors import StartError
+from serving.parts import running_parts
+from serving.settings import read_settings
 from tests.databases import cluster_dsn, fresh_database
 from tests.packaging.processes import PROGRAMS, environment, run, started
 
@@ -110,8 +113,8 @@ def test_bad_settings_are_one_line_that_names_each_before_anything_else(env: dic
 def test_a_bad_setting_is_named_and_its_value_is_not(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(f"LIFEOS_{name}", value)
 
-    with pytest.raises(server.StartError, match=f"LIFEOS_{name} ") as caught:
-        server.read_settings()
+    with pytest.raises(StartError, match=f"LIFEOS_{name} ") as caught:
+        read_settings()
 
     assert value not in str(caught.value)
 
@@ -159,11 +162,11 @@ def test_a_database_that_does_not_exist_is_one_clear_line(env: dict[str, str], t
 
 
 async def test_a_database_that_stays_away_is_named_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "_WAIT_FOR_DATABASE_SECONDS", 0.6)
+    monkeypatch.setattr(database, "_WAIT_FOR_DATABASE_SECONDS", 0.6)
     monkeypatch.setenv("LIFEOS_DATABASE_URL", AWAY)
 
-    with pytest.raises(server.StartError) as caught:
-        async with server.running_parts(server.read_settings(), executes=True):
+    with pytest.raises(StartError) as caught:
+        async with running_parts(read_settings(), executes=True):
             pytest.fail("there is nothing to run on")
 
     assert str(caught.value).startswith("the database at 127.0.0.1:1 can't be used: ")

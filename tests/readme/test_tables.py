@@ -16,7 +16,7 @@ from pydantic_core import PydanticUndefined
 from engine.risk import TABLE, is_gated
 from persistence.moves.table import RUN_MOVES, STEP_MOVES
 from persistence.states import Risk
-from server import Settings
+from serving.settings import Settings
 from tests.packaging.processes import Program
 from tests.readme.markdown import ROOT, blocks_of, links_of, table_after
 

@@ -64,7 +64,7 @@ def test_the_command_says_which_version_it_is() -> None:
 HEAVY = {
     *("alembic", "asyncpg", "graphql", "httpx", "icalendar", "jsonschema", "pint", "prometheus_client", "pydantic"),
     *("pydantic_settings", "rich", "sqlalchemy", "starlette", "strawberry", "structlog", "uvicorn", "websockets"),
-    *("server", "schema", "engine", "persistence"),
+    *("server", "serving", "schema", "engine", "persistence"),
 }
 """What takes its time to import, and what help has no use for."""
 
