@@ -1,4 +1,4 @@
-"""What a run of the built-in tools has made, in words and paths."""
+"""The results of the built-in tools, in words and paths."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,7 +23,7 @@ def made_lines(run: Run, *, data_dir: Path | None) -> list[str]:
 
 
 def result_lines(run: Run) -> list[str]:
-    """What came of each step, in plan order, as far as it fits; the run must have been read with its results."""
+    """The result of each step, in plan order, as far as it fits; the run must have been read with its results."""
     having = [step for step in run.steps if step.result is not None]
     is_whole = len(having) <= _MOST_STEPS
     lines: list[str] = []

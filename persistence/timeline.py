@@ -74,15 +74,15 @@ class _Place:
 
 
 class _Feed:
-    """The last events of one run, read once for all who follow it."""
+    """The last events of one run, read once for all of its followers."""
 
     def __init__(self, run: UUID) -> None:
         self.run = run
         self.followers = 0
         self.known = 0
-        """The last event that anybody spoke of, or that was read."""
+        """The last event that was announced or read."""
         self.reached: int | None = None
-        """The last event, as a read found it that nothing has been heard after; None when nobody can say."""
+        """The last event, as a read found it that nothing has been heard after; None when that is not known."""
         self.recent: deque[EventRow] = deque(maxlen=_REMEMBERED)
         self.heard = 0
         """How often there was news."""
@@ -133,7 +133,7 @@ class _Feed:
         return events
 
     def after(self, seq: int) -> list[EventRow] | None:
-        """What is remembered after `seq`; None when the memory starts later."""
+        """The remembered events after `seq`; None when the memory starts later."""
         if not self.recent or seq < self.recent[0].seq - 1:
             return None
         first = seq - self.recent[0].seq + 1
@@ -169,7 +169,7 @@ class Timeline:
             self._wake(feed)
 
     async def sweep(self) -> None:
-        """Wake the feeds whose runs have moved on without a word."""
+        """Wake the feeds whose runs moved without a wake-up."""
         if not self._feeds:
             return
         rows = await self._database.fetch("SELECT id, last_seq FROM runs WHERE id = ANY($1::uuid[])", list(self._feeds))
@@ -235,7 +235,7 @@ class Timeline:
             feed.release(*feed.waiting)
 
     async def _push(self, feed: _Feed) -> None:
-        """Hand what is new to those who wait, and let those fetch it who can't have it so."""
+        """Hand new events to the waiting followers; those that can't take them that way fetch them."""
         try:
             while feed.waiting:
                 heard = feed.heard
@@ -252,14 +252,14 @@ class Timeline:
 
     async def _push_these(self, feed: _Feed, events: Sequence[EventRow]) -> None:
         for number, place in enumerate(tuple(feed.waiting), start=1):
-            # Whoever left while we gave way takes nothing more.
+            # A follower that left while other tasks ran takes no more events.
             if place in feed.waiting and not place.take(events):
                 feed.release(place)
             if number % _BREATH == 0:
                 await asyncio.sleep(0)
 
     async def _next(self, feed: _Feed, cursor: int) -> list[EventRow] | None:
-        """What comes after the cursor; nothing when that is the end for now, None when the database did not say."""
+        """The events after the cursor; empty when there are none yet, None when the database did not answer."""
         remembered = feed.after(cursor)
         if remembered:
             return remembered
