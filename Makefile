@@ -25,7 +25,7 @@ serve: $(STAMP)
 test: $(STAMP)
 	$(BIN)/python -m pytest -n auto --dist worksteal $(if $(ARGS),,-m "not slow") $(ARGS)
 
-# What starts whole programs: the wheel in an empty environment, browsers, npm's clients, the blocks of the README,
+# What starts whole programs: the wheel in an empty environment, browsers, npm's clients, the blocks of the README and docs,
 # crashes and restarts.
 test-slow: $(STAMP)
 	$(BIN)/python -m pytest -n auto --dist worksteal -m slow $(ARGS)
