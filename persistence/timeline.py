@@ -47,7 +47,7 @@ Push = Callable[[EventRow], bool]
 """Hands an event on at once; False when that can't be done now: then the follower fetches it. Must not block."""
 
 
-class _Place:
+class _Follower:
     """How far a follower has come. `ended`: whether the event there ends the run; None when that is not known."""
 
     __slots__ = ("cursor", "ended", "push")
@@ -86,7 +86,7 @@ class _Feed:
         self.recent: deque[EventRow] = deque(maxlen=_REMEMBERED)
         self.heard = 0
         """How often there was news."""
-        self.waiting: dict[_Place, asyncio.Future[None]] = {}
+        self.waiting: dict[_Follower, asyncio.Future[None]] = {}
         self.pushing: asyncio.Task[None] | None = None
         self.reading = asyncio.Lock()
         self._missed = 0
@@ -99,19 +99,19 @@ class _Feed:
         self._missed += 1
         self.reached = None
 
-    async def wait(self, place: _Place, heard: int) -> None:
+    async def wait(self, follower: _Follower, heard: int) -> None:
         """Wait for news since `heard`, unless it is pushed."""
         if self.heard == heard:
-            self.waiting[place] = news = asyncio.get_running_loop().create_future()
+            self.waiting[follower] = news = asyncio.get_running_loop().create_future()
             try:
                 await news
             finally:
-                self.waiting.pop(place, None)
+                self.waiting.pop(follower, None)
 
-    def release(self, *places: _Place) -> None:
+    def release(self, *followers: _Follower) -> None:
         """Let these fetch what is new."""
-        for place in places:
-            news = self.waiting.pop(place, None)
+        for follower in followers:
+            news = self.waiting.pop(follower, None)
             if news is not None and not news.done():
                 news.set_result(None)
 
@@ -137,7 +137,7 @@ class _Feed:
         if not self.recent or seq < self.recent[0].seq - 1:
             return None
         first = seq - self.recent[0].seq + 1
-        return [self.recent[place] for place in range(first, len(self.recent))]
+        return [self.recent[index] for index in range(first, len(self.recent))]
 
 
 class Timeline:
@@ -201,25 +201,25 @@ class Timeline:
             feed = self._feeds[run] = _Feed(run)
         feed.followers += 1
         try:
-            place, given = _Place(after, push), 0
+            follower, given = _Follower(after, push), 0
             while not self._closing:
                 # Taken before the read: what is committed after it is news.
                 heard = feed.heard
-                events = await self._next(feed, place.cursor)
+                events = await self._next(feed, follower.cursor)
                 for event in events or ():
                     yield event
-                    place.passed(event)
+                    follower.passed(event)
                     given += 1
                     if given % _BREATH == 0:
                         await asyncio.sleep(0)
                 if events != []:
                     continue
-                if place.ended is None:
-                    place.ended = await self._has_ended(run, place.cursor)
-                if place.ended:
+                if follower.ended is None:
+                    follower.ended = await self._has_ended(run, follower.cursor)
+                if follower.ended:
                     return
-                if place.ended is False:
-                    await feed.wait(place, heard)
+                if follower.ended is False:
+                    await feed.wait(follower, heard)
         finally:
             feed.followers -= 1
             if feed.followers == 0 and self._feeds.get(run) is feed:
@@ -229,7 +229,7 @@ class Timeline:
         feed.heard += 1
         if feed.pushing is not None or not feed.waiting:
             return
-        if any(place.push for place in feed.waiting):
+        if any(follower.push for follower in feed.waiting):
             feed.pushing = asyncio.create_task(self._push(feed), name=_PUSHING)
         else:
             feed.release(*feed.waiting)
@@ -239,7 +239,7 @@ class Timeline:
         try:
             while feed.waiting:
                 heard = feed.heard
-                events = await self._next(feed, min(place.cursor for place in feed.waiting))
+                events = await self._next(feed, min(follower.cursor for follower in feed.waiting))
                 if events:
                     await self._push_these(feed, events)
                 elif events is not None and feed.heard == heard:
@@ -251,10 +251,10 @@ class Timeline:
             feed.pushing = None
 
     async def _push_these(self, feed: _Feed, events: Sequence[EventRow]) -> None:
-        for number, place in enumerate(tuple(feed.waiting), start=1):
+        for number, follower in enumerate(tuple(feed.waiting), start=1):
             # A follower that left while other tasks ran takes no more events.
-            if place in feed.waiting and not place.take(events):
-                feed.release(place)
+            if follower in feed.waiting and not follower.take(events):
+                feed.release(follower)
             if number % _BREATH == 0:
                 await asyncio.sleep(0)
 

@@ -22,6 +22,7 @@ RETIRED = {
     r"_*strays?": "a running step without a task (orphan)",
     r"\w*newcomers?\w*": "users who have no running step (fairness)",
     r"_*hurr(y|ies|ied)": "debounce",
+    r"(?-i:_?Place)": "a cursor's position, a step's key: its name",
     r"in earnest": "in production",
     r"whoever": "the user, the caller, the process: its name",
     r"who (asks|comes|looks|announces|opens|starts|is who)": "the user, the caller, the process: its name",
@@ -47,6 +48,17 @@ PENDING = [
     "server.py",
 ]
 """Files whose words are being rewritten; the list only gets shorter."""
+
+PENDING_PLACES = [
+    # the class is imported by files that are pending
+    "persistence/reads/*",
+    "persistence/steering.py",
+]
+
+PLACES_IN_THE_WORLD = [
+    "engine/tools/builtin/resumes/*",  # where somebody lives
+    "clients/typescript/src/*",  # a name that the package has published
+]
 
 KEPT = [
     "alembic/versions/*",  # a migration that was released stays as it was
@@ -74,9 +86,12 @@ def searched() -> Iterator[str]:
             yield name
 
 
-def found_in(text: str) -> list[str]:
+def found_in(text: str, name: str = "") -> list[str]:
     said: list[str] = []
+    may_say_place = any(fnmatch(name, each) for each in [*PENDING_PLACES, *PLACES_IN_THE_WORLD])
     for match in PATTERN.finditer(text):
+        if may_say_place and match[0] == "Place":
+            continue
         number = int(str(match.lastgroup).removeprefix("_"))
         line = text.count("\n", 0, match.start()) + 1
         said.append(f"line {line}: “{match[0]}”; write instead: {INSTEAD[number]}")
@@ -86,7 +101,7 @@ def found_in(text: str) -> list[str]:
 def test_no_retired_word_stands_in_code_pages_or_messages() -> None:
     names = list(searched())
 
-    found = [f"{name}, {each}" for name in names for each in found_in((ROOT / name).read_text())]
+    found = [f"{name}, {each}" for name in names for each in found_in((ROOT / name).read_text(), name)]
 
     assert {"README.md", "docs/tools.md", "engine/engine.py", "persistence/states.py", "console/acts.py"} <= {*names}
     assert not found, "\n".join(found)
@@ -103,7 +118,7 @@ def test_no_test_is_named_with_a_retired_word() -> None:
     assert not found, "\n".join(found)
 
 
-@pytest.mark.parametrize("name", PENDING)
+@pytest.mark.parametrize("name", [*PENDING, *PENDING_PLACES])
 def test_every_file_that_is_pending_is_there(name: str) -> None:
     assert any(fnmatch(each, name) for each in files()), f"{name} has gone: take it out of PENDING"
 
@@ -113,6 +128,7 @@ def test_every_file_that_is_pending_is_there(name: str) -> None:
     [
         "a client is told so",
         "self._strays",
+        "class Place:",
         "_claim_for_newcomers",
         "## In earnest",
         "Whoever it is",
@@ -124,6 +140,8 @@ def test_a_retired_word_is_found(text: str) -> None:
     assert found_in(text)
 
 
-@pytest.mark.parametrize("text", ["the person who submitted it", "a toldo", "betrays", "what a step needs"])
+@pytest.mark.parametrize(
+    "text", ["the person who submitted it", "a toldo", "in its place", "betrays", "what a step needs"]
+)
 def test_plain_words_are_not(text: str) -> None:
     assert not found_in(text)
