@@ -32,7 +32,7 @@ serve: $(STAMP)
 test: $(TOOLS)
 	$(BIN)/python -m pytest -n auto --dist worksteal $(if $(ARGS),,-m "not slow") $(ARGS)
 
-# What starts whole programs: the wheel in an empty environment, browsers, npm's clients, the blocks of the README,
+# What starts whole programs: the wheel in an empty environment, browsers, npm's clients, the blocks of the README and docs,
 # crashes and restarts.
 test-slow: $(TOOLS)
 	$(BIN)/python -m pytest -n auto --dist worksteal -m slow $(ARGS)

@@ -1,6 +1,6 @@
 """The defaults inside arguments, at every depth: of models, dataclasses, typed dictionaries, in lists and unions. Pure.
 
-A default that is not written into the arguments is neither shown to whoever approves them nor in their digest.
+A default that is not written into the arguments is neither shown to the approver nor in the digest.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class ArgumentsSchema(GenerateJsonSchema):
     """JSON Schema whose defaults are written as arguments are, those too that a factory makes alike each time."""
 
     def get_default_value(self, schema: core_schema.WithDefaultSchema) -> Any:
-        """The default, or pydantic's sign that there is none that could be told."""
+        """The default, or pydantic's sign that there is none to show."""
         factory = schema.get("default_factory")
         if factory is None or schema.get("default_factory_takes_data"):
             return super().get_default_value(schema)

@@ -133,7 +133,7 @@ def test_a_data_folder_that_can_not_be_one_is_one_clear_line(
     assert "Errno" not in said
 
 
-def test_what_is_mistyped_is_told_in_plain_words(env: dict[str, str], tmp_path: Path) -> None:
+def test_a_mistyped_name_is_reported_in_plain_words(env: dict[str, str], tmp_path: Path) -> None:
     port = refused([LIFEOS, "serve", "--port", "many"], env, tmp_path)
     word = refused([LIFEOS, "decide", "appr_1", "perhaps"], env, tmp_path)
 
@@ -211,7 +211,7 @@ def test_every_command_that_starts_a_process_tells_a_wrong_setting(
     assert not (tmp_path / "data").exists()
 
 
-def test_a_process_manager_is_told_the_same(env: dict[str, str], tmp_path: Path) -> None:
+def test_a_process_manager_gets_the_same_message(env: dict[str, str], tmp_path: Path) -> None:
     command = [PROGRAMS / "uvicorn", "server:app", "--port", "0"]
 
     ended = run(command, env={**env, "LIFEOS_APPROVE_FORM": "L0"}, cwd=tmp_path)
@@ -221,7 +221,7 @@ def test_a_process_manager_is_told_the_same(env: dict[str, str], tmp_path: Path)
     assert "Traceback" not in ended.errors
 
 
-def test_a_data_folder_that_is_a_file_is_told_beside_a_database_too(
+def test_a_data_folder_that_is_a_file_is_reported_beside_a_database_too(
     env: dict[str, str], tmp_path: Path, dsn: str
 ) -> None:
     (tmp_path / "file").touch()

@@ -91,7 +91,7 @@ def test_help_imports_nothing_that_takes_its_time(args: list[str]) -> None:
 
 
 @pytest.mark.parametrize(("args", "of"), [([], "lifeos"), (["user"], "lifeos user")])
-def test_without_a_command_the_help_is_shown_and_what_is_missing_is_told(args: list[str], of: str) -> None:
+def test_without_a_command_the_help_is_shown_and_the_missing_part_is_named(args: list[str], of: str) -> None:
     said = CliRunner().invoke(app, args, prog_name="lifeos")
 
     assert said.exit_code == 2

@@ -1,4 +1,4 @@
-"""Every setting that is wrong is told at the start, by its name, and nothing else happens."""
+"""Every setting that is wrong is reported at the start, by its name, and nothing else happens."""
 
 import asyncio
 import gc
@@ -213,7 +213,7 @@ def test_a_name_that_nobody_knows_is_an_error_that_names_the_nearest(
     assert str(caught_by_command.value) == expected
 
 
-def test_bad_values_and_unknown_names_are_told_together(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bad_values_and_unknown_names_are_reported_together(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LIFEOS_XYZZY", "1")
     monkeypatch.setenv("LIFEOS_CONCURRENCY", "many")
 
@@ -258,7 +258,7 @@ def test_every_setting_that_a_server_reads_is_in_the_table() -> None:
     assert {name.upper() for name in settings.Settings.model_fields} <= environment.OF_SERVERS
 
 
-def test_what_this_version_does_not_use_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_that_this_version_does_not_use_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LIFEOS_L3_NEEDS_PASSKEY", "true")
     monkeypatch.setenv("LIFEOS_CONCURRENCY", "5")
     used = {name.upper() for name in settings.Settings.model_fields}
