@@ -131,7 +131,7 @@ class Settings(BaseSettings):
         return [name.strip() for name in self.tools.split(",") if name.strip()]
 
     def engine(self) -> EngineSettings:
-        """What the engine is told."""
+        """The engine's settings."""
         return EngineSettings(
             data_dir=self.data_dir.expanduser(),
             approve_from=Risk[self.approve_from],
@@ -160,7 +160,7 @@ class Settings(BaseSettings):
         return Redaction({**{name: value for name, value in ours.items() if value}, **secrets_of_environment()})
 
     def http(self) -> HttpSettings:
-        """What the edge is told."""
+        """The settings of HTTP and sockets."""
         return HttpSettings(
             max_body_bytes=self.max_body_bytes,
             max_operations_per_socket=self.max_operations_per_socket,

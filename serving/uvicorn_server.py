@@ -32,13 +32,13 @@ class _Server(uvicorn.Server):
         self.ended = asyncio.Event()
 
     async def run_to_its_end(self) -> None:
-        """Serve until told to end; returns at once, with `ready` unset, when it can't start."""
+        """Serve until a signal or `end` stops it; returns at once, with `ready` unset, when it can't start."""
         # uvicorn says so by SystemExit, which would leave a task by ending the loop below everybody.
         with contextlib.suppress(SystemExit):
             await self.serve()
 
     async def startup(self, sockets: list[Any] | None = None) -> None:
-        # What keeps it from starting is told once, by whoever started it.
+        # What keeps it from starting is said once, by the caller.
         said = logging.getLogger("uvicorn.error")
         level = said.level
         said.setLevel(logging.CRITICAL)
@@ -112,7 +112,7 @@ async def serving(
     for wait in waits:
         wait.cancel()
     if not server.ready.is_set():
-        if server.ended.is_set():  # told to stop while it still waited for the database, say
+        if server.ended.is_set():  # a signal came while it still waited for the database, say
             task.cancel()
             raise typer.Exit
         await task

@@ -62,7 +62,7 @@ def completed_by_schema(given: Any, schema: Mapping[str, Any], root: Mapping[str
     return given
 
 
-_UNTOLD: Final = object()
+_RAISED: Final = object()
 
 
 class ArgumentsSchema(GenerateJsonSchema):
@@ -75,8 +75,8 @@ class ArgumentsSchema(GenerateJsonSchema):
             return super().get_default_value(schema)
         make = cast("Callable[[], object]", factory)
         # What an author's code raises here is said when arguments are filled in: of one step then, not of the program.
-        one, other = attempted(make, _UNTOLD), attempted(make, _UNTOLD)
-        written = None if one is _UNTOLD else _written(one)
+        one, other = attempted(make, _RAISED), attempted(make, _RAISED)
+        written = None if one is _RAISED else _written(one)
         return one if written is not None and written == _written(other) else super().get_default_value(schema)
 
     def encode_default(self, dft: Any) -> Any:

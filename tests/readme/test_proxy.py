@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from server import Settings
+from serving.settings import Settings
 from tests.readme.markdown import PAGES, blocks_of
 
 (BLOCK,) = (block for block in blocks_of(PAGES["docs/security.md"]) if block.words == ("nginx",))

@@ -127,11 +127,11 @@ async def test_without_its_directory_of_users_it_says_so_to_who_is_sending(serve
     ],
     ids=["a long head", "no header", "no HTTP", "no chunks"],
 )
-async def test_what_is_no_request_is_told_so_too(server: Server, status: int, sent: bytes):
+async def test_what_is_no_request_is_answered_so_too(server: Server, status: int, sent: bytes):
     assert await status_of(server, sent) == status
 
 
-async def test_a_message_that_is_too_long_is_told_so_before_all_of_it_came():
+async def test_a_message_that_is_too_long_is_refused_before_all_of_it_came():
     upgrade = (
         "GET /graphql HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
         "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: graphql-transport-ws\r\n\r\n"

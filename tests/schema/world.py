@@ -25,6 +25,8 @@ from tests.schema.stories import Person, Stories
 @tool(risk="L0")
 async def note(ctx: ToolContext, text: str = "hello") -> dict[str, str]:
     """Writes a note."""
+    if text != "hello":
+        ctx.notice(f"noted: {text}")
     return {"text": text}
 
 

@@ -159,7 +159,7 @@ async def test_the_servers_own_secrets_are_not_logged(dsn: str, tmp_path: Path):
         )
         await server.finished(run)
         # What is printed for the person who started it is not in a log.
-        said = server.said().split("\n", 2)[2]
+        said = "\n".join(line for line in server.said().splitlines() if "?token=" not in line)
 
     assert "[secret ADMIN_TOKEN]" in said
     assert "an-administrators-token" not in said

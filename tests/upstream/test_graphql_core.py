@@ -71,7 +71,7 @@ def test_comparing_fields_has_a_budget():
     assert "remaining_complexity_budget" in source, "a document's fields are compared within a budget of that name"
 
 
-def test_the_sentences_that_refusals_are_told_by_are_the_same():
+def test_the_sentences_that_refusals_are_recognised_by_are_the_same():
     with pytest.raises(Exception, match="more than 2 tokens"):
         parse("{a b c}", max_tokens=2)
     schema = make_schema()

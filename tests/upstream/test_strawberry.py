@@ -133,7 +133,7 @@ def test_the_definitions_have_what_plans_and_readers_ask_for():
     assert hasattr(make_schema()._schema.type_map["State"], "wrapped_cls"), "an enum's members are found by wrapped_cls"
 
 
-def test_a_cast_leaves_a_mark_and_awaitables_are_told_apart():
+def test_a_cast_leaves_a_mark_and_awaitables_are_recognised():
     class Thing:
         pass
 

@@ -15,7 +15,7 @@ def test_the_group_runs_where_ours_does():
     assert theirs == ours, f"TyperGroup.main takes {theirs} now: every command ends with one line there"
 
 
-def test_a_usage_error_can_be_told_in_one_line():
+def test_a_usage_error_fits_in_one_line():
     for name in ("exit_code", "format_message"):
         assert hasattr(typer.TyperException, name), (
             f"TyperException has no {name} any more: usage errors are told by it"

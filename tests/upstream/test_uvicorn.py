@@ -7,8 +7,8 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-import server
 from schema.http import BoundedHttp, FrameSocket
+from serving.uvicorn_server import _Server
 from tests.upstream.leaning import overridden, taken_alike
 
 OURS = [
@@ -27,7 +27,7 @@ OURS = [
         "frames that many get are written as they are",
         {"data_received", "handle_connect", "handle_parser_exception"},
     ),
-    (server._Server, uvicorn.Server, "a signal ends it with status 0", {"startup", "capture_signals"}),
+    (_Server, uvicorn.Server, "a signal ends it with status 0", {"startup", "capture_signals"}),
 ]  # fmt: skip
 
 
@@ -46,7 +46,7 @@ SET = {
         ["cycle", "flow", "loop", "pipeline", "transport"],
     ),
     RequestResponseCycle: (
-        "who answers a refused request is told that nobody is there",
+        "the task that answers a refused request sees that its client has gone",
         ["disconnected", "message_event", "response_complete"],
     ),
     WebSocketsSansIOProtocol: (

@@ -25,7 +25,7 @@ def test_the_protocol_has_what_is_looked_at(name: str, reason: str):
     assert hasattr(ServerProtocol, name) or f"self.{name}" in sources, f"websockets has no {name} any more: {reason}"
 
 
-def test_an_open_socket_is_told_by_the_same_word():
+def test_an_open_socket_is_recognised_by_the_same_word():
     assert OPEN is State.OPEN, "websockets.protocol.OPEN is what an open socket's state is compared with"
 
 
