@@ -11,10 +11,10 @@ from uuid import UUID
 import structlog
 
 from engine.errors import InvalidPlan
+from engine.local import LocalWorker
 from engine.planner import Planner, PlanningContext, Unplannable
 from engine.planner.asking import ask
-from engine.runs import LocalWorker, gate_policy
-from engine.settings import EngineSettings
+from engine.settings import EngineSettings, gate_policy
 from engine.tools import Registry
 from engine.validation import SoundPlan, check_plan_aside
 from engine.values import dotted, storable
