@@ -5,14 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 from uuid import UUID
 
+from engine.executor.attempt import Attempt
 from persistence.moves.inputs import NOBODY, Claimer, Outcome
 from persistence.workers import Worker
-
-if TYPE_CHECKING:
-    from engine.executor.attempt import Attempt
 
 StepPlace: TypeAlias = tuple[UUID, int]
 """A step's run, and its position in it."""
