@@ -44,8 +44,8 @@ async def run_demo(client: Client, *, yes: bool, intent: str = INTENT, data_dir:
     screen.line()
     for line in made_lines(run, data_dir=data_dir):
         screen.line(line)
-    screen.line(run_line(run))
     for line in notice_lines(run):
         screen.line(line)
+    screen.line(run_line(run))
     if run.state != "COMPLETED":
         raise RunNotCompleted(run.id, run.state, why_not_completed(run))

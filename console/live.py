@@ -132,6 +132,9 @@ class JsonLines(Lines):
         """Write the event."""
         self._screen.json_line(event.as_json())
 
+    def ended(self, run: Run) -> None:
+        """Programs read the run itself: nothing but JSON is written here."""
+
 
 class Picture(Lines):
     """A spectator for terminals: events scroll past above a table of the steps that stays.

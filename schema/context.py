@@ -1,6 +1,6 @@
 """What resolvers work with: who asks, and what answers."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from engine.access import Viewer
@@ -9,7 +9,7 @@ from persistence.approvals_feed import ApprovalsFeed
 from persistence.reads import Reads
 from persistence.scope import Scope
 from persistence.timeline import Timeline
-from schema.execution import Memo
+from schema.execution import Compiled, Memo
 from schema.limits import Limits
 from schema.loaders import Loaders
 from schema.submitted import Submitted
@@ -48,7 +48,7 @@ False when that can't be done now: then the event has to be given as any other.
 class Context:
     """One operation: who asks, what they may see, and what was read for it so far."""
 
-    __slots__ = ("_loaders", "push", "reads", "scope", "services", "viewer")
+    __slots__ = ("_loaders", "compiled", "push", "reads", "scope", "services", "viewer")
 
     def __init__(self, services: Services, viewer: Viewer) -> None:
         self.services = services
@@ -56,6 +56,8 @@ class Context:
         self.scope: Scope = viewer.scope
         self.reads = services.reads.anew()
         """What it may read, all of it together."""
+        self.compiled: Compiled | None = None
+        """What is known of the operation; set before it runs."""
         self._loaders: Loaders | None = None
         self.push: Push | None = None
         """Set for operations whose answers can be pushed."""
@@ -70,10 +72,12 @@ class Context:
         """The most that may be asked for."""
         return self.services.limits
 
-    def loaders(self, fields: Collection[str]) -> Loaders:
-        """The loaders of this operation, which read what its `fields` show."""
+    @property
+    def loaders(self) -> Loaders:
+        """The loaders of this operation, which read what its fields show."""
         if self._loaders is None:
-            self._loaders = Loaders(self.reads, self.scope, fields)
+            assert self.compiled is not None, "an operation tells its context what it is before it runs"
+            self._loaders = Loaders(self.reads, self.scope, self.compiled.selected)
         return self._loaders
 
     def forget(self) -> None:
@@ -84,7 +88,9 @@ class Context:
 
     def for_event(self) -> "Context":
         """The context of one event of a subscription: nothing that was read for an earlier one."""
-        return Context(self.services, self.viewer)
+        fresh = Context(self.services, self.viewer)
+        fresh.compiled = self.compiled
+        return fresh
 
     def still_allowed(self) -> bool:
         """Whether the next event may go to this person."""

@@ -5,7 +5,8 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Final
+from sys import getsizeof
+from typing import Any, Final, NamedTuple
 
 from graphql import (
     DocumentNode,
@@ -39,11 +40,19 @@ from schema.variables import Variables
 
 __all__ = ["Document", "Documents", "Operation"]
 
-_KEPT_TOKENS: Final = 60_000
-"""How much is kept, in tokens of all the kept documents: about 1 KB of memory each."""
+_KEPT_BYTES: Final = 64 * 1024 * 1024
+"""How much memory all that is kept of documents may take: their texts and trees, analyses and plans."""
+
+_MOST_OF_IT: Final = 1 / 8
+"""What of it one document may take: it would drive out those of everybody else."""
+
+# What parts of a document take in memory at most, as measured with tracemalloc (tests/schema/test_limits.py does).
+_BYTES_PER_TOKEN: Final = 500
+_BYTES_PER_FIELD: Final = 2000
+_BYTES_PER_OPERATION: Final = 8000
+_BYTES_PER_DOCUMENT: Final = 4000
 
 _MANY: Final = 32
-_LONGEST_KEPT: Final = 32_768
 _MOST_ERRORS: Final = 20
 _GAVE_UP: Final = "Validation aborted."
 _NUL: Final = re.compile(r"\x00|\\u0000|\\u\{0+\}")
@@ -58,6 +67,12 @@ class Operation:
     compiled: Compiled
     variables: Variables
     fragments: dict[str, FragmentDetails]
+
+    @property
+    def most_bytes(self) -> int:
+        """What is known about it takes no more memory than this, however often it runs."""
+        # Plans are made of fields with all fragments expanded, whatever the variables.
+        return _BYTES_PER_OPERATION + _BYTES_PER_FIELD * self.shape.with_variables(None).fields
 
 
 @dataclass
@@ -97,6 +112,17 @@ class Document:
             if isinstance(node, FragmentDefinitionNode)
         }
 
+    @property
+    def operations(self) -> int:
+        """How many of its operations were looked at to run them, those by no name counted apart."""
+        return len(self._operations)
+
+    def most_bytes(self, text: str) -> int:
+        """It takes no more memory than this with its text, and all that is known of the operations that ran."""
+        # Strings in it are there a second time, in the tree.
+        own = _BYTES_PER_DOCUMENT + 2 * getsizeof(text) + _BYTES_PER_TOKEN * self.tokens
+        return own + sum(operation.most_bytes for operation in self._operations.values())
+
     def errors(self) -> list[GraphQLError]:
         """What validation finds wrong, in a client's words."""
         if self._errors is None:
@@ -110,14 +136,21 @@ class Document:
         return present(error, otherwise=GRAPHQL_VALIDATION_FAILED)
 
 
+class _Kept(NamedTuple):
+    document: Document
+    operations: int
+    size: int
+
+
 @dataclass
 class Documents:
-    """The documents of one schema; the longest unused are dropped first."""
+    """The documents of one schema, in so much memory; the longest unused are dropped first."""
 
     schema: GraphQLSchema
     limits: Limits
-    _kept: OrderedDict[str, Document] = field(default_factory=OrderedDict[str, Document])
-    _kept_tokens: int = 0
+    kept_bytes: int = _KEPT_BYTES
+    _kept: OrderedDict[str, _Kept] = field(default_factory=OrderedDict[str, _Kept])
+    _bytes: int = 0
 
     def read(self, text: str) -> Document:
         """The document that `text` is; a `GraphQLError` with a code if it is none, or too large."""
@@ -129,10 +162,11 @@ class Documents:
 
     def known(self, text: str) -> Document | None:
         """The document that was kept for `text`, if there is one."""
-        document = self._kept.get(text)
-        if document is not None:
-            self._kept.move_to_end(text)
-        return document
+        kept = self._kept.get(text)
+        if kept is None:
+            return None
+        self._kept.move_to_end(text)
+        return kept.document
 
     def parse(self, text: str) -> Document:
         """The document that `text` is, made anew; any thread may ask."""
@@ -140,9 +174,21 @@ class Documents:
         return Document(without_repeats(node), node.token_count or 0, self.limits, self.schema)
 
     def keep(self, text: str, document: Document) -> None:
-        """Have it ready for whoever sends the same text."""
-        if len(text) <= _LONGEST_KEPT and text not in self._kept:
-            self._keep(text, document)
+        """Have it ready for whoever sends the same text; call it again when another of its operations is to run."""
+        kept = self._kept.get(text)
+        operations = document.operations
+        if kept is not None and kept.operations == operations:
+            return
+        size = document.most_bytes(text)
+        if kept is not None:
+            self._bytes -= kept.size
+            del self._kept[text]
+        if size > self.kept_bytes * _MOST_OF_IT:
+            return
+        self._kept[text] = _Kept(document, operations, size)
+        self._bytes += size
+        while self._bytes > self.kept_bytes:
+            self._bytes -= self._kept.popitem(last=False)[1].size
 
     def _parse(self, text: str) -> DocumentNode:
         limits = self.limits
@@ -156,13 +202,6 @@ class Documents:
             if f"more than {limits.tokens} tokens" in error.message:
                 raise refusal(over("MAX_QUERY_TOKENS", limits.tokens, "The document has too many tokens")) from None
             raise present(error, otherwise=GRAPHQL_VALIDATION_FAILED) from None
-
-    def _keep(self, text: str, document: Document) -> None:
-        self._kept[text] = document
-        self._kept_tokens += document.tokens
-        while self._kept_tokens > _KEPT_TOKENS:
-            _, dropped = self._kept.popitem(last=False)
-            self._kept_tokens -= dropped.tokens
 
 
 def without_repeats(document: DocumentNode) -> DocumentNode:

@@ -60,6 +60,7 @@ from graphql import (
     is_non_null_type,
     is_object_type,
     is_scalar_type,
+    parse,
 )
 from graphql.execution.collect_fields import CollectedFields, DeferUsage, FieldDetailsList, GroupedFieldSet
 from graphql.pyutils import AwaitableOrValue, Path, Undefined
@@ -72,9 +73,19 @@ from strawberry.types.cast import TYPE_CAST_ATTRIBUTE
 from strawberry.types.field import StrawberryField
 
 from schema.jsontext import JsonText, encode
+from schema.selections import selected_fields
 from schema.spending import ONE_BY_ONE, AnswerTooLarge, back_to, in_turn, is_long, spend, standing, with_pauses
 
-__all__ = ["Compiled", "FastExecutor", "Memo", "SharedData", "nodes_below"]
+__all__ = [
+    "AT_HAND",
+    "Compiled",
+    "FastExecutor",
+    "LibraryChanged",
+    "Memo",
+    "SharedData",
+    "check_executor",
+    "nodes_below",
+]
 
 Memo = MutableMapping[Hashable, ExecutionResult]
 """What an event's attribute `memo` holds: its answers, by who asked what. It dies with the event."""
@@ -82,8 +93,12 @@ Memo = MutableMapping[Hashable, ExecutionResult]
 _INERT: Final = frozenset({str, int, float, bool, dict, list, tuple, datetime, date, time, UUID, Decimal, JsonText})
 """Types whose values are never awaitable and never exceptions."""
 
-_MOST_SHAPES: Final = 64
+_MOST_SHAPES: Final = 32
+_MOST_ANSWERS: Final = 256
 _DEFINITION: Final = "strawberry-definition"
+
+AT_HAND: Final = "at hand"
+"""In a resolver's metadata: the attribute that has its value where it is known already, and raises where it is not."""
 
 
 class SharedData(dict[str, Any]):
@@ -242,7 +257,7 @@ class FastExecutor(StrawberryGraphQLCoreExecutionContext):
         result = executor.execute_operation(False)  # noqa: FBT003 - the base's signature
         if isinstance(result, ExecutionResult) and not result.errors and result.data is not None:
             result = ExecutionResult(SharedData(result.data), None)
-            if memo is not None and key is not None:
+            if memo is not None and key is not None and len(memo) < _MOST_ANSWERS:
                 memo[key] = result
         return cast("AwaitableOrValue[ExecutionResult]", result)
 
@@ -277,7 +292,7 @@ class FastExecutor(StrawberryGraphQLCoreExecutionContext):
             return None
         given = self.variable_values.coerced
         asked = tuple((name, repr(given.get(name))) for name in self._compiled.inner_variables)
-        return (self._compiled, asked, scope)
+        return (self._compiled.key, asked, scope)
 
     # ── plans ──
 
@@ -287,19 +302,22 @@ class FastExecutor(StrawberryGraphQLCoreExecutionContext):
             return False
         for details in fields.values():
             field = root_type.fields.get(details[0].node.name.value)
-            if field is None or self._branch(field.type, details) is None:
+            branch = None if field is None else self._branch(field.type, details)
+            if branch is None or not branch.is_certain:
                 return False
         return True
 
     def _plan(self, parent_type: GraphQLObjectType, fields: GroupedFieldSet) -> "_Plan":
         plans = self._compiled.plans
-        # The field set lives as long as the plans do, so its id is its own.
         plan = plans.get(id(fields))
-        if plan is None:
+        # A plan holds its fields: as long as it is there, no others have their id.
+        if plan is None or plan.fields is not fields:
             plans[id(fields)] = plan = self._make_plan(parent_type, fields)
         return plan
 
-    def _make_plan(self, parent_type: GraphQLObjectType, fields: GroupedFieldSet) -> "_Plan":
+    def _make_plan(
+        self, parent_type: GraphQLObjectType, fields: GroupedFieldSet, *, takes_at_hand: bool = False
+    ) -> "_Plan":
         template: dict[str, Any] = {}
         parts: dict[str, _Part] = {}
         rest: GroupedFieldSet = {}
@@ -308,14 +326,16 @@ class FastExecutor(StrawberryGraphQLCoreExecutionContext):
             if details[0].node.name.value == "__typename":
                 template[name] = parent_type.name
                 continue
-            part = self._part(parent_type, details)
+            part = self._part(parent_type, details, takes_at_hand=takes_at_hand)
             if part is None:
                 rest[name] = details
             else:
                 parts[name] = part
-        return _Plan(template, parts, rest)
+        return _Plan(fields, template, parts, rest)
 
-    def _part(self, parent_type: GraphQLObjectType, details: FieldDetailsList) -> "_Part | None":
+    def _part(
+        self, parent_type: GraphQLObjectType, details: FieldDetailsList, *, takes_at_hand: bool
+    ) -> "_Part | None":
         """How this field is read, if it is a plain attribute; None if graphql-core has to resolve it."""
         node = details[0].node
         field = parent_type.fields.get(node.name.value)
@@ -323,7 +343,7 @@ class FastExecutor(StrawberryGraphQLCoreExecutionContext):
         if (
             field is None
             or not isinstance(plain, StrawberryField)
-            or not plain.is_basic_field
+            or (attribute := _attribute(plain, takes_at_hand=takes_at_hand)) is None
             or plain.default_resolver is not getattr
             or node.arguments
             or self._strawberry_schema.exception_handlers
@@ -334,7 +354,7 @@ class FastExecutor(StrawberryGraphQLCoreExecutionContext):
         type_ = get_nullable_type(field.type)
         leaf = _leaf(type_) or _leaves(type_)
         if leaf is not None:
-            return leaf._replace(attribute=plain.python_name, nullable=nullable)
+            return leaf._replace(attribute=attribute, nullable=nullable)
         if is_list_type(type_):
             entry = self._branch(type_.of_type, details)
             if entry is None:
@@ -344,20 +364,23 @@ class FastExecutor(StrawberryGraphQLCoreExecutionContext):
                 spend(len(items))
                 return [entry(item) for item in items]
 
-            return _Part(plain.python_name, _LISTS, entries, nullable)
+            return _Part(attribute, _LISTS, entries, nullable, entry.is_certain)
         inner = self._branch(field.type, details)
-        return None if inner is None else _Part(plain.python_name, None, inner, nullable)
+        if inner is None:
+            return None
+        return _Part(attribute, None, inner, nullable, inner.is_certain and plain.is_basic_field)
 
-    def _branch(self, type_: GraphQLOutputType, details: FieldDetailsList) -> "Callable[[Any], Any] | None":
+    def _branch(self, type_: GraphQLOutputType, details: FieldDetailsList) -> "_Branch | None":
         """What turns an object of this type into its part of the answer, if all below it is plain."""
         branches = self._compiled.branches
         key = (id(details), type_)
-        if key not in branches:
-            # Its own entry holds the details, so that their id stays theirs.
-            branches[key] = (details, self._make_branch(type_, details))
-        return branches[key][1]
+        known = branches.get(key)
+        # As with plans: the entry holds the details.
+        if known is None or known[0] is not details:
+            known = branches[key] = (details, self._make_branch(type_, details))
+        return known[1]
 
-    def _make_branch(self, type_: GraphQLOutputType, details: FieldDetailsList) -> "Callable[[Any], Any] | None":
+    def _make_branch(self, type_: GraphQLOutputType, details: FieldDetailsList) -> "_Branch | None":
         object_type = get_nullable_type(type_)
         if not is_object_type(object_type) or any(each.node.directives for each in details):
             return None
@@ -365,7 +388,7 @@ class FastExecutor(StrawberryGraphQLCoreExecutionContext):
         if not isinstance(definition, StrawberryObjectDefinition) or definition.is_type_of is not None:
             return None
         fields, deferred, _ = self.collect_subfields(object_type, details)
-        plan = self._plan(object_type, fields)
+        plan = self._make_plan(object_type, fields, takes_at_hand=True)
         if deferred or plan.rest:
             return None
         return _Branch(plan, object_type, nullable=not is_non_null_type(type_))
@@ -384,12 +407,14 @@ class Compiled:
         self.schema = schema
         self.document = document
         self.operation = operation
+        self.key = object()
+        """Tells it from all others; who keeps it keeps nothing else of it."""
         self.root: GroupedFieldSet | None = None
         self.is_plain: bool | None = None
         """Whether everything below the root is a plain attribute; None before the first answer."""
         self.sub_fields: dict[tuple[GraphQLObjectType, int], tuple[FieldDetailsList, CollectedFields]] = {}
         self.plans: dict[int, _Plan] = {}
-        self.branches: dict[tuple[int, GraphQLOutputType], tuple[FieldDetailsList, Callable[[Any], Any] | None]] = {}
+        self.branches: dict[tuple[int, GraphQLOutputType], tuple[FieldDetailsList, _Branch | None]] = {}
 
     @cached_property
     def is_fixed(self) -> bool:
@@ -397,6 +422,11 @@ class Compiled:
         return self.document is not None and not any(
             isinstance(node, DirectiveNode) for node in nodes_below(self.document)
         )
+
+    @cached_property
+    def selected(self) -> frozenset[str]:
+        """The fields that the operation selects anywhere, as `Type.field`."""
+        return selected_fields(self.schema, self.document, self.operation)
 
     @cached_property
     def inner_variables(self) -> tuple[str, ...]:
@@ -413,6 +443,43 @@ class Compiled:
         return tuple(sorted(used))
 
 
+class LibraryChanged(Exception):
+    """A library is not as this program needs it to be; the text says which of its names, and why it matters."""
+
+
+LEANED_ON: Final = {
+    "_relevant_sub_fields": "it keeps the fields that selection sets collect, and ours are kept across requests there",
+}
+"""What is no public part of graphql-core's executor, and yet leaned on."""
+
+_PROBE: Final = "{__schema {queryType {name}}}"
+
+
+def check_executor(schema: GraphQLSchema) -> None:
+    """Raise `LibraryChanged` unless graphql-core's executor works with what is ours as it did.
+
+    If it did not, answers would still come, and hold what others asked for or take ten times as long: better none.
+    """
+    document = parse(_PROBE)
+    operation = cast("OperationDefinitionNode", document.definitions[0])
+    theirs = StrawberryGraphQLCoreExecutionContext.build(schema, document)
+    for name, reason in LEANED_ON.items():
+        if not hasattr(theirs, name):
+            raise LibraryChanged(f"graphql-core's Executor has no {name} any more: {reason}.")
+    compiled = Compiled(schema, document, operation)
+    ours = FastExecutor.build(schema, document, compiled=compiled)
+    assert isinstance(ours, FastExecutor)
+    answer = ours.execute_operation()
+    if not isinstance(answer, ExecutionResult) or answer.errors:
+        raise LibraryChanged(f"graphql-core's Executor does not answer {_PROBE} with ours in its place.")
+    if len(compiled.sub_fields) != 2:
+        raise LibraryChanged("graphql-core's Executor does not use its _relevant_sub_fields as it did.")
+    if compiled.root is None or len(compiled.plans) != 3:
+        raise LibraryChanged(
+            "graphql-core's Executor does not call execute_collected_root_fields and execute_fields as it did."
+        )
+
+
 class _Part(NamedTuple):
     """A plain attribute: the exact types its value may have (None: any), and how it becomes JSON."""
 
@@ -420,6 +487,8 @@ class _Part(NamedTuple):
     types: frozenset[type] | None
     convert: Callable[[Any], Any] | None
     nullable: bool
+    is_certain: bool = True
+    """Whether it is there for every object, and not only where it was read before."""
 
 
 async def _raised(error: BaseException) -> Any:
@@ -434,11 +503,16 @@ class _Odd(Exception):
 class _Plan:
     """How the plain fields of a selection set are read from an object, and which fields are left."""
 
-    def __init__(self, template: dict[str, Any], parts: Mapping[str, _Part], rest: GroupedFieldSet) -> None:
+    def __init__(
+        self, fields: GroupedFieldSet, template: dict[str, Any], parts: Mapping[str, _Part], rest: GroupedFieldSet
+    ) -> None:
+        self.fields = fields
         self.template = template
         self.parts = parts
         self.rest = rest
+        self.is_certain = all(part.is_certain for part in parts.values())
         self._names = tuple(parts)
+        self._converts = {name: (name, part.convert) for name, part in parts.items() if part.convert is not None}
         self._read = _reader([part.attribute for part in parts.values()])
         self._shapes: dict[tuple[type, ...], list[tuple[str, Callable[[Any], Any]]]] = {}
 
@@ -468,7 +542,7 @@ class _Plan:
             elif part.types is not None and kind not in part.types:
                 raise _Odd
             elif part.convert is not None:
-                steps.append((name, part.convert))
+                steps.append(self._converts[name])
         if len(self._shapes) < _MOST_SHAPES:
             self._shapes[kinds] = steps
         return steps
@@ -491,6 +565,7 @@ class _Branch:
     """Turns an object, all of whose selected fields are plain, into its part of the answer."""
 
     def __init__(self, plan: _Plan, type_: GraphQLObjectType, *, nullable: bool) -> None:
+        self.is_certain = plan.is_certain
         self._plan = plan
         self._type = type_
         self._nullable = nullable
@@ -523,6 +598,13 @@ class _Branch:
         if not markable or TYPE_CAST_ATTRIBUTE not in value.__dict__:
             # A mark is about this one object; its type says nothing about the next.
             self._trusted[kind] = markable
+
+
+def _attribute(field: StrawberryField, *, takes_at_hand: bool) -> str | None:
+    """What the field is read from, if it is a plain attribute, or may be at hand."""
+    if field.is_basic_field:
+        return field.python_name
+    return field.metadata.get(AT_HAND) if takes_at_hand and not field.extensions else None
 
 
 def _reader(attributes: list[str]) -> Callable[[Any], tuple[Any, ...]]:

@@ -19,6 +19,7 @@ __all__ = [
     "INTERNAL",
     "LIMIT_EXCEEDED",
     "NOT_FOUND",
+    "NO_QUERY",
     "UNAUTHENTICATED",
     "UNAVAILABLE",
     "RequestError",
@@ -36,6 +37,8 @@ GRAPHQL_VALIDATION_FAILED: Final = "GRAPHQL_VALIDATION_FAILED"
 LIMIT_EXCEEDED: Final = "LIMIT_EXCEEDED"
 UNAVAILABLE: Final = "UNAVAILABLE"
 INTERNAL: Final = "INTERNAL"
+
+NO_QUERY: Final = "The request holds no query."
 
 _log = structlog.get_logger(__name__)
 

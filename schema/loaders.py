@@ -2,8 +2,8 @@
 
 They live as long as one operation (one event, one mutation's answer) and so never answer with what was true before.
 
-Steps come by the thousand, so what the operation shows around them is read with them, and is there when their fields
-are looked at: an awaitable for each step would cost more than all the statements together.
+Steps and events come by the thousand, so what the operation shows around them is read with them, and is there when
+their fields are looked at: an awaitable for each of them would cost more than all the statements together.
 """
 
 from collections import defaultdict
@@ -16,6 +16,7 @@ from strawberry.dataloader import DataLoader
 from persistence.reads import ApprovalRow, EventRow, EventsAfter, Page, Reads, StepPlace, StepRow, ToolCallRow
 from persistence.scope import Scope
 from persistence.states import ApprovalStatus, StepState
+from schema.batches import batches
 from schema.faults import NOT_FOUND, RequestError
 from schema.types.approvals import Approval
 from schema.types.runs import Run
@@ -55,12 +56,14 @@ class Loaders:
         self._fields = fields
         self._runs: dict[UUID, Run] = {}
         self._steps: dict[StepPlace, Step] = {}
+        self._approvals: dict[UUID, Approval] = {}
         self._batched: dict[Hashable, DataLoader[Any, Any]] = {}
 
     def forget(self) -> None:
         """Let go of all that was read: it refers back to here, and would stay until garbage is collected."""
         self._runs.clear()
         self._steps.clear()
+        self._approvals.clear()
         self._batched.clear()
 
     def texts(self, of: type) -> frozenset[str]:
@@ -105,12 +108,24 @@ class Loaders:
         """The loader of these, which reads in one statement what is asked for at a time."""
         known = self._batched.get(what)
         if known is None:
-            known = self._batched[what] = DataLoader[Any, Any](load_fn=read)
+            known = self._batched[what] = batches(read)
         return known
 
     def know_runs(self, runs: Iterable[Run]) -> None:
         """Answer with these runs, which were read as a list, instead of reading them again."""
         self._runs.update((run.row.id, run) for run in runs)
+
+    def known_run(self, run: UUID) -> Run:
+        """The run, which was read before; `KeyError` if it was not. So with the next two."""
+        return self._runs[run]
+
+    def known_step(self, place: StepPlace) -> Step:
+        """The step at this place."""
+        return self._steps[place]
+
+    def known_approval(self, approval: UUID) -> Approval:
+        """The approval."""
+        return self._approvals[approval]
 
     def run_of(self, run: UUID) -> "Run | Awaitable[Run]":
         """The run of something that the viewer sees."""
@@ -122,8 +137,7 @@ class Loaders:
         return self._steps.get(place) or _there(self.step.load(place))
 
     async def _load_runs(self, ids: list[UUID]) -> list[Run | None]:
-        rows = await self._reads.runs(self._scope, ids)
-        self.know_runs(Run(row) for row in rows.values())
+        await self._know_runs(ids)
         return [self._runs.get(id_) for id_ in ids]
 
     async def _load_steps(self, places: list[StepPlace]) -> list[Step | None]:
@@ -134,8 +148,8 @@ class Loaders:
         return [self._steps.get(place) for place in places]
 
     async def _load_approvals(self, ids: list[UUID]) -> list[Approval | None]:
-        rows = await self._reads.approvals(self._scope, ids, texts=self.texts(Approval))
-        return [Approval(rows[id_]) if id_ in rows else None for id_ in ids]
+        await self._know_approvals(ids)
+        return [self._approvals.get(id_) for id_ in ids]
 
     async def _load_users(self, ids: list[UUID]) -> list[User | None]:
         rows = await self._reads.users(self._scope, ids)
@@ -158,7 +172,7 @@ class Loaders:
         async def read(runs: list[UUID]) -> list[list[Approval]]:
             texts = self.texts(Approval)
             rows = await self._reads.approvals_of_runs(self._scope, runs, statuses=statuses, texts=texts)
-            return _grouped(runs, map(Approval, rows), lambda approval: approval.row.run_id)
+            return _grouped(runs, await self.approvals_from(rows), lambda approval: approval.row.run_id)
 
         return self._batches(("approvals", _any_of(statuses)), read).load(run)
 
@@ -168,9 +182,54 @@ class Loaders:
 
     async def _load_events(self, wanted: list[EventsAfter]) -> list[Page[EventRow]]:
         pages = await self._reads.pages_of_events(self._scope, wanted)
+        rows = [row for page in pages.values() for row in page.rows]
+        await self._read_around(
+            "TimelineEvent",
+            runs=[row.run_id for row in rows],
+            steps=[(row.run_id, row.position) for row in rows if row.position is not None],
+            approvals=[row.approval_id for row in rows if row.approval_id is not None],
+        )
         return [pages.get(each) or Page([], has_more=False) for each in wanted]
 
-    # ── around steps ──
+    # ── around what comes in lists ──
+
+    async def approvals_from(self, rows: Iterable[ApprovalRow]) -> list[Approval]:
+        """These approvals, with what the operation shows around them already read."""
+        approvals = [Approval(row, self) for row in rows]
+        self._approvals.update((approval.row.id, approval) for approval in approvals)
+        await self._read_around(
+            "Approval",
+            runs=[approval.row.run_id for approval in approvals],
+            steps=[_place(approval.row) for approval in approvals],
+        )
+        return approvals
+
+    async def _read_around(
+        self,
+        what: str,
+        *,
+        runs: Collection[UUID] = (),
+        steps: Collection[StepPlace] = (),
+        approvals: Collection[UUID] = (),
+    ) -> None:
+        """Have these at hand, as far as things of this type show them: each kind in one statement."""
+        if f"{what}.run" in self._fields:
+            await self._know_runs(runs)
+        if f"{what}.step" in self._fields:
+            await self._load_steps(list(dict.fromkeys(steps)))
+        if f"{what}.approval" in self._fields:
+            await self._know_approvals(approvals)
+
+    async def _know_runs(self, ids: Iterable[UUID]) -> None:
+        unknown = list({id_: None for id_ in ids if id_ not in self._runs})
+        if unknown:
+            self.know_runs(Run(row) for row in (await self._reads.runs(self._scope, unknown)).values())
+
+    async def _know_approvals(self, ids: Iterable[UUID]) -> None:
+        unknown = list({id_: None for id_ in ids if id_ not in self._approvals})
+        if unknown:
+            rows = await self._reads.approvals(self._scope, unknown, texts=self.texts(Approval))
+            await self.approvals_from(rows.values())
 
     async def steps_from(self, rows: Iterable[StepRow]) -> list[Step]:
         """These steps, with what the operation shows around them already read."""
@@ -184,6 +243,7 @@ class Loaders:
             if "Step.dependents" in self._fields:
                 places.update((row.run_id, position) for position in row.dependents)
         await self._know_steps(places)
+        await self._read_around("Step", runs=[step.row.run_id for step in steps])
         own = [_place(step.row) for step in steps]
         if own and "Step.toolCalls" in self._fields:
             for step, calls in zip(steps, await self._load_calls(own), strict=True):
@@ -230,7 +290,7 @@ class Loaders:
 
     async def _load_approvals_of_steps(self, places: list[StepPlace]) -> list[list[Approval]]:
         rows = await self._reads.approvals_of_steps(self._scope, places, texts=self.texts(Approval))
-        return _grouped(places, map(Approval, rows), lambda approval: _place(approval.row))
+        return _grouped(places, await self.approvals_from(rows), lambda approval: _place(approval.row))
 
     async def _load_notices_of_steps(self, places: list[StepPlace]) -> list[list[str]]:
         found = await self._reads.notices_of_steps(self._scope, places)

@@ -34,8 +34,8 @@ from strawberry.types.graphql import OperationType as AllowedOperation
 
 from schema.documents import Document, Documents, Operation
 from schema.eager import in_time
-from schema.execution import FastExecutor, Memo, SharedData
-from schema.faults import BAD_USER_INPUT, RequestError, present, refusal, unavailable
+from schema.execution import FastExecutor, Memo, SharedData, check_executor
+from schema.faults import BAD_USER_INPUT, NO_QUERY, RequestError, present, refusal, unavailable
 from schema.limits import Analysis, Limits
 from schema.scalars import SCALARS
 from schema.spending import AnswerTooLarge, TooMuchJson, spending
@@ -84,8 +84,9 @@ class Schema(strawberry.Schema):
 
     `unavailable` are the exceptions by which resolvers say that the database
     is away, `refusals` what clients are told of others. `admit` sees every
-    operation's analysis before it runs. A context with a `forget()` is told
-    when its query or mutation is answered. Strawberry's schema extensions do
+    operation's analysis before it runs. A context with a `compiled` gets what
+    is known of its operation, one with a `forget()` is told when its query or
+    mutation is answered. Strawberry's schema extensions do
     not run here.
     """
 
@@ -112,6 +113,7 @@ class Schema(strawberry.Schema):
             execution_context_class=FastExecutor,
         )
         read_into_objects(self._schema)
+        check_executor(self._schema)
         self.limits = limits or Limits()
         self.documents = Documents(self._schema, self.limits)
         self._request_timeout_seconds = request_timeout_seconds
@@ -188,7 +190,7 @@ class Schema(strawberry.Schema):
     ) -> "_Ready | list[GraphQLError]":
         try:
             if not query:
-                raise RequestError("The request holds no query.", BAD_USER_INPUT)  # noqa: TRY301 - told like any other
+                raise RequestError(NO_QUERY, BAD_USER_INPUT)  # noqa: TRY301 - told like any other
             document = self.documents.known(query)
             if document is None:
                 document = await self._aside(
@@ -252,6 +254,8 @@ class Schema(strawberry.Schema):
 
     def _executor(self, ready: "_Ready", context: Any, root_value: Any) -> FastExecutor | list[GraphQLError]:
         operation = ready.operation
+        if hasattr(context, "compiled"):
+            context.compiled = operation.compiled
         variables = operation.variables.read(ready.variables or {})
         if variables is not None:
             return FastExecutor(

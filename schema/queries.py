@@ -107,11 +107,14 @@ class Query:
         size = page_size(first, default=DEFAULT_PAGE, most=context.limits.page)
         place = place_after(given(after), partial(read_place, APPROVALS))
         if wanted is None:
-            return ApprovalConnection(Page([], has_more=False), after=place, count=_none)
+            return ApprovalConnection(Page([], has_more=False), [], after=place, count=_none)
         page = await reads.page_of_approvals(
             context.scope, wanted, first=size, after=place, texts=load(info).texts(Approval)
         )
-        return ApprovalConnection(page, after=place, count=partial(reads.count_approvals, context.scope, wanted))
+        approvals = await load(info).approvals_from(page.rows)
+        return ApprovalConnection(
+            page, approvals, after=place, count=partial(reads.count_approvals, context.scope, wanted)
+        )
 
     @strawberry.field(
         description=(

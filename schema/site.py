@@ -21,7 +21,7 @@ from persistence.database import Unavailable
 from persistence.users import token_hash
 from schema.context import Services
 from schema.faults import internal, refusal
-from schema.http import GraphQLView, Guarded, HttpError, HttpSettings
+from schema.http import Drained, GraphQLView, Guarded, HttpError, HttpSettings
 from schema.operations import Check, calendar_route, health_routes, metrics_route
 from schema.pages import SECURITY_HEADERS, graphiql_page, message_page, not_signed_in_page, static_routes
 from schema.rates import Rates
@@ -101,7 +101,7 @@ def build_site(
         ],
         exception_handlers={Exception: _failed},
     )
-    return Site(Guarded(app, SECURITY_HEADERS), view)
+    return Site(Drained(Guarded(app, SECURITY_HEADERS), settings.http), view)
 
 
 def _located(viewer: Viewer, connection: HTTPConnection, token: str) -> Viewer:
@@ -133,4 +133,4 @@ def not_running() -> ASGIApp:
     """The answer of a server that has nothing to answer with yet, or any more."""
     error = {"message": "The server is starting or stopping.", "extensions": {"code": "UNAVAILABLE"}}
     answer = JSONResponse({"errors": [error]}, status_code=503, headers={"Retry-After": "2"})
-    return Guarded(answer, SECURITY_HEADERS)
+    return Drained(Guarded(answer, SECURITY_HEADERS), HttpSettings())

@@ -18,12 +18,15 @@ __all__ = [
     "AnswerTooLarge",
     "TooMuchJson",
     "back_to",
+    "has_pauses",
     "in_turn",
     "is_long",
+    "settled",
     "spend",
     "spend_json",
     "spending",
     "standing",
+    "stir",
     "with_pauses",
 ]
 
@@ -36,6 +39,8 @@ ONE_BY_ONE: Final = 20
 _BETWEEN_PAUSES: Final = 500
 _UNTIL_PAUSES: Final = 5000
 _WITHOUT_PAUSE: Final = 50_000
+_STILL: Final = 24
+"""Turns of the loop: what an entry leads to before it asks for more takes one or two for each level of fields."""
 
 
 class AnswerTooLarge(BaseException):
@@ -51,13 +56,18 @@ class TooMuchJson(AnswerTooLarge):
 
 
 class _Purse:
-    __slots__ = ("bytes_left", "left", "turn", "unpaused")
+    __slots__ = ("bytes_left", "has_pauses", "left", "stirred", "turn", "unpaused", "waiting")
 
     def __init__(self, entries: int, json_bytes: int) -> None:
         self.left = entries
         self.bytes_left = json_bytes
         self.unpaused = 0
         self.turn = Lock()
+        self.has_pauses = False
+        self.waiting = 0
+        """Entries of long lists whose turn is still to come."""
+        self.stirred = 0
+        """Grows while the answer is being made."""
 
 
 _PURSE: Final = ContextVar[_Purse | None]("purse", default=None)
@@ -133,8 +143,13 @@ def in_turn(items: Iterable[Any], entries: int) -> Iterator[Awaitable[Any]]:
 
 
 async def _in_turn(item: T, entries: int, purse: _Purse) -> T:
-    async with purse.turn:
-        await _pause(purse, entries)
+    purse.waiting += 1
+    try:
+        async with purse.turn:
+            await _pause(purse, entries)
+    finally:
+        purse.waiting -= 1
+        purse.stirred += 1
     return item
 
 
@@ -148,4 +163,33 @@ async def _pause(purse: _Purse, entries: int) -> None:
 def is_long(entries: int) -> bool:
     """Whether a list is worth making with pauses, after all that was made without one."""
     purse = _PURSE.get()
-    return purse is not None and purse.unpaused + entries > _UNTIL_PAUSES
+    if purse is None or purse.unpaused + entries <= _UNTIL_PAUSES:
+        return False
+    purse.has_pauses = True
+    return True
+
+
+def has_pauses() -> bool:
+    """Whether a list of this answer is made with pauses, between which its entries ask for what they show."""
+    purse = _PURSE.get()
+    return purse is not None and purse.has_pauses
+
+
+def stir() -> None:
+    """Say that the answer is still being made: something more was asked for."""
+    purse = _PURSE.get()
+    if purse is not None:
+        purse.stirred += 1
+
+
+async def settled() -> None:
+    """Wait until all entries of the long lists had their turns, and nothing more is asked for.
+
+    What is read for them before that is read for some of them, and then again for the next.
+    """
+    purse = _PURSE.get()
+    still = 0
+    while purse is not None and still < _STILL:
+        seen = purse.stirred
+        await sleep(0)
+        still = 0 if purse.waiting or purse.stirred != seen else still + 1

@@ -125,7 +125,7 @@ class Arguments:
         """The same for what was read of them; what is filled in has to fit, too."""
         try:
             filled = cast("dict[str, Any]", completed(args, read))
-        except Exception as error:  # whatever classes of a tool's author raise
+        except BaseException as error:  # whatever classes of a tool's author raise; nothing here is awaited
             raise ArgsUnfit(
                 [Fault((), f"a default inside can't be written as JSON: {storable(text_of(error))}")]
             ) from error

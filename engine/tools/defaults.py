@@ -13,6 +13,7 @@ from pydantic import BaseModel, RootModel, TypeAdapter, ValidationError
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import PydanticSerializationError, core_schema
 
+from engine.tools.foreign import attempted
 from engine.tools.members import SEQUENCES, as_given, members, static_defaults
 from engine.values import encode, fault_of
 
@@ -61,6 +62,9 @@ def completed_by_schema(given: Any, schema: Mapping[str, Any], root: Mapping[str
     return given
 
 
+_UNTOLD: Final = object()
+
+
 class ArgumentsSchema(GenerateJsonSchema):
     """JSON Schema whose defaults are written as arguments are, those too that a factory makes alike each time."""
 
@@ -70,8 +74,9 @@ class ArgumentsSchema(GenerateJsonSchema):
         if factory is None or schema.get("default_factory_takes_data"):
             return super().get_default_value(schema)
         make = cast("Callable[[], object]", factory)
-        one, other = make(), make()
-        written = _written(one)
+        # What an author's code raises here is said when arguments are filled in: of one step then, not of the program.
+        one, other = attempted(make, _UNTOLD), attempted(make, _UNTOLD)
+        written = None if one is _UNTOLD else _written(one)
         return one if written is not None and written == _written(other) else super().get_default_value(schema)
 
     def encode_default(self, dft: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import Any, Final, cast
 from starlette.requests import ClientDisconnect, Request
 
 from schema.eager import in_time
-from schema.faults import BAD_USER_INPUT, LIMIT_EXCEEDED, RequestError
+from schema.faults import BAD_USER_INPUT, LIMIT_EXCEEDED, NO_QUERY, RequestError
 from schema.http.settings import HttpSettings
 from schema.jsontext import decode
 
@@ -29,7 +29,10 @@ class HttpError(RequestError):
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """The operation that a request asks for; nothing in it is checked against the schema yet."""
+    """The operation that a request asks for; nothing in it is checked against the schema yet.
+
+    The query is empty where none was given: over a socket that is a faulty document, as any other that can't be run.
+    """
 
     query: str
     operation_name: str | None
@@ -59,14 +62,20 @@ def check_before_reading(request: Request, settings: HttpSettings) -> None:
 async def read_operation(request: Request, settings: HttpSettings, deadline: float) -> Asked:
     """The operation in the request's body or address, if it is here by `deadline` (the loop's time)."""
     if request.method == "GET":
-        return operation_from(_from_address(request))
+        return _with_query(operation_from(_from_address(request)))
     try:
         body = await in_time(deadline, _read_body(request, settings))
     except TimeoutError:
         raise HttpError(408, "The body did not arrive in time.") from None
     except ClientDisconnect:
         raise HttpError(400, "The body ended early.") from None
-    return operation_from(_decode(body))
+    return _with_query(operation_from(_decode(body)))
+
+
+def _with_query(asked: Asked) -> Asked:
+    if not asked.query:
+        raise HttpError(400, NO_QUERY)
+    return asked
 
 
 def operation_from(parameters: object) -> Asked:
@@ -76,9 +85,7 @@ def operation_from(parameters: object) -> Asked:
         raise HttpError(400, f"{what} one JSON object with the operation.")
     given = cast("dict[str, Any]", parameters)
     query, name, variables, extensions = (given.get(each) for each in _PARAMETERS)
-    if query is None or query == "":
-        raise HttpError(400, "The request holds no query.")
-    if not isinstance(query, str):
+    if query is not None and not isinstance(query, str):
         raise HttpError(400, "query has to be a string.")
     if name is not None and not isinstance(name, str):
         raise HttpError(400, "operationName has to be a string or null.")
@@ -86,7 +93,7 @@ def operation_from(parameters: object) -> Asked:
         raise HttpError(400, "variables has to be an object or null.")
     if extensions is not None and not isinstance(extensions, dict):
         raise HttpError(400, "extensions has to be an object or null.")
-    return Asked(query, name or None, cast("dict[str, Any] | None", variables))
+    return Asked(query or "", name or None, cast("dict[str, Any] | None", variables))
 
 
 @lru_cache(maxsize=16)

@@ -10,6 +10,8 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets.http11 import Request
 from websockets.protocol import OPEN
 
+from schema.http.parting import Parting
+
 __all__ = ["FrameSocket", "Write", "text_frame", "writer_of"]
 
 _EXTENSION: Final = "lifeos.frames"
@@ -35,6 +37,28 @@ class FrameSocket(WebSocketsSansIOProtocol):
     What goes to a thousand sockets is put into a frame once, and not a thousand times; and each time it goes straight
     to the transport, past the layers that know nothing of it.
     """
+
+    _parting: Parting | None = None
+
+    def data_received(self, data: bytes) -> None:
+        """Some bytes of a message."""
+        if self._parting is not None:
+            self._parting.discard(data)
+        else:
+            super().data_received(data)
+
+    def handle_parser_exception(self) -> None:
+        """What came is too long, or no frame: the application is told, and so is the client."""
+        closing = self.conn.close_sent
+        assert closing is not None
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": closing.code, "reason": closing.reason})
+        self.close_sent = True
+        if self.read_paused:
+            self.read_paused = False
+            self.transport.resume_reading()
+        self._parting = Parting(self.loop, self.transport, b"".join(self.conn.data_to_send()))
+        # As after a close frame of the application's, whose end would otherwise be the connection's.
+        self.close_timer = self._parting.timer
 
     def handle_connect(self, event: Request) -> None:
         """Somebody wants to talk."""

@@ -12,13 +12,20 @@ from typing import ClassVar, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from schema.http.parting import Parting
+
 __all__ = ["BoundedHttp"]
 
-_TOO_LARGE: Final = (
-    b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
-    b"content-type: text/plain; charset=utf-8\r\ncontent-length: 36\r\nconnection: close\r\n\r\n"
-    b"The head of the request is too long."
-)
+
+def _answer(status: str, text: str) -> bytes:
+    """A whole answer, after which the connection ends."""
+    return (
+        f"HTTP/1.1 {status}\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: {len(text)}\r\n"
+        f"connection: close\r\n\r\n{text}"
+    ).encode("ascii")
+
+
+_TOO_LARGE: Final = _answer("431 Request Header Fields Too Large", "The head of the request is too long.")
 
 
 class BoundedHttp(HttpToolsProtocol):
@@ -32,6 +39,7 @@ class BoundedHttp(HttpToolsProtocol):
     _is_in_head = True
     _head_bytes = 0
     _trailer_bytes = 0
+    _parting: Parting | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride] - as the base has it
         """Somebody connected: they have a request to make."""
@@ -41,20 +49,28 @@ class BoundedHttp(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """They are gone."""
         self._stop()
+        if self._parting is not None:
+            self._parting.timer.cancel()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Some bytes of a request."""
+        if self._parting is not None:
+            self._parting.discard(data)
+            return
         if self._awaits_head:
             self._head_bytes += len(data)
         super().data_received(data)
-        if not self._awaits_head or self.transport.is_closing():
+        if not self._awaits_head or self._parting is not None or self.transport.is_closing():
             return
         if self._timer is None:
             self._start()
         if self._head_bytes > self.max_head_bytes:
-            self.transport.write(_TOO_LARGE)
-            self.transport.close()
+            self._refuse(_TOO_LARGE)
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no HTTP."""
+        self._refuse(_answer("400 Bad Request", msg))
 
     def on_message_begin(self) -> None:
         """A request begins."""
@@ -91,6 +107,15 @@ class BoundedHttp(HttpToolsProtocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    def _refuse(self, answer: bytes) -> None:
+        self._stop()
+        if self.cycle and not self.cycle.response_complete:
+            # Whoever answers this one is told that nobody is there any more.
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        self.flow.resume_reading()
+        self._parting = Parting(self.loop, self.transport, answer)
 
     def _too_slow(self) -> None:
         self._timer = None

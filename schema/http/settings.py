@@ -17,6 +17,12 @@ class HttpSettings:
     max_sockets_per_user: int = 50
     """Sockets and event streams together."""
 
+    drain_bytes: int = 64 * 1024 * 1024
+    """How much more of a body is taken from a client that is answered before all of it came."""
+
+    drain_seconds: float = 10.0
+    """And for how long."""
+
     request_timeout_seconds: float = 10.0
     """From the head of a request to its answer; an operation over a socket has the schema's deadline alone."""
 

@@ -5,7 +5,7 @@
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import orjson
 import strawberry
@@ -15,9 +15,12 @@ from persistence.reads import ApprovalRow
 from persistence.states import ApprovalKind, ApprovalStatus, Risk
 from schema.info import Info, load
 from schema.scalars import JSON
-from schema.types.base import Lazy, Node, RunRef, StepRef, described, json_of
+from schema.types.base import Lazy, Node, RunRef, StepRef, described, json_of, related
 from schema.types.users import User
 from schema.visible import hidden_in, visible, visible_or_none
+
+if TYPE_CHECKING:
+    from schema.loaders import Loaders
 
 __all__ = ["Approval"]
 
@@ -58,9 +61,11 @@ class Approval(Node, Lazy):
     )
 
     row: strawberry.Private[ApprovalRow]
+    loaders: strawberry.Private[Any]
 
-    def __init__(self, row: ApprovalRow) -> None:
+    def __init__(self, row: ApprovalRow, loaders: "Loaders | None" = None) -> None:
         self.row = row
+        self.loaders = loaders
         self.id = cast("strawberry.ID", ids.approval_id(row.id))
         self.kind = _KINDS[row.kind]
         self.status = _STATUSES[row.status]
@@ -75,11 +80,19 @@ class Approval(Node, Lazy):
         self.decided_at = row.decided_at
         self.decision_reason = visible_or_none(row.decision_reason)
 
-    @strawberry.field(graphql_type=RunRef, description="The run of its step.")
+    @property
+    def run_at_hand(self) -> Any:
+        return self.loaders.known_run(self.row.run_id)
+
+    @property
+    def step_at_hand(self) -> Any:
+        return self.loaders.known_step((self.row.run_id, self.row.position))
+
+    @related(RunRef, "The run of its step.", at_hand="run_at_hand")
     def run(self, info: Info) -> Any:
         return load(info).run_of(self.row.run_id)
 
-    @strawberry.field(graphql_type=StepRef, description="The step that it is about.")
+    @related(StepRef, "The step that it is about.", at_hand="step_at_hand")
     def step(self, info: Info) -> Any:
         return load(info).step_of(self.row.run_id, self.row.position)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import strawberry
 
+from schema.execution import AT_HAND
 from schema.jsontext import JsonText
 from schema.visible import visible
 
@@ -18,12 +19,28 @@ if TYPE_CHECKING:
     from schema.types.steps import Step
     from schema.types.tool_calls import ToolCall
 
-__all__ = ["ApprovalRef", "Failure", "Lazy", "Node", "RunRef", "StepRef", "ToolCallRef", "described", "json_of"]
+__all__ = [
+    "ApprovalRef",
+    "Failure",
+    "Lazy",
+    "Node",
+    "RunRef",
+    "StepRef",
+    "ToolCallRef",
+    "described",
+    "json_of",
+    "related",
+]
 
 RunRef = Annotated["Run", strawberry.lazy("schema.types.runs")]
 StepRef = Annotated["Step", strawberry.lazy("schema.types.steps")]
 ApprovalRef = Annotated["Approval", strawberry.lazy("schema.types.approvals")]
 ToolCallRef = Annotated["ToolCall", strawberry.lazy("schema.types.tool_calls")]
+
+
+def related(type_: Any, description: str, *, at_hand: str) -> Any:
+    """A resolver's field for a related object; the attribute `at_hand` has it where it was read with its list."""
+    return strawberry.field(graphql_type=type_, description=description, metadata={AT_HAND: at_hand})
 
 
 def described(description: str) -> Any:

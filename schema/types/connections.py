@@ -67,8 +67,8 @@ class ApprovalConnection:
 
     count: strawberry.Private[Count]
 
-    def __init__(self, page: Page[ApprovalRow], *, after: Place | None, count: Count) -> None:
-        self.nodes = [Approval(row) for row in page.rows]
+    def __init__(self, page: Page[ApprovalRow], nodes: list[Approval], *, after: Place | None, count: Count) -> None:
+        self.nodes = nodes
         cursors = [write_place(APPROVALS, Place(row.created_at, row.id)) for row in page.rows]
         self.edges = [ApprovalEdge(cursor=cursor, node=node) for cursor, node in zip(cursors, self.nodes, strict=True)]
         self.page_info = page_info(cursors, has_more=page.has_more, after=after)

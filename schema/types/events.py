@@ -5,7 +5,7 @@
 
 from collections.abc import Callable, Hashable, Mapping
 from datetime import datetime
-from typing import Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import strawberry
 
@@ -15,9 +15,12 @@ from persistence.reads.cursors import write_event
 from persistence.states import EventType
 from schema.info import Info, load
 from schema.scalars import JSON
-from schema.types.base import ApprovalRef, Lazy, RunRef, StepRef, described, json_of
+from schema.types.base import ApprovalRef, Lazy, RunRef, StepRef, described, json_of, related
 from schema.types.pages import PageInfo, page_info
 from schema.visible import visible
+
+if TYPE_CHECKING:
+    from schema.loaders import Loaders
 
 __all__ = ["EventConnection", "EventEdge", "TimelineEvent"]
 
@@ -40,9 +43,12 @@ class TimelineEvent(Lazy):
 
     row: strawberry.Private[EventRow]
     memo: strawberry.Private[dict[Hashable, Any]]
+    loaders: strawberry.Private[Any]
 
-    def __init__(self, row: EventRow) -> None:
+    def __init__(self, row: EventRow, loaders: "Loaders | None" = None) -> None:
         self.row = row
+        # With those of its page, whose related objects were read with it; one that is told to many has none.
+        self.loaders = loaders
         # Shared with whoever else is told of this event.
         self.memo = row.memo
         self.cursor = write_event(row.run_id, row.seq)
@@ -54,15 +60,28 @@ class TimelineEvent(Lazy):
         self.step_id = None if row.position is None else cast("strawberry.ID", ids.step_id(row.run_id, row.position))
         self.approval_id = None if row.approval_id is None else cast("strawberry.ID", ids.approval_id(row.approval_id))
 
-    @strawberry.field(graphql_type=RunRef, description="The run, as it is now.")
+    @property
+    def run_at_hand(self) -> Any:
+        return self.loaders.known_run(self.row.run_id)
+
+    @property
+    def step_at_hand(self) -> Any:
+        row = self.row
+        return None if row.position is None else self.loaders.known_step((row.run_id, row.position))
+
+    @property
+    def approval_at_hand(self) -> Any:
+        return None if self.row.approval_id is None else self.loaders.known_approval(self.row.approval_id)
+
+    @related(RunRef, "The run, as it is now.", at_hand="run_at_hand")
     def run(self, info: Info) -> Any:
         return load(info).run_of(self.row.run_id)
 
-    @strawberry.field(graphql_type=StepRef | None, description="The step that it is about, as it is now.")
+    @related(StepRef | None, "The step that it is about, as it is now.", at_hand="step_at_hand")
     def step(self, info: Info) -> Any:
         return None if self.row.position is None else load(info).step.load((self.row.run_id, self.row.position))
 
-    @strawberry.field(graphql_type=ApprovalRef | None, description="The approval that it is about, as it is now.")
+    @related(ApprovalRef | None, "The approval that it is about, as it is now.", at_hand="approval_at_hand")
     def approval(self, info: Info) -> Any:
         return None if self.row.approval_id is None else load(info).approval.load(self.row.approval_id)
 
@@ -83,7 +102,7 @@ class EventConnection:
     nodes: list[TimelineEvent] = described("The events.")
     page_info: PageInfo = described("Where this page stands.")
 
-    def __init__(self, page: Page[EventRow], *, after: object | None) -> None:
-        self.nodes = [TimelineEvent(row) for row in page.rows]
+    def __init__(self, page: Page[EventRow], loaders: "Loaders", *, after: object | None) -> None:
+        self.nodes = [TimelineEvent(row, loaders) for row in page.rows]
         self.edges = [EventEdge(node) for node in self.nodes]
         self.page_info = page_info([node.cursor for node in self.nodes], has_more=page.has_more, after=after)

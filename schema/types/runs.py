@@ -127,8 +127,9 @@ class Run(Node):
         seq = place_after(given(after), lambda cursor: read_event(self.row.id, cursor))
         if seq is not None and seq > self.row.last_seq:
             raise bad_cursor()
-        page = await load(info).events.load(EventsAfter(self.row.id, seq or 0, size))
-        return EventConnection(page, after=seq)
+        loaders = load(info)
+        page = await loaders.events.load(EventsAfter(self.row.id, seq or 0, size))
+        return EventConnection(page, loaders, after=seq)
 
     @strawberry.field(description="The DAG as a Mermaid flowchart, its nodes marked with their states.")
     async def diagram(self, info: Info) -> str:

@@ -15,7 +15,18 @@ from persistence.reads import StepRow
 from persistence.states import FINISHED_STEP_STATES, Risk, SkipReason, StepState
 from schema.info import Info, load
 from schema.scalars import JSON, write_time
-from schema.types.base import ApprovalRef, Failure, Lazy, Node, RunRef, StepRef, ToolCallRef, described, json_of
+from schema.types.base import (
+    ApprovalRef,
+    Failure,
+    Lazy,
+    Node,
+    RunRef,
+    StepRef,
+    ToolCallRef,
+    described,
+    json_of,
+    related,
+)
 from schema.visible import visible
 
 if TYPE_CHECKING:
@@ -95,7 +106,11 @@ class Step(Node, Lazy):
         self.started_at = row.started_at
         self.finished_at = row.finished_at
 
-    @strawberry.field(graphql_type=RunRef, description="The run that it belongs to.")
+    @property
+    def run_at_hand(self) -> Any:
+        return self.loaders.known_run(self.row.run_id)
+
+    @related(RunRef, "The run that it belongs to.", at_hand="run_at_hand")
     def run(self, info: Info) -> Any:
         return load(info).run_of(self.row.run_id)
 

@@ -17,7 +17,7 @@ from starlette.routing import Route
 from structlog.testing import capture_logs
 from websockets.asyncio.client import ClientConnection, connect
 
-from schema.http import FrameSocket, GraphQLView, HttpSettings
+from schema.http import BoundedHttp, Drained, FrameSocket, GraphQLView, HttpSettings
 from tests.schema.toy import Context, DatabaseAway, Toy, Viewer, make_schema
 
 
@@ -104,10 +104,11 @@ async def serving(
 
     app = Starlette(routes=[*view.routes(), Route("/", root)])
     config = uvicorn.Config(
-        app,
+        Drained(app, view.settings),
         port=0,
         log_config=None,
         lifespan="off",
+        http=BoundedHttp,
         ws=FrameSocket,
         ws_per_message_deflate=False,
         ws_max_size=ws_max_size,

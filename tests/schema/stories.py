@@ -63,9 +63,33 @@ class Stories:
         approval_seconds: float = 3600,
     ) -> UUID:
         """A run with these steps, what waits for nothing READY or BLOCKED."""
-        run = new_id()
+        [run] = await self.runs(by, 1, steps, intent=intent, approval_seconds=approval_seconds)
+        return run
+
+    async def runs(
+        self,
+        by: Person,
+        many: int,
+        steps: Sequence[Told],
+        *,
+        intent: str | None = None,
+        approval_seconds: float = 3600,
+    ) -> list[UUID]:
+        """So many such runs, all at once."""
+        runs = [new_id() for _ in range(many)]
+        risk = max((step.risk for step in steps), default=Risk.L0)
+
+        async def work(tx: Any) -> None:
+            await store_runs(tx, [NewRun(run, by.id, intent, risk, Risk.L3) for run in runs])
+            stored = [each for run in runs for each in self._stored(by, run, steps)]
+            await store_steps(tx, stored, gate=GatePolicy(approval_seconds))
+
+        await self.database.transaction(work)
+        return runs
+
+    def _stored(self, by: Person, run: UUID, steps: Sequence[Told]) -> list[NewStep]:
         place = {step.key: at for at, step in enumerate(steps)}
-        stored = [
+        return [
             NewStep(
                 run=run,
                 submitted_by=by.id,
@@ -90,14 +114,6 @@ class Stories:
             )
             for at, step in enumerate(steps)
         ]
-        risk = max((step.risk for step in steps), default=Risk.L0)
-
-        async def work(tx: Any) -> None:
-            await store_runs(tx, [NewRun(run, by.id, intent, risk, Risk.L3)])
-            await store_steps(tx, stored, gate=GatePolicy(approval_seconds))
-
-        await self.database.transaction(work)
-        return run
 
     async def intent(self, by: Person, intent: str) -> UUID:
         """A run that is only recorded."""
@@ -140,6 +156,28 @@ class Stories:
             **outcome,
         )
         assert (await self._advance(given)).accepted == {0}
+
+    async def fail_all(self) -> None:
+        """Every running step fails for good."""
+        running = await self.database.fetch(
+            "SELECT run_id, position, attempt FROM steps WHERE state = 'RUNNING' ORDER BY run_id, position"
+        )
+        await self._advance(
+            *(
+                Outcome(
+                    run,
+                    position,
+                    attempt,
+                    StepState.RUNNING,
+                    StepState.FAILED,
+                    owner=self.worker,
+                    call=ToolCallStatus.FAILED,
+                    error_code="TOOL_FAILED",
+                    error_message="It broke",
+                )
+                for run, position, attempt in running
+            )
+        )
 
     async def fail(self, run: UUID, position: int) -> None:
         await self.settle(run, position, StepState.FAILED, error_code="TOOL_FAILED", error_message="It broke")

@@ -1,8 +1,12 @@
 """What an operation asks for is known before anything else reads it, and too much is refused."""
 
+import gc
 import time
+import tracemalloc
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
+from weakref import ref
 
 import pytest
 from graphql import GraphQLError, get_introspection_query, parse, print_ast
@@ -243,15 +247,104 @@ async def test_a_text_is_read_once():
     assert schema.documents.read(text) is schema.documents.read(text)
 
 
-async def test_what_is_kept_is_bounded_whatever_is_sent(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("schema.documents._KEPT_TOKENS", 10 * 1910)
-    schema = make_schema()
+LEAVES = "id number title weight ready state past tags createdAt args"
+LARGE: dict[str, Callable[[int], str]] = {
+    "leaves": lambda n: "{all {" + " ".join(f"f{n}x{i}{x}: {x}" for i in range(6) for x in LEAVES.split()) + "}}",
+    "objects in lists": lambda n: (
+        "{" + " ".join(f"a{n}x{i}: all {{id owner {{name}} parts {{id number}}}}" for i in range(10)) + "}"
+    ),
+    "fields that are resolved": lambda n: "{" + " ".join(f"a{n}x{i}: all {{shout id}}" for i in range(25)) + "}",
+    "fragments that are spread again and again": lambda n: (
+        "{" + " ".join(f"a{n}x{i}: all {{...F}}" for i in range(4)) + "} "
+        "fragment F on Item {" + " ".join(f"p{i}: parts {{id owner {{name}}}}" for i in range(6)) + "}"
+    ),
+    "a long list": lambda n: "{echo(value: [" + ",".join(str(n * 2000 + i) for i in range(400)) + "])}",
+    "a long object": lambda n: "{echo(value: {" + ",".join(f"a{n}x{i}: {i}" for i in range(120)) + "})}",
+    "variables": lambda n: (
+        "query(" + " ".join(f"$v{n}x{i}: Int = {i}" for i in range(20)) + ") {"
+        + " ".join(f"e{i}: echo(number: $v{n}x{i})" for i in range(20)) + "}"
+    ),
+    "a remark": lambda n: f"{{hello}} #{n}" + "x" * 40_000,
+    "a wide text": lambda n: f'{{echo(text: "{n}' + "\U0001f600" * 10_000 + '")}',
+    "short ones": lambda n: f"{{a{n}: hello}}",
+    "many operations": lambda n: (
+        " ".join(f"query Q{i} {{a{n}: hello all {{id shout owner {{name}}}}}}" for i in range(12))
+    ),
+}  # fmt: skip
 
-    for n in range(30):
-        schema.documents.read("{" + f"a{n}: hello " + "hello " * 1900 + "}")
-        schema.documents.read(f"{{hello}} #{n}" + "x" * 40_000)
 
-    assert len(schema.documents._kept) == 10
+@pytest.mark.parametrize("kind", LARGE)
+async def test_all_that_is_kept_of_documents_has_one_bound(kind: str):
+    schema = make_schema(limits=Limits(aliases=1000, nodes=100_000))
+    schema.documents.kept_bytes = 3 * 1024 * 1024
+
+    async def run(n: int) -> int:
+        text = LARGE[kind](n)
+        for name in [f"Q{i}" for i in range(12)] if kind == "many operations" else [None]:
+            result = await schema.execute(text, context_value=CONTEXT, operation_name=name)
+            assert not result.errors
+        return len(schema.documents._kept)
+
+    # What is made once for all is there before the first measure.
+    await run(0)
+    schema.documents._kept.clear()
+    schema.documents._bytes = 0
+    gc.collect()
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        n = kept = 0
+        while kept == n and n < 4000:
+            n += 1
+            kept = await run(n)
+        gc.collect()
+        full = tracemalloc.get_traced_memory()[0] - before
+        for more in range(n + 1, n + n // 2 + 1):
+            await run(more)
+        gc.collect()
+        later = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+
+    assert kept < n, "it was never full"
+    # What is counted is what is there: never less, and not so much more that little would be kept.
+    assert schema.documents.kept_bytes / 4 < full < schema.documents.kept_bytes
+    assert later < schema.documents.kept_bytes
+
+
+async def test_a_document_that_is_too_large_to_keep_drives_no_other_out():
+    schema = make_schema(limits=Limits(aliases=1000))
+    schema.documents.kept_bytes = 400_000
+    await schema.execute("{hello}", context_value=CONTEXT)
+
+    await schema.execute(LARGE["leaves"](1), context_value=CONTEXT)
+
+    assert list(schema.documents._kept) == ["{hello}"]
+
+
+async def test_what_events_remember_keeps_no_document():
+    schema, toy = make_schema(), Toy()
+    text = "subscription {events {seq message}}"
+    async for _ in await schema.stream(text, context_value=Context(Viewer("ada"), toy)):
+        pass
+    assert all(event.memo for event in toy.shared)
+    compiled = ref(schema.documents.read(text).operation(None).compiled)
+
+    schema.documents._kept.clear()
+    gc.collect()
+
+    assert compiled() is None
+
+
+async def test_an_event_remembers_so_many_answers_and_no_more():
+    schema, toy = make_schema(), Toy()
+    for n in range(300):
+        text = f"subscription {{events {{seq a{n}: message}}}}"
+        async for answer in await schema.stream(text, context_value=Context(Viewer("ada"), toy)):
+            assert answer.data
+            assert answer.data["events"][f"a{n}"].startswith("event")
+
+    assert {len(event.memo) for event in toy.shared} == {256}
 
 
 async def test_the_page_size_of_the_last_request_is_not_the_next_ones():

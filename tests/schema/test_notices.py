@@ -15,7 +15,10 @@ ASKED = "query ($id: ID!) { run(id: $id) { notices steps { key notices } } }"
 
 
 async def told(it: World, run: UUID, notices: dict[int, list[str]]) -> None:
+    """The run's first steps succeed, and these have something to say."""
+    await it.stories.claim()
     for position, texts in notices.items():
+        await it.stories.settle(run, position)
         await it.it.database.execute("INSERT INTO notices VALUES ($1, $2, $3)", run, position, texts)
 
 

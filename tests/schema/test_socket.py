@@ -214,8 +214,6 @@ async def test_a_user_has_only_so_many_sockets_and_closing_one_makes_room():
         '{"type":"subscribe","id":"","payload":{"query":"{hello}"}}',
         '{"type":"subscribe","id":"1","payload":null}',
         '{"type":"subscribe","id":"1","payload":[]}',
-        '{"type":"subscribe","id":"1","payload":{}}',
-        '{"type":"subscribe","id":"1","payload":{"query":null}}',
         '{"type":"subscribe","id":"1","payload":{"query":5}}',
         '{"type":"subscribe","id":"1","payload":{"query":"{hello}","variables":[1]}}',
         '{"type":"subscribe","id":"1","payload":{"query":"{hello}","variables":{"x":NaN}}}',
@@ -292,6 +290,17 @@ async def test_a_mutation_runs_over_a_socket():
 @pytest.mark.parametrize(
     ("payload", "code"),
     [
+        ({"query": ""}, "BAD_USER_INPUT"),
+        ({"query": None}, "BAD_USER_INPUT"),
+        ({}, "BAD_USER_INPUT"),
+        ({"variables": {"n": 1}}, "BAD_USER_INPUT"),
+        ({"query": " \n\t,"}, "GRAPHQL_VALIDATION_FAILED"),
+        ({"query": "# nothing but a remark"}, "GRAPHQL_VALIDATION_FAILED"),
+        ({"query": "\ufeff"}, "GRAPHQL_VALIDATION_FAILED"),
+        ({"query": "hello"}, "GRAPHQL_VALIDATION_FAILED"),
+        ({"query": "fragment F on Query {hello}"}, "GRAPHQL_VALIDATION_FAILED"),
+        ({"query": "type T {x: Int}"}, "GRAPHQL_VALIDATION_FAILED"),
+        ({"query": "{hello}", "operationName": "Other"}, "GRAPHQL_VALIDATION_FAILED"),
         ({"query": "{"}, "GRAPHQL_VALIDATION_FAILED"),
         ({"query": "{nothing}"}, "GRAPHQL_VALIDATION_FAILED"),
         ({"query": "{hello}", "operationName": "x" * 300}, "GRAPHQL_VALIDATION_FAILED"),
@@ -309,8 +318,29 @@ async def test_a_faulty_operation_is_an_error_message_and_the_socket_stays(paylo
         message = await receive(socket)
         assert (message["id"], message["type"]) == ("1", "error")
         assert message["payload"][0]["extensions"]["code"] == code
+        assert message["payload"][0]["message"]
         await send(socket, subscribe("1", "{hello}"))
         assert (await receive(socket))["payload"] == {"data": {"hello": "world"}}
+
+
+async def test_an_operation_without_a_query_leaves_those_that_run_alone():
+    async with acknowledged() as (server, socket):
+        await send(socket, subscribe("live", "subscription {wait}"))
+        assert (await receive(socket))["payload"] == {"data": {"wait": "waiting"}}
+
+        await send(socket, subscribe("1", ""))
+        message = await receive(socket)
+        server.toy.go_on.set()
+
+        assert (message["id"], message["type"]) == ("1", "error")
+        assert await receive(socket) == {"id": "live", "type": "next", "payload": {"data": {"wait": "done"}}}
+
+
+async def test_the_id_of_a_running_operation_is_taken_for_one_without_a_query_too():
+    async with acknowledged() as (_, socket):
+        await send(socket, subscribe("1", "subscription {wait}"), subscribe("1", ""))
+
+        assert (await closed(socket))[0] == 4409
 
 
 async def test_errors_of_fields_come_with_the_data_and_tell_no_secrets():
