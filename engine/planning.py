@@ -117,7 +117,7 @@ class Planning:
     async def _plan_some(self) -> None:
         worker, free = self._worker, _AT_ONCE - len(self._plans)
         if worker is None or free <= 0:
-            return  # who ends next looks again
+            return  # the next plan that ends looks again
         async with self._database.connection() as connection:
             claimed = await planning.claim_planning(
                 connection, worker.id, at_most=free, known=tuple(self._plans.values())

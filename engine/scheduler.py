@@ -1,4 +1,4 @@
-"""The broom: what time alone causes, and what got lost. In normal operation it finds nothing to do.
+"""The scheduler: lost steps, overdue approvals, due retries. In normal operation it finds nothing to do.
 
 Everything it does is a conditional write, so any number of processes may sweep at once.
 """

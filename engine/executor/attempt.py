@@ -80,7 +80,7 @@ class Attempt:
             self._call = self._caller.prepare(self.step)
         except NotMade as error:
             self._end(self._outcomes.of(error.reply))
-        except Exception as error:  # noqa: BLE001 - a fault of ours, told and settled as one
+        except Exception as error:  # noqa: BLE001 - a fault of ours, logged and settled as one
             self._fault(error)
         else:
             if self._stopped is None:
@@ -97,7 +97,7 @@ class Attempt:
         assert call is not None
         try:
             self._task = asyncio.create_task(call.make(), name=TOOL_TASK + self.step.tool)
-        except Exception as error:  # noqa: BLE001 - a fault of ours, told and settled as one
+        except Exception as error:  # noqa: BLE001 - a fault of ours, logged and settled as one
             self._fault(error)
         else:
             self._task.add_done_callback(self._ended)

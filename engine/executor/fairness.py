@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Final
 
 _USERS_A_SLOT: Final = 10
-"""Of so many slots, one more is kept beyond the limit for users who have no step running."""
+"""For this many slots, one more is kept beyond the limit, for users who have no step running."""
 
 _STARVED_SECONDS: Final = 0.05
 """The shortest time between two looks for starved users."""

@@ -50,7 +50,7 @@ class LocalCaller:
 
 
 def _check_nothing_is_added(step: ClaimedStep, tool: Tool, args: dict[str, Any]) -> None:
-    """Whoever approved saw every default. This process's tool may have others than the one that was asked about."""
+    """The approver saw every default. This process's tool may have others than the one that was asked about."""
     try:
         now = tool.fit(args)
     except ArgsUnfit as error:
@@ -90,7 +90,7 @@ class LocalCall:
             return self._guarded(error)
         try:
             return self._of_result(result, context)
-        except BaseException as error:  # noqa: BLE001 - told and settled as a fault of ours
+        except BaseException as error:  # noqa: BLE001 - logged and settled as a fault of ours
             return Broken(error)
 
     def _context(self) -> ToolContext:

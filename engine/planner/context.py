@@ -1,4 +1,4 @@
-"""What a planner is told besides the sentence, and how it says that it can't plan one."""
+"""What a planner gets besides the sentence, and how it says that it can't plan one."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ class Unplannable(Exception):
         named = [(shown(part), reason) for part, reason in faults]
         self.parts = tuple(part for part, _ in named if part)
         self.reasons = tuple(reason for _, reason in named)
-        told = "; ".join(f"“{part}”: {reason}" if part else reason for part, reason in named)
+        named_parts = "; ".join(f"“{part}”: {reason}" if part else reason for part, reason in named)
         can = f" Try for example: {'; '.join(suggestions)}." if suggestions else ""
-        super().__init__(f"Nothing was planned. {told}.{can}")
+        super().__init__(f"Nothing was planned. {named_parts}.{can}")
 
 
 def shown(part: str) -> str:

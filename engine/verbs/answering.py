@@ -1,4 +1,4 @@
-"""The parts that all answers to approvals share: whoever may give one, the first one stands, and its event."""
+"""The parts that all answers to approvals share: permission, the lock, the event; the first answer stands."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ class Submitting:
     async def _store(self, group: Sequence[Checked]) -> Sequence[StoredRun | None]:
         """What became of each; None for those whose idempotency key was used before.
 
-        These are looked for by themselves: what goes wrong with that is nothing to those who are stored by now.
+        These are looked for by themselves: a failure there does not touch the runs that are stored by now.
         """
         resources = self._resources
         with resources.worker.reserve() as claimer:
