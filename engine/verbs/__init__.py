@@ -9,6 +9,6 @@
     expire      skip the steps whose approvals nobody decided in time
 
 Each is a function of the `Resources` and the person who asks for it, raises engine errors, and knows nothing of
-GraphQL: the API calls them today. The write decides: a move is attempted, and only if it did nothing is the state read, to say
-why.
+GraphQL: the API calls them today. The write decides: a move is attempted, and only if it did nothing is the state
+read, to say why.
 """
