@@ -10,17 +10,19 @@
     settling      outcomes are written in groups, with what they make ready claimed in the same transaction
     reconciling   what runs here is compared with what the database says that this process owns
 
-An attempt goes through these states here; each of them can be lost with the process, as the database decides what it
-still owns:
+An attempt goes through these states here. Any of them can be lost with the process: the database decides what it owns.
 
-    claimed ──prepare──▶ prepared ──────────────idempotent──────────────▶ called ──reply──▶ ended ──settle──▶ gone
-       │                    │                                              ▲ │                ▲
-       │                    └──enter (noted in the database, once)─────────┘ ├──stop──────────┤
-       │                    │                                                └──timeout──┐    │
-       │                    └──refused: no longer this process's────────────────────┐   ▼    │
-       └──not made: no such tool, other arguments than approved─────────────────────┴────────▶┘
-                                                     a call that goes on after its attempt has ended is left behind:
-                                                     its late reply is kept with its tool call, and moves nothing
+    claimed ── prepare ──▶ prepared ── enter ──▶ entered ── call ──▶ called ── reply ──▶ ended ── settle ──▶ settled
+       │                      │                     │                  ├── timeout ───────▲
+       │                      │                     │                  └── stop ──────────┤
+       └── not made           └── stop              └── refused, stop                     │
+           │                      │                     │                                 │
+           └──────────────────────┴─────────────────────┴─────────────────────────────────┘
+
+    enter: noted in the database, so that it is made once; a call that may be repeated goes from prepared to called
+    refused: the step was no longer this process's when its call was about to be noted
+    A call that goes on after its attempt has ended is left behind. Its late reply is kept with its tool call, and moves
+    no step.
 
 While one group of outcomes commits, the next one gathers. The transaction that settles also claims what it made ready,
 so a chain of steps costs one commit a step.
