@@ -4,6 +4,7 @@ PYTHON ?= $(shell for each in python3 python3.14 python3.13 python3.12 python3.1
 	$$each $(NEW_ENOUGH) 2>/dev/null && echo $$each && break; done)
 BIN := .venv/bin
 STAMP := .venv/.installed
+TOOLS := .venv/.installed-tools
 
 .PHONY: install serve test test-slow demo bench chaos fuzz audit check schema clients clean
 
@@ -15,33 +16,39 @@ $(STAMP): pyproject.toml constraints.txt console/hatch_build.py
 	@echo "Installing into .venv, which takes a minute or two ..."
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable . --group dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable .
 	@touch $(STAMP)
+
+# What tests and checks need is twice as much as the program itself, so only they bring it.
+$(TOOLS): $(STAMP)
+	@echo "Installing the tools for tests and checks into .venv, which takes a minute or two ..."
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --group dev
+	@touch $(TOOLS)
 
 serve: $(STAMP)
 	@$(BIN)/lifeos serve $(ARGS)
 
 # -n: workers by the number of cores (tests/conftest.py); a single test runs with `make test ARGS=tests/unit/test_x.py`.
-test: $(STAMP)
+test: $(TOOLS)
 	$(BIN)/python -m pytest -n auto --dist worksteal $(if $(ARGS),,-m "not slow") $(ARGS)
 
-# What starts whole programs: the wheel in an empty environment, browsers, npm's clients, the blocks of the README,
+# What starts whole programs: the wheel in an empty environment, browsers, npm's clients, the blocks of the README and docs,
 # crashes and restarts.
-test-slow: $(STAMP)
+test-slow: $(TOOLS)
 	$(BIN)/python -m pytest -n auto --dist worksteal -m slow $(ARGS)
 
 demo: $(STAMP)
 	@$(BIN)/lifeos demo $(if $(YES),--yes)
 
-bench: $(STAMP)
+bench: $(TOOLS)
 	$(BIN)/python -m benchmarks $(ARGS)
 
 # Real processes under load while faults strike them; SEED= repeats a schedule, MINUTES= says for how long.
-chaos: $(STAMP)
+chaos: $(TOOLS)
 	$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES)) $(ARGS)
 
 # Random requests at a server of its own, for SECONDS=; SEED= repeats them.
-fuzz: $(STAMP)
+fuzz: $(TOOLS)
 	$(BIN)/python -m tests.security.fuzz --seconds $(or $(SECONDS),120) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 # What is known to be wrong with the versions in constraints.txt; needs the vulnerability database of osv.dev.
@@ -50,7 +57,7 @@ audit:
 		{ $(PYTHON) -m venv .venv/audit && .venv/audit/bin/pip install --quiet --disable-pip-version-check pip-audit; }
 	.venv/audit/bin/pip-audit --vulnerability-service osv --requirement constraints.txt --no-deps --disable-pip
 
-check: $(STAMP)
+check: $(TOOLS)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/basedpyright

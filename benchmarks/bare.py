@@ -106,7 +106,7 @@ grown AS (
     UPDATE runs SET last_seq = last_seq + c.n
     FROM (SELECT run_id, count(*) AS n FROM claimed GROUP BY 1) AS c WHERE runs.id = c.run_id
     RETURNING runs.id, last_seq, c.n),
-told AS (
+recorded AS (
     INSERT INTO events (run_id, seq, type, step_id, message)
     SELECT c.run_id, g.last_seq - g.n + row_number() OVER (PARTITION BY c.run_id ORDER BY c.id), 'step_running', c.id,
         'step_running: ' || c.key
@@ -137,27 +137,27 @@ turned AS (
 called AS (
     INSERT INTO tool_calls (run_id, step_id, attempt, execution_key, args, status)
     SELECT run_id, id, attempt, id || ':' || attempt, args, 'STARTED' FROM turned WHERE state = 'RUNNING'),
-told AS (
+recorded AS (
     SELECT run_id, id, 1 AS rank, 'step_succeeded' AS type, key FROM settled
     UNION ALL SELECT run_id, id, 2, 'step_ready', key FROM turned WHERE state = 'RUNNING'
     UNION ALL SELECT run_id, id, 3, 'step_running', key FROM turned WHERE state = 'RUNNING'),
 done AS (SELECT run_id, count(*) AS n FROM settled GROUP BY 1),
 tally AS (
-    SELECT t.run_id, count(*) AS told, coalesce(max(d.n), 0) AS done
-    FROM told t LEFT JOIN done d USING (run_id) GROUP BY 1),
+    SELECT t.run_id, count(*) AS recorded, coalesce(max(d.n), 0) AS done
+    FROM recorded t LEFT JOIN done d USING (run_id) GROUP BY 1),
 grown AS (
     UPDATE runs r SET open_steps = open_steps - t.done,
-        last_seq = last_seq + t.told + (open_steps = t.done)::int,
+        last_seq = last_seq + t.recorded + (open_steps = t.done)::int,
         state = CASE WHEN open_steps = t.done THEN 'COMPLETED' ELSE state END
     FROM tally t WHERE r.id = t.run_id
-    RETURNING r.id, last_seq, t.told, state),
+    RETURNING r.id, last_seq, t.recorded, state),
 written AS (
     INSERT INTO events (run_id, seq, type, step_id, message)
     SELECT t.run_id,
-        g.last_seq - (g.state = 'COMPLETED')::int - g.told
+        g.last_seq - (g.state = 'COMPLETED')::int - g.recorded
             + row_number() OVER (PARTITION BY t.run_id ORDER BY rank, t.id),
         t.type, t.id, t.type || ': ' || t.key
-    FROM told t JOIN grown g ON g.id = t.run_id
+    FROM recorded t JOIN grown g ON g.id = t.run_id
     UNION ALL
     SELECT id, last_seq, 'workflow_complete', NULL, 'Workflow completed' FROM grown WHERE state = 'COMPLETED')
 SELECT id, 0 AS ended FROM turned WHERE state = 'RUNNING'

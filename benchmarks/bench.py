@@ -1,4 +1,4 @@
-"""What every row works with: the database server, how much to do, and whom to tell."""
+"""The tools of every row: the database server, the amount of work, and the progress report."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Bench:
         return quick if self.quick else full
 
     def say(self, text: str) -> None:
-        """Tell whoever waits what is being done."""
+        """Report the progress."""
         if self.chatty:
             print(text, file=sys.stderr, flush=True)
 

@@ -97,7 +97,7 @@ class _Undone(Exception):
 
 
 class _Explaining:
-    """A connection that says how it does what it is told, planned as for any values, as the product's are."""
+    """A connection that records its statements' plans, made for any values, as the product's are."""
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection

@@ -1,6 +1,6 @@
 """Life OS without HTTP: what `lifeos serve` composes, in a process that submits to its own engine. Spoken to by lines.
 
-The parts are those of the product's composition root, opened with its settings from the environment.
+The parts are those of the product's own, opened with its settings from the environment.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from engine.runs import Submission
 from persistence import users
 from persistence.moves.row import RunMark
 from persistence.states import Role
-from server import Parts, read_settings, running_parts
+from serving.parts import Parts, running_parts
+from serving.settings import read_settings
 
 
 class Inside:

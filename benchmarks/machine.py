@@ -204,7 +204,9 @@ def _commit() -> str:
 
     try:
         commit = git("rev-parse", "--short", "HEAD")
-        changed = git("status", "--porcelain", "--", "server.py", "schema", "engine", "persistence", "alembic")
+        changed = git(
+            "status", "--porcelain", "--", "server.py", "serving", "schema", "engine", "persistence", "alembic"
+        )
     except OSError:
         return ""
     return f"{commit}{' with changes' if changed else ''}"

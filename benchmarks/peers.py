@@ -64,7 +64,7 @@ class Contender:
     figure: Figure
 
     async def measure(self) -> None:
-        """Run its script once, and take down what it says."""
+        """Run its script once, and keep its figures."""
         async with self.bench.cluster.fresh(migrated=False) as dsn:
             database = re.sub(r".*/(\w+)\?.*", rf"{_ADDRESS}/\1", dsn)
             if self.peer.sql is not None:
@@ -80,7 +80,7 @@ class Contender:
             self.figure.add(float(found[1]), meter.load)
 
     async def _said(self, words: list[str], runs: int) -> str:
-        # Their scripts know the server by PostgreSQL's own variables, and write their results where they are told.
+        # Their scripts take the server from PostgreSQL's own variables, and the folder for results from an argument.
         ours = {
             "PGHOST": "127.0.0.1",
             "PGPORT": "5432",

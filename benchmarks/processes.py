@@ -124,7 +124,7 @@ async def answer_lines(answers: Mapping[str, Any]) -> None:
         asked = orjson.loads(line)
         try:
             answer = {"answer": await answers[asked.pop("ask")](**asked)}
-        except Exception as error:  # noqa: BLE001 - told to whoever asked
+        except Exception as error:  # noqa: BLE001 - sent to the process that asked
             answer = {"error": f"{type(error).__name__}: {error}"}
         out.write(orjson.dumps(answer) + b"\n")
         out.flush()

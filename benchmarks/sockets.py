@@ -43,10 +43,10 @@ async def timeline(host: str, port: int, run: str, *, until: int) -> list[tuple[
     async with subscribed(host, port, TIMELINE, {"run": run}) as socket:
         async for message in socket:
             now = time.time()
-            told = orjson.loads(message)
-            if told["type"] != "next" or "errors" in told["payload"]:
+            frame = orjson.loads(message)
+            if frame["type"] != "next" or "errors" in frame["payload"]:
                 raise RuntimeError(f"not an event: {message!r}")
-            seq = told["payload"]["data"]["timeline"]["seq"]
+            seq = frame["payload"]["data"]["timeline"]["seq"]
             seen.append((seq, now))
             if seq >= until:
                 return seen

@@ -41,7 +41,7 @@ _PLANNED_WITHIN_SECONDS: Final = 10
 _APPROVALS_SHOWN: Final = 20
 _LINES_IN_A_PIPE: Final = 30
 _LINES_AROUND: Final = 12
-"""What is told of an approval beside its arguments."""
+"""The fields of an approval that are shown beside its arguments."""
 
 
 class NothingDecided(ConsoleError):
@@ -194,7 +194,7 @@ def decide(
     asks: bool,
     as_json: bool,
 ) -> None:
-    """Decide; what was edited is first shown to whoever sits at a keyboard, unless they said yes already."""
+    """Decide; edited arguments are first shown to the person at the keyboard, unless they said yes already."""
 
     async def work(client: Client) -> None:
         seen = digest

@@ -94,7 +94,7 @@ class Client:
     ) -> AsyncGenerator[Event]:
         """The run's events after a cursor, each exactly once and in order, until the run has ended.
 
-        Lost connections are replaced from the last cursor; `on_lost` and `on_open` are told of each. Close the
+        Lost connections are replaced from the last cursor; `on_lost` and `on_open` are called for each. Close the
         generator (`contextlib.aclosing`) when leaving it early.
         """
         follower = Follower(self._address, run_id, after, patience_seconds=self._follow_patience_seconds)

@@ -56,14 +56,14 @@ app.add_typer(user_app)
 
 
 class Decision(StrEnum):
-    """What a person says to an approval."""
+    """A person's answer to an approval."""
 
     APPROVE = "approve"
     REJECT = "reject"
 
 
 class Resolution(StrEnum):
-    """What became of a call that is in doubt."""
+    """How a call that is in doubt ended."""
 
     HAPPENED = "happened"
     DID_NOT_HAPPEN = "did-not-happen"
@@ -80,7 +80,7 @@ class Risk(StrEnum):
 
 
 class Role(StrEnum):
-    """What a user may do."""
+    """The roles of users."""
 
     SUBMITTER = "SUBMITTER"
     APPROVER = "APPROVER"

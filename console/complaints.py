@@ -1,4 +1,4 @@
-"""What goes wrong, said beside what a command writes."""
+"""Error messages, written beside a command's output."""
 
 import sys
 

@@ -10,7 +10,7 @@ from console.models import Approval
 
 
 class DigestDiffers(ConsoleError):
-    """What the server shows is not what its digest stands for: nobody should approve that."""
+    """The shown arguments do not match their digest, so nobody should approve them."""
 
 
 def checked_digest(approval: Approval) -> str:

@@ -1,7 +1,7 @@
-"""Every name under LIFEOS_ that means something to somebody, so that one that was mistyped is told at the start.
+"""Every name under LIFEOS_ that some program reads, so that a mistyped one is reported at the start.
 
 The table holds the settings of every process, command and page, whichever of them starts: they share one environment
-and one `.env` file. Some are of features that this version does not have yet; who starts is told that too.
+and one `.env` file. Some are of features that this version does not have yet; that is reported at the start too.
 """
 
 import os
@@ -32,13 +32,13 @@ OF_SERVERS: Final = frozenset(
     SWEEP_SECONDS TIME_ZONE TOOLS VAPID_SUBJECT WEBHOOK_OVERLAP_SECONDS
     """.split()  # noqa: SIM905 - as a list it would be a line for each
 )
-"""What servers, workers and hosts are told."""
+"""The settings of servers, workers and hosts."""
 
 OF_COMMANDS: Final = frozenset({"URL", "TOKEN", "WEBHOOK_SECRET"})
-"""What a person's commands, and clients, are told."""
+"""The settings of a person's commands, and of clients."""
 
 OF_DEVELOPERS: Final = frozenset({"SKIP_CONSOLE", "MOVES", "TEST_CLUSTER_DSN", "TEST_EVERYTHING"})
-"""What the build and the tests are told."""
+"""The settings of the build and the tests."""
 
 KNOWN: Final = OF_SERVERS | OF_COMMANDS | OF_DEVELOPERS
 
@@ -49,7 +49,7 @@ _PORT_OF_KUBERNETES: Final = re.compile(r"(tcp|udp|sctp)://.*")
 
 
 def faults_of_names() -> list[str]:
-    """What is wrong with the names that are set, in the environment or the `.env` file: a sentence for each."""
+    """The faults of the names that are set, in the environment or the `.env` file: a sentence for each."""
     return [_fault(name) for name, value in _set().items() if not _is_known(name, value)]
 
 
@@ -59,7 +59,7 @@ def unused_names(used: Collection[str]) -> list[str]:
 
 
 def read_env_file() -> Mapping[str, str | None]:
-    """What the `.env` file in the working folder sets; BadInput if it can't be read."""
+    """The names that the `.env` file in the working folder sets; BadInput if it can't be read."""
     try:
         return dotenv_values(".env")
     except UnicodeDecodeError:
@@ -69,7 +69,7 @@ def read_env_file() -> Mapping[str, str | None]:
 
 
 def _set() -> dict[str, str | None]:
-    """What is set, by name without the prefix: upper and lower case are the same."""
+    """The values that are set, by name without the prefix: upper and lower case are the same."""
     return {
         name.upper().removeprefix(PREFIX): value
         for name, value in {**read_env_file(), **os.environ}.items()
@@ -82,7 +82,7 @@ def _is_known(name: str, value: str | None) -> bool:
 
 
 def _is_of_kubernetes(name: str, value: str) -> bool:
-    """Beside a service that is called lifeos, every container of its namespace is told where that service is."""
+    """In the namespace of a service that is called lifeos, every container gets that service's address."""
     is_port = name == "PORT" or name.endswith("_PORT")
     return bool(_OF_KUBERNETES.fullmatch(name) or (is_port and _PORT_OF_KUBERNETES.fullmatch(value)))
 

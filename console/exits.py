@@ -68,7 +68,7 @@ def _usage(error: TyperException) -> str:
 
 
 def plain(message: str) -> str:
-    """What a validator says, without the words that it says to programmers."""
+    """A validator's message without the words for programmers."""
     return message.replace("Value error, ", "").replace("Input should", "should").partition(", unable to parse")[0]
 
 
@@ -79,7 +79,7 @@ def _end(status: int, message: str | None) -> None:
 
 
 def _end_unheard() -> None:
-    """End quietly: whoever read our output has gone."""
+    """End quietly: the reader of our output has gone."""
     # Python flushes standard output once more as it ends, which would fail again.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(1)

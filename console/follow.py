@@ -14,17 +14,17 @@ from console.settings import Address
 from console.websocket import subscribe
 
 OnLost = Callable[[ConnectionLost | ServerUnreachable], None]
-"""Told of each connection that broke and is being replaced."""
+"""Called for each connection that broke and is being replaced."""
 
 OnOpen = Callable[[], None]
-"""Told of each connection that the server has let in."""
+"""Called for each connection that the server has accepted."""
 
 # A connection that held this long was a good one: what broke it is new.
 _GOOD_AFTER_SECONDS: Final = 5.0
 
 
 class Follower:
-    """What one follower of a run knows: how far it got, and since when it is cut off."""
+    """The state of one follower of a run: its last event, and since when it is cut off."""
 
     def __init__(self, address: Address, run_id: str, after: str | None, *, patience_seconds: float) -> None:
         self.cursor = after

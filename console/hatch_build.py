@@ -43,10 +43,10 @@ class ConsoleBuildHook(BuildHookInterface[Any]):
         try:
             build(self._sources, self._static)
         except (OSError, ImportError, subprocess.SubprocessError) as error:
-            told = f"The GraphiQL page was not built: {error}"
+            problem = f"The GraphiQL page was not built: {error}"
             if version != "editable":
-                raise SystemExit(f"{told}\nWith {SKIP_VARIABLE}=1 the package is built without it.") from error
-            _warn(f"{told}\nThe server will say so in its place. To try again: pip install -v -e .")
+                raise SystemExit(f"{problem}\nWith {SKIP_VARIABLE}=1 the package is built without it.") from error
+            _warn(f"{problem}\nThe server will say so in its place. To try again: pip install -v -e .")
 
     def _has_work(self) -> bool:
         is_skipped = os.environ.get(SKIP_VARIABLE, "").lower() not in {"", "0", "false", "no"}

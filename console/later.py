@@ -4,7 +4,7 @@ from importlib import import_module
 from typing import Any
 
 _INTERRUPTED = 130
-"""What a shell says of a command that ended by SIGINT."""
+"""The exit status of a command that ended by SIGINT."""
 
 
 class Later:

@@ -32,7 +32,7 @@ _MOST_NOTICES = 5
 
 
 class Spectator(Protocol):
-    """Shows what happens to a run."""
+    """Shows the events of a run."""
 
     async def __aenter__(self) -> Self:
         """Begin to show."""
@@ -115,7 +115,7 @@ class Lines:
         """The events say it."""
 
     def ended(self, run: Run) -> None:
-        """Say what there is to know of the outcome; the last event has said the rest."""
+        """Say how the run ended; the last event has said the rest."""
         for line in notice_lines(run):
             self._screen.line(line)
 
@@ -226,7 +226,7 @@ class Picture(Lines):
             await self._changed.wait()
             self._changed.clear()
             began = monotonic()
-            with suppress(ConsoleError):  # whoever follows the timeline says what is wrong
+            with suppress(ConsoleError):  # the follower of the timeline reports the error
                 await self.look()
             # A large run costs the server more to show: look at it less often.
             await asyncio.sleep(max(_LOOKS_APART_SECONDS, 4 * (monotonic() - began)))

@@ -1,4 +1,4 @@
-"""What a run of the built-in tools has made, in words and paths."""
+"""The results of the built-in tools, in words and paths."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,7 +23,7 @@ def made_lines(run: Run, *, data_dir: Path | None) -> list[str]:
 
 
 def result_lines(run: Run) -> list[str]:
-    """What came of each step, in plan order, as far as it fits; the run must have been read with its results."""
+    """The result of each step, in plan order, as far as it fits; the run must have been read with its results."""
     having = [step for step in run.steps if step.result is not None]
     is_whole = len(having) <= _MOST_STEPS
     lines: list[str] = []
@@ -40,17 +40,22 @@ def result_lines(run: Run) -> list[str]:
     return lines
 
 
+def _count(number: object, noun: str) -> str:
+    """`1 job`, `2 jobs`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def _of_step(step: Step, result: dict[str, Any], data_dir: Path | None) -> Iterator[str]:
     # Results are read leniently: other tools may be called the same, and this is only said, not acted on.
     match step.tool:
         case "job_search":
             jobs = [_object(job) for job in _list(result.get("jobs"))]
-            yield f"Found {result.get('found', len(jobs))} jobs, and chose {'; '.join(map(_title, jobs))}"
+            yield f"Found {_count(result.get('found', len(jobs)), 'job')}, and chose {'; '.join(map(_title, jobs))}"
         case "job_submit":
             yield f"Applied for {_title(_object(result.get('job')))}: {_path(result.get('package'), data_dir)}"
         case "calendar_create":
             events = [_object(event) for event in _list(result.get("events"))]
-            yield f"Put {len(events)} events into {_path(result.get('calendar'), data_dir)}"
+            yield f"Put {_count(len(events), 'event')} into {_path(result.get('calendar'), data_dir)}"
             for event in events:
                 yield f"  {event.get('title')}: {event.get('start')} to {event.get('end')}"
             for note in _list(result.get("notes")):
@@ -58,7 +63,7 @@ def _of_step(step: Step, result: dict[str, Any], data_dir: Path | None) -> Itera
             yield f"  Calendar programs subscribe to {result.get('feed')} at the server's address"
         case "grocery_plan":
             meals = [_object(meal) for meal in _list(result.get("menu"))]
-            yield f"Planned {len(meals)} meals for {result.get('people')}"
+            yield f"Planned {_count(len(meals), 'meal')} for {result.get('people')}"
             for meal in meals:
                 day = meal.get("date") or f"day {meal.get('day')}"
                 yield f"  {day}, {meal.get('meal')}: {meal.get('recipe')}"

@@ -15,7 +15,7 @@ ENDED: Final = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
 
 
 class Answer(BaseModel):
-    """What all answers share: camelCase outside, snake_case inside, unknown fields dropped."""
+    """The base of all answers: camelCase outside, snake_case inside, unknown fields dropped."""
 
     model_config = ConfigDict(alias_generator=to_camel, validate_by_name=True, frozen=True, extra="ignore")
 
@@ -159,7 +159,7 @@ class Event(Answer):
 
 
 class Tool(Answer):
-    """What a step can call."""
+    """A tool that a step can call."""
 
     name: str
     description: str
@@ -181,7 +181,7 @@ class PlannedStep(Answer):
 
 
 class PlanPreview(Answer):
-    """What would run."""
+    """The plan that would run."""
 
     steps: tuple[PlannedStep, ...] = ()
     risk_level: str | None = None

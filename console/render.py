@@ -184,7 +184,7 @@ _RESOLVED: Final = {
 
 
 def resolution_line(approval: Approval, resolution: str) -> str:
-    """What a resolution means for the step."""
+    """The effect of a resolution on the step."""
     by = f" by {one_line(approval.decided_by.name)}" if approval.decided_by is not None else ""
     step = f"{one_line(approval.step.key)} ({one_line(approval.step.tool)}) of {approval.run.id}"
     return f"Recorded{by}: {_RESOLVED[resolution]}. {step}"

@@ -1,4 +1,4 @@
-"""Where the server is and who speaks: from the environment, a `.env` file, or the data folder."""
+"""The server's address and the user's token: from the environment, a `.env` file, or the data folder."""
 
 from dataclasses import dataclass, field
 from pathlib import Path

@@ -7,7 +7,7 @@ from importlib import import_module
 __all__ = ["main"]
 
 _INTERRUPTED = 130
-"""What a shell says of a command that ended by SIGINT."""
+"""The exit status of a command that ended by SIGINT."""
 
 
 def main() -> None:

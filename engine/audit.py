@@ -1,4 +1,4 @@
-"""What the audit log is told: a line with every change, within its transaction, and one for every refusal.
+"""The lines of the audit log: a line with every change, within its transaction, and one for every refusal.
 
 A change and its line commit together, so there is neither without the other. A refusal has no transaction: its line
 is written, in groups, before the answer is given. Failed sign-ins can be sent by anybody in any number: they are

@@ -44,7 +44,7 @@ class InvalidPlan(EngineError):
 
 @dataclass(eq=False)
 class UnplannableIntent(EngineError):
-    """A part of the intent is nothing that a tool can do. `parts` are quoted from it."""
+    """No tool can do a part of the intent. `parts` are quoted from it."""
 
     message: str
     parts: tuple[str, ...] = field(default=())

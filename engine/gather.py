@@ -20,8 +20,8 @@ Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
 
-_Told = tuple[Item, Callable[[Answer | Exception], None], asyncio.Future[Answer] | None]
-"""An item, who is told the answer, and what says that nobody waits for it any more."""
+_Entry = tuple[Item, Callable[[Answer | Exception], None], asyncio.Future[Answer] | None]
+"""An item, the callback that gets its answer, and the future whose end says that nobody waits for it any more."""
 
 
 class Gather(Generic[Item, Answer]):
@@ -43,7 +43,7 @@ class Gather(Generic[Item, Answer]):
         self._at_most = at_most
         self._name = name
         self._writers = writers
-        self._waiting: deque[_Told[Item, Answer]] = deque()
+        self._waiting: deque[_Entry[Item, Answer]] = deque()
         self._gathering = False
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -63,11 +63,11 @@ class Gather(Generic[Item, Answer]):
         return answer
 
     def tell(self, item: Item, then: Callable[[Answer | Exception], None]) -> None:
-        """The same for who waits for nothing: `then` is called with the answer, or with what the writing raised."""
+        """The same for callers that do not wait: `then` is called with the answer, or with what the writing raised."""
         self._add((item, then, None))
 
-    def _add(self, told: _Told[Item, Answer]) -> None:
-        self._waiting.append(told)
+    def _add(self, entry: _Entry[Item, Answer]) -> None:
+        self._waiting.append(entry)
         if not self._gathering and len(self._tasks) < self._writers:
             self._begin()
 
@@ -97,13 +97,13 @@ class Gather(Generic[Item, Answer]):
         self._gathering = False
         group = [self._waiting.popleft() for _ in range(min(self._at_most, len(self._waiting)))]
         # A caller that has given up meanwhile is not written for.
-        group = [told for told in group if told[2] is None or not told[2].done()]
+        group = [entry for entry in group if entry[2] is None or not entry[2].done()]
         if self._waiting and len(self._tasks) < self._writers:
             self._begin()
         if group:
             await self._write_group(group)
 
-    async def _write_group(self, group: list[_Told[Item, Answer]]) -> None:
+    async def _write_group(self, group: list[_Entry[Item, Answer]]) -> None:
         try:
             answers = await self._write([item for item, _, _ in group])
         except Unavailable as error:
@@ -118,7 +118,7 @@ class Gather(Generic[Item, Answer]):
         else:
             self._tell(group, answers)
 
-    def _tell(self, group: Sequence[_Told[Item, Answer]], answers: Sequence[Answer | Exception]) -> None:
+    def _tell(self, group: Sequence[_Entry[Item, Answer]], answers: Sequence[Answer | Exception]) -> None:
         if len(answers) != len(group):
             # Written they are: nobody may wait for ever, or write again, because of what is missing.
             answers = [RuntimeError(f"{len(group)} items were written, and {len(answers)} answered")] * len(group)

@@ -66,7 +66,7 @@ class Identity:
         return await user_of_identity(self._database, known)
 
     async def _users_of(self, tokens: Sequence[str]) -> Sequence[UserRow | BaseException | None]:
-        """Whoever they belong to, each asked for once: where an answer grows old, many come at once."""
+        """The owners of these tokens, each looked up once: when an answer expires, many requests come at once."""
         different = dict.fromkeys(tokens)
         looked_up = (user_of_token(self._database, token) for token in different)
         users = await asyncio.gather(*looked_up, return_exceptions=True)

@@ -24,7 +24,7 @@ TOOL_TASK: Final = "tool:"
 
 _TICK_SECONDS: Final = 0.1
 _SLOW_SECONDS: Final = 0.25
-"""What is longer is told: somebody waits for an answer."""
+"""Longer delays are logged: somebody waits for an answer."""
 
 _KEPT_SECONDS: Final = 60.0
 

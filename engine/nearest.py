@@ -1,4 +1,4 @@
-"""The word that was probably meant, for whoever used one that is not known. Pure."""
+"""The known words nearest to an unknown one. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _MOST_COMPARED: Final = 300
 """Comparing takes up to a tenth of a millisecond for each, and strangers choose how many there are."""
 
 MOST_HINTS: Final = 10
-"""How many words of one input are looked up: whoever mends the first sees the others."""
+"""How many words of one input are looked up: after correcting the first ones, the user sees the others."""
 
 
 def nearest(word: object, known: Collection[str]) -> str | None:

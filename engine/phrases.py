@@ -360,6 +360,6 @@ def with_remarks(name: str, remarks: Sequence[str]) -> str:
     """A step's name that also says what was taken where the words left it open; the name gives way to that."""
     if not remarks:
         return name
-    told = f" ({'; '.join(remarks)})"
-    room = max(LONGEST_NAME - len(told), _SHORTEST_BEFORE_REMARKS)
-    return f"{name if len(name) <= room else f'{name[: room - 1]}…'}{told}"
+    added = f" ({'; '.join(remarks)})"
+    room = max(LONGEST_NAME - len(added), _SHORTEST_BEFORE_REMARKS)
+    return f"{name if len(name) <= room else f'{name[: room - 1]}…'}{added}"

@@ -1,4 +1,4 @@
-"""What the engine is told once, at the start."""
+"""The engine's settings, read once at the start."""
 
 from __future__ import annotations
 

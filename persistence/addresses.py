@@ -1,4 +1,4 @@
-"""What can be an address of PostgreSQL or of the broadcaster, and where such an address leads.
+"""The addresses of PostgreSQL and of the broadcaster: which are valid, and where each leads.
 
 Drivers find such faults late, each in its own words, which name neither the setting nor what to write instead.
 """
@@ -34,7 +34,7 @@ def fault_of_broadcast(url: str) -> str | None:
 
 
 def place_of(url: str) -> str:
-    """Where a sound address leads, without who goes there: `host:port`, or the folder of a socket."""
+    """Where a valid address leads, without the user's name: `host:port`, or the folder of a socket."""
     parts = urlsplit(url)
     # What the address leaves out, PostgreSQL's drivers take from variables of their own.
     left_out: Mapping[str, str] = os.environ if parts.scheme in _POSTGRES else {}

@@ -19,14 +19,14 @@ from persistence.wakeups import Wakeups
 log = structlog.get_logger()
 
 _OVERLAP: Final = timedelta(seconds=30)
-"""Longer than any transaction of ours may last: what committed late is still found by its time."""
+"""Longer than any transaction of ours may last: a change that was committed late is still found by its time."""
 
 _MOST_WAITING: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class ApprovalChange:
-    """An approval that was asked for or changed; who may hear of it depends on its run's submitter."""
+    """An approval that was opened or changed; its run's submitter decides which users may see it."""
 
     approval: UUID
     run: UUID
@@ -48,7 +48,7 @@ FROM approvals a WHERE a.status = 'REQUIRED' ORDER BY a.created_at, a.id
 
 
 class ApprovalsFeed:
-    """One reader for all who follow approvals in this process; `sweep` finds what lost wake-ups hid."""
+    """One reader for all followers of approvals in this process; `sweep` finds changes whose wake-ups were lost."""
 
     def __init__(self, database: Database, wakeups: Wakeups) -> None:
         self._database = database
@@ -86,7 +86,7 @@ class ApprovalsFeed:
         """The approvals open now, then each as it is asked for or changes.
 
         One that changes while it is first read may come twice, with the same status. Raises Unavailable at the start
-        only. A follower that lets too much wait is ended, and begins anew from what is open.
+        only. A follower that falls too far behind is ended, and starts again with the open approvals.
         """
         queue: asyncio.Queue[ApprovalChange | None] = asyncio.Queue(_MOST_WAITING + 1)
         async with self._starting:
@@ -106,7 +106,7 @@ class ApprovalsFeed:
     async def _start(self) -> None:
         self._reader.open()
         if not self._followers:
-            # Nobody was looking: what changed until now is in what is open now.
+            # There was no follower: the open approvals include every change so far.
             self._since = await self._database.fetchval("SELECT clock_timestamp()")
             self._seen = {(row[0], row[3]): row[4] for row in await self._database.fetch(_MOVED, self._floor())}
 
@@ -127,11 +127,11 @@ class ApprovalsFeed:
                 log.warning("approvals_wait_for_the_database", error=str(error))
                 continue
             for approval, run, submitted_by, status, moved_at in rows:
-                # Never back: what lies further behind was told, or stood there before anybody looked.
+                # Never back: an earlier change was sent already, or was there before the first follower came.
                 since = max(since, moved_at)
                 if (approval, status) in self._seen:
                     continue
-                # Told first: what goes wrong in between must not make it known and untold.
+                # Send before remembering: an error in between must not leave a remembered change that was never sent.
                 self._tell(ApprovalChange(approval, run, submitted_by, status))
                 self._seen[approval, status] = moved_at
             if self._since is not None:

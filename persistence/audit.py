@@ -1,4 +1,4 @@
-"""The audit log: who asked for what, from where, and what became of it. Lines are added and read, never changed."""
+"""The audit log: who asked for which change, from where, and the outcome. Lines are added and read, never changed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ACCEPTED: Final = "ACCEPTED"
 
 
 class Action(StrEnum):
-    """What was asked for."""
+    """The change that was asked for."""
 
     SUBMIT_WORKFLOW = "SUBMIT_WORKFLOW"
     DECIDE_APPROVAL = "DECIDE_APPROVAL"

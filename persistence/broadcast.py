@@ -66,7 +66,7 @@ class PostgresBackend(BroadcastBackend):
         self._channels.add(group)
 
     async def unsubscribe(self, group: str) -> None:
-        """The connection listens on; what nobody wants is dropped here."""
+        """The connection listens on; messages without a subscriber are dropped here."""
         self._channels.discard(group)
 
     async def publish(self, channel: str, message: Any) -> None:
@@ -152,8 +152,8 @@ def broadcast_over(
 ) -> tuple[Broadcast, PostgresBackend | None]:
     """A Broadcast over the database, or over `url` (`redis://…`, or another database).
 
-    Over PostgreSQL it hears what it has published itself only if that is wanted: who announces has told its own
-    process already.
+    Over PostgreSQL it receives its own messages only if that is wanted: the publisher has informed its own process
+    already.
     """
     if url is not None and not url.startswith(("postgres://", "postgresql://")):
         return Broadcast(url), None

@@ -26,11 +26,11 @@ log = structlog.get_logger()
 
 _AT_HAND: Final = 2
 REPEATS: Final = 5
-"""How often a transaction that lost a deadlock or a serialization race is begun anew."""
+"""How often a transaction that lost a deadlock or a serialization race is repeated."""
 
 
 class Unavailable(Exception):
-    """The database can't be reached, or did not answer in time: what was asked may or may not have happened."""
+    """The database can't be reached, or did not answer in time: the statement may or may not have been carried out."""
 
 
 class LostRace(Unavailable):
@@ -55,7 +55,7 @@ class DatabaseSettings:
 
 
 def session_settings(settings: DatabaseSettings) -> dict[str, str]:
-    """What every session of ours tells the server when it connects."""
+    """The settings that each of our sessions sends when it connects."""
     return {
         "application_name": "lifeos",
         "statement_timeout": f"{round(settings.statement_seconds * 1000)}",
@@ -102,18 +102,18 @@ _TRANSLATED: Final = (*_LOST_RACE, *_AWAY)
 
 @asynccontextmanager
 async def translated() -> AsyncGenerator[None]:
-    """Turns whatever means that the database is away into Unavailable; a fault of ours stays what it is.
+    """Turns every error that means that the database is away into Unavailable; our own errors stay as they are.
 
-    For calls of the driver alone: of anybody else's code an OSError or a TimeoutError says nothing of the database.
+    For calls of the driver only: an OSError or a TimeoutError of other code says nothing about the database.
     """
     try:
         yield
     except _TRANSLATED as error:
-        raise _told(error, is_lost=True) from error
+        raise _translated(error, is_lost=True) from error
 
 
-def _told(error: Exception, *, is_lost: bool) -> Exception:
-    """What a call of the driver raised, as the program knows it; `is_lost`: there is no connection any more."""
+def _translated(error: Exception, *, is_lost: bool) -> Exception:
+    """The driver's error as one of ours; `is_lost`: the connection is gone."""
     if isinstance(error, _LOST_RACE):
         return LostRace(str(error))
     # asyncpg raises one class for a closed connection and for wrong use; only the former is the database's doing.
@@ -124,9 +124,9 @@ def _told(error: Exception, *, is_lost: bool) -> Exception:
 
 
 class Session:
-    """A connection of the pool, lent for the length of a block: what the database does is told call by call.
+    """A connection of the pool, lent for the length of a block: each call reports the database's errors itself.
 
-    Its calls raise Unavailable and LostRace. What the block itself raises is none of its business.
+    Its calls raise Unavailable and LostRace. Errors of the block itself pass through unchanged.
     """
 
     __slots__ = ("_raw",)
@@ -165,7 +165,7 @@ class SessionTransaction:
         self._raw = raw
 
     async def start(self) -> None:
-        """Begin it, for whoever has no block."""
+        """Begin it, for callers without a block."""
         await _asked(self._connection, self._raw.start)
 
     async def rollback(self) -> None:
@@ -186,7 +186,7 @@ async def _asked(connection: PoolConnection, call: Callable[..., Awaitable[T]], 
     try:
         return await call(*values, **more)
     except _TRANSLATED as error:
-        raise _told(error, is_lost=_is_closed(connection)) from error
+        raise _translated(error, is_lost=_is_closed(connection)) from error
 
 
 def _is_closed(connection: PoolConnection) -> bool:
@@ -218,7 +218,7 @@ class Database:
         self.settings = settings
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
         self._at_hand: list[PoolConnection] = []
-        """Taken from the pool, for whoever comes next: the pool's own way takes longer than small reads do."""
+        """A connection taken from the pool directly: the pool's own way takes longer than small reads do."""
 
     async def open(self) -> None:
         """Connect. Raises Unavailable when the server does not answer."""
@@ -233,7 +233,7 @@ class Database:
                 max_inactive_connection_lifetime=0,
                 max_cached_statement_lifetime=0,
                 statement_cache_size=200,
-                # The largest statements gain the most: by default asyncpg plans those over 15 kB anew each time.
+                # The largest statements gain the most: by default asyncpg plans those over 15 kB again each time.
                 max_cacheable_statement_size=0,
                 reset=_keep,
             )
@@ -285,9 +285,9 @@ class Database:
         return await pool.acquire(timeout=self.settings.acquire_seconds)
 
     async def transaction(self, work: Callable[[Connection], Awaitable[T]]) -> T:
-        """What `work` gives back, once its transaction is committed.
+        """The result of `work`, once its transaction is committed.
 
-        A transaction that loses a deadlock or a serialization race is done anew, so `work` must not keep what it read.
+        A transaction that loses a deadlock or a serialization race is repeated, so `work` must not keep what it read.
         """
         for repeat in range(REPEATS):
             try:
@@ -298,9 +298,9 @@ class Database:
         raise AssertionError
 
     async def alone(self, work: Callable[[Connection], Awaitable[T]]) -> T:
-        """What one statement gives that is a transaction by itself.
+        """The result of one statement that is a transaction by itself.
 
-        Made anew when it loses a race: with a migration, say, that wants its tables.
+        Repeated when it loses a race, for example with a migration that locks its tables.
         """
         for repeat in range(REPEATS):
             try:

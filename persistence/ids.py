@@ -48,7 +48,7 @@ def call_id(run: UUID, position: int, attempt: int) -> str:
 
 
 def execution_key(run: UUID, position: int) -> str:
-    """The same for every attempt of one step, for ever: what an outside system can deduplicate by."""
+    """The same for every attempt of one step, for ever: outside systems deduplicate by it."""
     return f"exec_{run.hex}_{position}"
 
 

@@ -25,7 +25,7 @@ class LifeSign:
     """Registers this process as a worker, and keeps it one until it is closed.
 
     When the lease could not be renewed in time, or others declared the worker dead, `on_lost` is called with it
-    before its lease ends, and the process registers anew; `on_alive` is called with each new worker. Both are called
+    before its lease ends, and the process registers again; `on_alive` is called with each new worker. Both are called
     in the event loop that opened the life sign.
     """
 
@@ -149,7 +149,7 @@ class LifeSign:
             if self._worker is not None:
                 await workers.end(self._connection, [self._worker.id])
             await self._connection.close(timeout=2)
-        except Exception as error:  # noqa: BLE001 - as above; who looks finds a sign that nobody holds
+        except Exception as error:  # noqa: BLE001 - as above; others will find that nobody holds the sign
             log.warning("lifesign_failed", error=str(error) or type(error).__name__)
             self._hang_up()
 
@@ -172,5 +172,5 @@ class LifeSign:
         assert self._loop is not None
         try:
             self._loop.call_soon_threadsafe(listener, worker)
-        except RuntimeError:  # the loop is closed: nobody is left to be told
+        except RuntimeError:  # the loop is closed: there is nobody left to inform
             self._stop.set()

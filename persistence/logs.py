@@ -61,7 +61,7 @@ def _given_up(record: logging.LogRecord) -> bool:
     """Make a plain warning of a connection that the driver's pool gave up in a task of its own.
 
     A request that ran out of time over a link that went silent leaves it behind: the pool ends the connection, and
-    nobody is left to be told how. It is no fault of ours, and no traceback says more.
+    no caller is left to receive the error. It is no fault of ours, and no traceback says more.
     """
     if record.name == "asyncio" and "PoolConnectionHolder.release()" in record.getMessage():
         record.msg, record.args, record.exc_info = "connection_given_up", (), None

@@ -31,7 +31,7 @@ _LOCK_SECONDS: Final = 2
 """A waiting ALTER queues every later reader of its table behind itself: better to let them pass, and try again."""
 
 _IN_USE: Final = ("40P01", "55P03")
-"""What PostgreSQL says of a deadlock, and of a lock that was not to be had in time."""
+"""PostgreSQL's codes for a deadlock, and for a lock that was not free in time."""
 
 
 def async_url(dsn: str) -> Any:
@@ -76,7 +76,7 @@ async def _move_patiently(connection: AsyncConnection, revision: str) -> None:
             await connection.run_sync(_move, revision)
             await connection.commit()
         except DBAPIError as error:
-            # Each migration is a transaction: those that are done stay, and the one that met somebody left nothing.
+            # Each migration is a transaction: those that are done stay, and the one that failed left nothing.
             await connection.rollback()
             if tries == _TRIES or getattr(error.orig, "sqlstate", None) not in _IN_USE:
                 raise

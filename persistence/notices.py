@@ -1,4 +1,4 @@
-"""What a person should know of steps that succeeded."""
+"""Notices: remarks for people about steps that succeeded."""
 
 from __future__ import annotations
 

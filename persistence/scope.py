@@ -1,4 +1,4 @@
-"""What a reader may see: every read of runs, and of what belongs to them, takes one."""
+"""The runs that a reader may see: every read of runs, and of rows that belong to them, takes a scope."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Reach(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What a viewer may see. Equal scopes see the same, so answers may be shared between them."""
+    """The runs that a viewer may see. Equal scopes see the same, so answers may be shared between them."""
 
     user: UUID
     reach: Reach

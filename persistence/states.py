@@ -74,21 +74,21 @@ class ApprovalStatus(StrEnum):
 
 
 class ApprovalKind(StrEnum):
-    """What a person is asked: EXECUTE, may this step run; IN_DOUBT, did this call happen."""
+    """The question to a person: EXECUTE, may this step run; IN_DOUBT, did this call happen."""
 
     EXECUTE = "EXECUTE"
     IN_DOUBT = "IN_DOUBT"
 
 
 class ApprovalDecision(StrEnum):
-    """What a person answers to an EXECUTE approval."""
+    """A person's answer to an EXECUTE approval."""
 
     APPROVE = "APPROVE"
     REJECT = "REJECT"
 
 
 class InDoubtResolution(StrEnum):
-    """What a person says of a call that nobody knows the end of."""
+    """A person's answer about a call whose end nobody knows."""
 
     HAPPENED = "HAPPENED"
     DID_NOT_HAPPEN = "DID_NOT_HAPPEN"
@@ -105,7 +105,7 @@ class ToolCallStatus(StrEnum):
 
 
 class Role(StrEnum):
-    """What a user may do."""
+    """The roles of users."""
 
     SUBMITTER = "SUBMITTER"
     APPROVER = "APPROVER"
@@ -113,7 +113,7 @@ class Role(StrEnum):
 
 
 class EventType(StrEnum):
-    """What happened in a run, one word an event."""
+    """The types of a run's events."""
 
     WORKFLOW_STARTED = "WORKFLOW_STARTED"
     WORKFLOW_PLANNED = "WORKFLOW_PLANNED"

@@ -72,14 +72,14 @@ async def unresolved(tx: Connection, run: UUID, position: int) -> Unresolved | N
 
 
 class Asked(NamedTuple):
-    """What a person was asked about: a tool, and its arguments as JSON text."""
+    """The tool and the arguments (JSON text) that a person was asked about."""
 
     tool: str
     args: str
 
 
 async def asked_about(tx: Connection, run: UUID, position: int) -> Asked | None:
-    """What the approval of a step is about, once its arguments are known; None when nobody is asked."""
+    """The subject of a step's approval, once its arguments are known; None if it needs no approval."""
     row = await tx.fetchrow(
         "SELECT tool, coalesce(resolved_args, args)::text AS args FROM steps"
         " WHERE run_id = $1 AND position = $2 AND gated AND (resolved_args IS NOT NULL OR NOT dynamic)",
@@ -90,5 +90,5 @@ async def asked_about(tx: Connection, run: UUID, position: int) -> Asked | None:
 
 
 async def result_of(tx: Connection, run: UUID, position: int) -> str | None:
-    """What a step gave, as JSON text; None for one that has not succeeded."""
+    """A step's result as JSON text; None for a step that has not succeeded."""
     return await tx.fetchval("SELECT result::text FROM steps WHERE run_id = $1 AND position = $2", run, position)

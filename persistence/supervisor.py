@@ -1,7 +1,7 @@
-"""Loops in the background that go on whatever happens in them, and say so: one kind for all of them.
+"""Background loops that are restarted after every error, with a log line and a count: one kind for all of them.
 
-A task that dies in silence is worse than one that never was: everybody believes in it. Here whatever ends a loop is
-logged and counted, and the loop begins anew after a pause.
+A background task that dies in silence is dangerous, because the program goes on as if it still ran. Here every error
+that ends a loop is logged and counted, and the loop is restarted after a pause.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def known(name: str) -> str:
 
 
 def failed(name: str, error: BaseException, **facts: object) -> None:
-    """Log and count that something in the background failed; whoever says so goes on."""
+    """Log and count a failure in the background; the caller goes on."""
     FAILURES[name] += 1
     log.error("background_failed", task=name, failures=FAILURES[name], **facts, exc_info=error)
 
@@ -40,9 +40,9 @@ def failed(name: str, error: BaseException, **facts: object) -> None:
 class Background:
     """A loop in a task of its own. Open it, and close it in the end.
 
-    `work` is begun anew whenever it raises, after a pause that doubles up to five seconds, and `again` is called before
-    that: what the loop was told before may have gone with the error. It returns when there is nothing left to do; then
-    the task ends.
+    `work` is restarted whenever it raises, after a pause that doubles up to five seconds, and `again` is called before
+    that: wake-ups that the loop received earlier may have been lost with the error. It returns when there is nothing
+    left to do; then the task ends.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class Background:
 
     @property
     def is_well(self) -> bool:
-        """Whether it runs at this moment, and does not wait to begin anew."""
+        """Whether it runs at this moment, and is not waiting to be restarted."""
         return self._task is not None and not self._task.done() and not self._pausing
 
     def open(self) -> None:
@@ -77,7 +77,7 @@ class Background:
                 await self._task
 
     async def run(self) -> None:
-        """The loop itself, for whoever has a task or a thread for it already."""
+        """The loop itself, for callers that have a task or a thread for it already."""
         loop = asyncio.get_running_loop()
         pause = _FIRST_PAUSE_SECONDS
         while True:

@@ -47,7 +47,7 @@ Push = Callable[[EventRow], bool]
 """Hands an event on at once; False when that can't be done now: then the follower fetches it. Must not block."""
 
 
-class _Place:
+class _Follower:
     """How far a follower has come. `ended`: whether the event there ends the run; None when that is not known."""
 
     __slots__ = ("cursor", "ended", "push")
@@ -74,19 +74,19 @@ class _Place:
 
 
 class _Feed:
-    """The last events of one run, read once for all who follow it."""
+    """The last events of one run, read once for all of its followers."""
 
     def __init__(self, run: UUID) -> None:
         self.run = run
         self.followers = 0
         self.known = 0
-        """The last event that anybody spoke of, or that was read."""
+        """The last event that was announced or read."""
         self.reached: int | None = None
-        """The last event, as a read found it that nothing has been heard after; None when nobody can say."""
+        """The last event, as a read found it that nothing has been heard after; None when that is not known."""
         self.recent: deque[EventRow] = deque(maxlen=_REMEMBERED)
         self.heard = 0
         """How often there was news."""
-        self.waiting: dict[_Place, asyncio.Future[None]] = {}
+        self.waiting: dict[_Follower, asyncio.Future[None]] = {}
         self.pushing: asyncio.Task[None] | None = None
         self.reading = asyncio.Lock()
         self._missed = 0
@@ -99,19 +99,19 @@ class _Feed:
         self._missed += 1
         self.reached = None
 
-    async def wait(self, place: _Place, heard: int) -> None:
+    async def wait(self, follower: _Follower, heard: int) -> None:
         """Wait for news since `heard`, unless it is pushed."""
         if self.heard == heard:
-            self.waiting[place] = news = asyncio.get_running_loop().create_future()
+            self.waiting[follower] = news = asyncio.get_running_loop().create_future()
             try:
                 await news
             finally:
-                self.waiting.pop(place, None)
+                self.waiting.pop(follower, None)
 
-    def release(self, *places: _Place) -> None:
+    def release(self, *followers: _Follower) -> None:
         """Let these fetch what is new."""
-        for place in places:
-            news = self.waiting.pop(place, None)
+        for follower in followers:
+            news = self.waiting.pop(follower, None)
             if news is not None and not news.done():
                 news.set_result(None)
 
@@ -133,11 +133,11 @@ class _Feed:
         return events
 
     def after(self, seq: int) -> list[EventRow] | None:
-        """What is remembered after `seq`; None when the memory starts later."""
+        """The remembered events after `seq`; None when the memory starts later."""
         if not self.recent or seq < self.recent[0].seq - 1:
             return None
         first = seq - self.recent[0].seq + 1
-        return [self.recent[place] for place in range(first, len(self.recent))]
+        return [self.recent[index] for index in range(first, len(self.recent))]
 
 
 class Timeline:
@@ -169,7 +169,7 @@ class Timeline:
             self._wake(feed)
 
     async def sweep(self) -> None:
-        """Wake the feeds whose runs have moved on without a word."""
+        """Wake the feeds whose runs moved without a wake-up."""
         if not self._feeds:
             return
         rows = await self._database.fetch("SELECT id, last_seq FROM runs WHERE id = ANY($1::uuid[])", list(self._feeds))
@@ -201,25 +201,25 @@ class Timeline:
             feed = self._feeds[run] = _Feed(run)
         feed.followers += 1
         try:
-            place, given = _Place(after, push), 0
+            follower, given = _Follower(after, push), 0
             while not self._closing:
                 # Taken before the read: what is committed after it is news.
                 heard = feed.heard
-                events = await self._next(feed, place.cursor)
+                events = await self._next(feed, follower.cursor)
                 for event in events or ():
                     yield event
-                    place.passed(event)
+                    follower.passed(event)
                     given += 1
                     if given % _BREATH == 0:
                         await asyncio.sleep(0)
                 if events != []:
                     continue
-                if place.ended is None:
-                    place.ended = await self._has_ended(run, place.cursor)
-                if place.ended:
+                if follower.ended is None:
+                    follower.ended = await self._has_ended(run, follower.cursor)
+                if follower.ended:
                     return
-                if place.ended is False:
-                    await feed.wait(place, heard)
+                if follower.ended is False:
+                    await feed.wait(follower, heard)
         finally:
             feed.followers -= 1
             if feed.followers == 0 and self._feeds.get(run) is feed:
@@ -229,17 +229,17 @@ class Timeline:
         feed.heard += 1
         if feed.pushing is not None or not feed.waiting:
             return
-        if any(place.push for place in feed.waiting):
+        if any(follower.push for follower in feed.waiting):
             feed.pushing = asyncio.create_task(self._push(feed), name=_PUSHING)
         else:
             feed.release(*feed.waiting)
 
     async def _push(self, feed: _Feed) -> None:
-        """Hand what is new to those who wait, and let those fetch it who can't have it so."""
+        """Hand new events to the waiting followers; those that can't take them that way fetch them."""
         try:
             while feed.waiting:
                 heard = feed.heard
-                events = await self._next(feed, min(place.cursor for place in feed.waiting))
+                events = await self._next(feed, min(follower.cursor for follower in feed.waiting))
                 if events:
                     await self._push_these(feed, events)
                 elif events is not None and feed.heard == heard:
@@ -251,15 +251,15 @@ class Timeline:
             feed.pushing = None
 
     async def _push_these(self, feed: _Feed, events: Sequence[EventRow]) -> None:
-        for number, place in enumerate(tuple(feed.waiting), start=1):
-            # Whoever left while we gave way takes nothing more.
-            if place in feed.waiting and not place.take(events):
-                feed.release(place)
+        for number, follower in enumerate(tuple(feed.waiting), start=1):
+            # A follower that left while other tasks ran takes no more events.
+            if follower in feed.waiting and not follower.take(events):
+                feed.release(follower)
             if number % _BREATH == 0:
                 await asyncio.sleep(0)
 
     async def _next(self, feed: _Feed, cursor: int) -> list[EventRow] | None:
-        """What comes after the cursor; nothing when that is the end for now, None when the database did not say."""
+        """The events after the cursor; empty when there are none yet, None when the database did not answer."""
         remembered = feed.after(cursor)
         if remembered:
             return remembered

@@ -31,7 +31,7 @@ def new_token() -> str:
 
 
 def token_hash(token: str) -> bytes:
-    """What is kept of a token."""
+    """A stored token, without the token itself."""
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
 
 
@@ -74,7 +74,7 @@ async def ensure_admin(tx: Connection, token: str) -> bool:
 async def user_of_token(database: Database, token: str) -> UserRow | None:
     """The person whose valid token this is; its use is noted, once a minute at most.
 
-    The row is found by the hash, which an attacker can't choose, so comparing takes no time that tells anything.
+    The row is found by the hash, which an attacker can't choose, so the time of the comparison reveals nothing.
     """
     row = await database.fetchrow(
         """WITH found AS (
@@ -92,7 +92,7 @@ async def user_of_token(database: Database, token: str) -> UserRow | None:
 
 @dataclass(frozen=True, slots=True)
 class KnownElsewhere:
-    """Whom an issuer vouches for, what it says of them, and when it said so."""
+    """A person as an issuer's token describes them, and when it was issued."""
 
     issuer: str
     subject: str
@@ -102,7 +102,7 @@ class KnownElsewhere:
 
 
 async def user_of_identity(database: Database, known: KnownElsewhere) -> UserRow | None:
-    """The person whom an issuer vouches for, made when first seen; None when what it said counts no more.
+    """The user of an issuer's token, created when first seen; None if the token is no longer valid.
 
     Their roles are those that the issuer said last: a token issued earlier adds none to them.
     """

@@ -1,4 +1,4 @@
-"""Wake-ups: "look again at these runs". What they announce is always read from the database.
+"""Wake-ups: "look again at these runs". The news itself is always read from the database.
 
 They are published after the commit, on a connection of their own, many in one message: NOTIFY inside the hot
 transactions makes every commit in the database queue behind one lock.
@@ -34,7 +34,7 @@ Listener = Callable[[Sequence[RunMark]], None]
 
 
 class Wakeups:
-    """Tells listeners in this process at once, and those in others through the broadcaster, of what was committed.
+    """Informs listeners of commits: in this process at once, in other processes through the broadcaster.
 
     Listeners are plain functions that must not block: `on_runs` gets what moved, `on_work` that steps wait for a
     worker, `on_plans` that intents do, `on_missed` that anything may have been missed.
@@ -86,7 +86,7 @@ class Wakeups:
         self._listening.open()
         self._publishing.open()
         if self._backend is not None:
-            # Who opens this goes on to say "ready", and is not before it hears the others. If it can't yet, sweeps
+            # The caller goes on to say "ready", and is not ready before it hears the others. If it can't yet, sweeps
             # make up for it: that is no reason not to start.
             try:
                 async with asyncio.timeout(_LISTENS_SECONDS):
@@ -98,14 +98,14 @@ class Wakeups:
                 raise
 
     async def close(self) -> None:
-        """Stop; what was not published yet is found by the others' sweeps."""
+        """Stop; the others' sweeps find the news that was not published yet."""
         await self._listening.close()
         await self._publishing.close()
         with suppress(asyncio.CancelledError):
             await self._broadcast.disconnect()
 
     def announce(self, marks: Iterable[RunMark] = (), *, work: bool = False, plans: bool = False) -> None:
-        """Say what was just committed: what moved, that steps wait (`work`), that intents do (`plans`).
+        """Announce a commit: the runs that moved, that steps wait (`work`), that intents wait (`plans`).
 
         Returns at once; a lost message costs others at most a sweep's time.
         """
@@ -182,7 +182,7 @@ _LISTENERS: Final = known("wakeups-listener")
 
 
 def _tell(listener: Callable[..., None], *news: object) -> None:
-    """One listener's trouble is nobody else's: what it did not hear of, a sweep finds."""
+    """An error of one listener does not touch the others; a sweep finds the news that it missed."""
     try:
         listener(*news)
     except Exception as error:  # noqa: BLE001 - logged and counted
@@ -190,7 +190,7 @@ def _tell(listener: Callable[..., None], *news: object) -> None:
 
 
 def _together(mark: RunMark, earlier: RunMark | None) -> RunMark:
-    """Of several commits the last one counts, in whatever order they are told; and an approval touched by any."""
+    """Of several commits the last one counts, in whatever order they arrive; and an approval touched by any of them."""
     if earlier is None:
         return mark
     last = max(mark, earlier, key=lambda each: each.seq)

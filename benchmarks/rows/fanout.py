@@ -25,7 +25,7 @@ _SKIPPED = 3
 """The first rounds, while what followed the approval is still on its way."""
 
 
-async def broadcast(bench: Bench) -> list[Row]:  # noqa: PLR0915 - one story, told once
+async def broadcast(bench: Bench) -> list[Row]:  # noqa: PLR0915 - one procedure
     """Row 8."""
     size, rounds = bench.of(1000, 50), bench.of(4, 1) * bench.repeats
     row = Row(8, f"one event to {size} WebSocket subscribers with the same document")
@@ -69,8 +69,8 @@ async def broadcast(bench: Bench) -> list[Row]:  # noqa: PLR0915 - one story, to
                 answer = await crowds.ask("get", crowd="lifeos", messages=1)
             got.append((answer["at"], meter))
             with Meter() as meter:
-                told = orjson.loads((await bare_wire.ask(answer["message"].encode())).body)
-                took = (await crowds.ask("get", crowd="bare", messages=1))["at"] - told["began"]
+                published = orjson.loads((await bare_wire.ask(answer["message"].encode())).body)
+                took = (await crowds.ask("get", crowd="bare", messages=1))["at"] - published["began"]
             limit.add(took * 1000, meter.load)
             bare_rate.add(size / took)
         server_cpu, bare_cpu = cpu.seconds()

@@ -57,9 +57,9 @@ async def queries(bench: Bench) -> list[Row]:
             took.stolen.append(meter.load.stolen_cores)
             cpu = CpuWatch(server.pid)
             with Meter() as meter:
-                told = await clients.ask("query", query=TRIVIAL, times=times)
-            rate.add(times / (told["ended"] - told["began"]), meter.load)
-            p99.add(percentile(told["milliseconds"], 99), meter.load)
+                measured = await clients.ask("query", query=TRIVIAL, times=times)
+            rate.add(times / (measured["ended"] - measured["began"]), meter.load)
+            p99.add(percentile(measured["milliseconds"], 99), meter.load)
             cost.add(cpu.seconds()[0] / times * 1e6, meter.load)
         for number in await _statements(bench, wire, body):
             statements.add(number)

@@ -1,7 +1,7 @@
 """JMESPath expressions that strangers wrote: compiled, looked through, and evaluated within bounds. Pure.
 
 An expression of a hundred characters can stand for a value of any size (`[@, @]|[@, @]|…` doubles at each step), and
-whoever writes it out runs out of memory. So the size of what is built is known while it is built, and the work is
+writing it out takes more memory than there is. So the size of what is built is known while it is built, and the work is
 counted.
 """
 

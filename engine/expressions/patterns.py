@@ -29,9 +29,9 @@ def compiled(pattern: str) -> Any:
     try:
         return re2.compile(pattern, options)
     except re2.error as error:
-        told = error.args[0] if error.args else "unknown"
-        told = told.decode("utf-8", "replace") if isinstance(told, bytes) else str(told)
-        raise ExpressionFault(f"no regular expression of RE2: {told}") from None
+        reason = error.args[0] if error.args else "unknown"
+        reason = reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)
+        raise ExpressionFault(f"no regular expression of RE2: {reason}") from None
 
 
 def first(text: str, pattern: str) -> str | None:

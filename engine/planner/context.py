@@ -1,4 +1,4 @@
-"""What a planner gets besides the sentence, and how it says that it can't plan one."""
+"""A planner's input besides the sentence, and its refusal of a sentence that it can't plan."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ class Unplannable(Exception):
         named = [(shown(part), reason) for part, reason in faults]
         self.parts = tuple(part for part, _ in named if part)
         self.reasons = tuple(reason for _, reason in named)
-        named_parts = "; ".join(f"“{part}”: {reason}" if part else reason for part, reason in named)
+        listed = "; ".join(f"“{part}”: {reason}" if part else reason for part, reason in named)
         can = f" Try for example: {'; '.join(suggestions)}." if suggestions else ""
-        super().__init__(f"Nothing was planned. {named_parts}.{can}")
+        super().__init__(f"Nothing was planned. {listed}.{can}")
 
 
 def shown(part: str) -> str:

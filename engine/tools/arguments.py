@@ -112,7 +112,7 @@ class Arguments:
             return None
 
     def _filled_for_good(self, args: dict[str, Any], model: BaseModel) -> dict[str, Any]:
-        """The same with the defaults inside of what was given: whoever reads that finds none missing, now or later."""
+        """The same with the defaults inside of what was given: so a reader finds none missing, now or later."""
         filled = self._filled_inside(args, model)
         if (
             filled is not args

@@ -1,4 +1,4 @@
-"""What a tool is told about the call that it serves."""
+"""The facts that a tool gets about its call."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The defaults inside arguments, at every depth: of models, dataclasses, typed dictionaries, in lists and unions. Pure.
 
-A default that is not written into the arguments is neither shown to whoever approves them nor in their digest.
+A default that is not written into the arguments is neither shown to the approver nor in the digest.
 """
 
 from __future__ import annotations
@@ -62,21 +62,21 @@ def completed_by_schema(given: Any, schema: Mapping[str, Any], root: Mapping[str
     return given
 
 
-_UNTOLD: Final = object()
+_NOT_GIVEN: Final = object()
 
 
 class ArgumentsSchema(GenerateJsonSchema):
     """JSON Schema whose defaults are written as arguments are, those too that a factory makes alike each time."""
 
     def get_default_value(self, schema: core_schema.WithDefaultSchema) -> Any:
-        """The default, or pydantic's sign that there is none that could be told."""
+        """The default, or pydantic's sign that there is none to show."""
         factory = schema.get("default_factory")
         if factory is None or schema.get("default_factory_takes_data"):
             return super().get_default_value(schema)
         make = cast("Callable[[], object]", factory)
         # What an author's code raises here is said when arguments are filled in: of one step then, not of the program.
-        one, other = attempted(make, _UNTOLD), attempted(make, _UNTOLD)
-        written = None if one is _UNTOLD else _written(one)
+        one, other = attempted(make, _NOT_GIVEN), attempted(make, _NOT_GIVEN)
+        written = None if one is _NOT_GIVEN else _written(one)
         return one if written is not None and written == _written(other) else super().get_default_value(schema)
 
     def encode_default(self, dft: Any) -> Any:

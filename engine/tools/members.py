@@ -42,7 +42,7 @@ def as_given(value: object) -> object:
     if isinstance(value, RootModel):
         return as_given(cast("RootModel[object]", value).root)
     if isinstance(value, SecretStr | SecretBytes):
-        raise ValueError("would be hidden from whoever approves the arguments")  # noqa: TRY004 -- it is the value
+        raise ValueError("would be hidden from the person who approves the arguments")  # noqa: TRY004 -- it is the value
     if isinstance(value, BaseModel | Mapping) or is_dataclass_value(value):
         return {names[0]: as_given(inner) for names, inner in members(cast("object", value))}
     if isinstance(value, SEQUENCES):

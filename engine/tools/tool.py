@@ -45,7 +45,7 @@ class Tool:
 
     @property
     def wants_context(self) -> bool:
-        """Whether the function is told about the call that it serves."""
+        """Whether the function takes the facts about its call."""
         return self.takes_context or self.context_by_name is not None
 
     def faults(self, args: Mapping[str, object]) -> list[Fault]:

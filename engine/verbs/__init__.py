@@ -8,7 +8,7 @@
     resolve     say of a call in doubt whether it happened
     expire      skip the steps whose approvals nobody decided in time
 
-Each is a function of the `Resources` and the person who asks for it, raises engine errors, and knows nothing of
+Each is a function of the `Resources` and the person behind it, raises engine errors, and knows nothing of
 GraphQL: the API calls them today. The write decides: a move is attempted, and only if it did nothing is the state
 read, to say why.
 """

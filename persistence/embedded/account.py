@@ -20,12 +20,12 @@ class Account:
 
     @property
     def is_ours(self) -> bool:
-        """Whether this is who we are, so that no rights need to be dropped."""
+        """Whether this is the account that we run as, so that no rights need to be dropped."""
         return self.uid == os.geteuid()
 
 
 def account_for(data_dir: Path, cluster: Path) -> Account:
-    """Whoever is to run the server on the database in `cluster`, which need not exist yet.
+    """The account that runs the server on the database in `cluster`, which need not exist yet.
 
     Ourselves, unless we are root. Then the owner of the database or of the data folder, so that what one account made
     stays with it, else an account that exists for such uses. No account is ever created.

@@ -1,4 +1,4 @@
-"""What can keep the embedded PostgreSQL from starting; each message says what to do about it.
+"""The errors that keep the embedded PostgreSQL from starting; each message says what to do about it.
 
 Not frozen, unlike other values: an exception is given its traceback while it travels, and
 `contextlib` does so by assignment.
@@ -7,7 +7,7 @@ Not frozen, unlike other values: an exception is given its traceback while it tr
 from dataclasses import dataclass
 from pathlib import Path
 
-# What PostgreSQL or the kernel say, and what that means for the person who started us.
+# Messages of PostgreSQL or the kernel, and what each means for the person who started us.
 _ADVICE = {
     "No space left on device": "The disk is full: free some space, or choose another LIFEOS_DATA_DIR.",
     "Disk quota exceeded": "The disk quota is used up: free some space, or choose another LIFEOS_DATA_DIR.",
@@ -35,7 +35,7 @@ class EmbeddedError(Exception):
 
 @dataclass(eq=False)
 class DataFolderInUse(EmbeddedError):
-    """Another process holds the data folder; `pid` and `address` are None while it has not told them."""
+    """Another process holds the data folder; `pid` and `address` are None until it has written them."""
 
     data_dir: Path
     pid: int | None

@@ -31,7 +31,7 @@ def main() -> None:
         # Only now: the kernel forgets the death signal when the credentials change.
         if lifeline < 0:
             _end_with_the_parent(death_signal)
-            if os.getppid() != starter:  # it died before we asked to be told
+            if os.getppid() != starter:  # it died before we asked for the signal
                 return
         else:
             _fork_watchdog(lifeline, death_signal)
@@ -52,7 +52,7 @@ def _fork_watchdog(lifeline: int, death_signal: int) -> None:
     if os.fork():
         os.close(lifeline)
         return
-    # Whoever waits for the lock that the server inherits must not wait for the watchdog.
+    # A process that waits for the lock that the server inherits must not wait for the watchdog.
     for descriptor in map(int, os.listdir("/dev/fd")):  # noqa: PTH208 - pathlib would double this program's start
         if descriptor != lifeline:
             with contextlib.suppress(OSError):  # listing took one itself

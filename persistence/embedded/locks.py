@@ -28,7 +28,7 @@ class FolderLock:
     @classmethod
     @contextmanager
     def hold(cls, data_dir: Path) -> "Generator[FolderLock]":
-        """Hold the folder until the end of the block; raises `DataFolderInUse` with what its holder has told."""
+        """Hold the folder until the end of the block; raises `DataFolderInUse` with its holder's pid and address."""
         descriptor = open_ours(data_dir / "lifeos.lock", os.O_RDWR)
         try:
             if not _try_lock(descriptor):
@@ -41,10 +41,10 @@ class FolderLock:
             os.close(descriptor)
 
     def announce(self, address: str | None) -> None:
-        """Tell whoever finds the folder locked who we are and where we serve."""
-        told = json.dumps({"pid": os.getpid(), "address": address}).encode()
-        os.pwrite(self._descriptor, told, 0)
-        os.ftruncate(self._descriptor, len(told))
+        """Write our pid and address, for processes that find the folder locked."""
+        note = json.dumps({"pid": os.getpid(), "address": address}).encode()
+        os.pwrite(self._descriptor, note, 0)
+        os.ftruncate(self._descriptor, len(note))
 
 
 @contextmanager
@@ -96,16 +96,16 @@ def _try_lock(descriptor: int) -> bool:
 def _in_use(data_dir: Path, descriptor: int) -> DataFolderInUse:
     # The holder writes right after locking; until then the file is empty or tells of one before it.
     deadline = time.monotonic() + _TELL_SECONDS
-    while (told := _read(descriptor)) is None and time.monotonic() < deadline:
+    while (note := _read(descriptor)) is None and time.monotonic() < deadline:
         time.sleep(_LOOK_SECONDS)
-    pid, address = told or (None, None)
+    pid, address = note or (None, None)
     return DataFolderInUse(data_dir, pid=pid, address=address)
 
 
 def _read(descriptor: int) -> tuple[int, str | None] | None:
     try:
-        told = json.loads(os.pread(descriptor, 4096, 0))
-        pid, address = int(told["pid"]), told["address"]
+        note = json.loads(os.pread(descriptor, 4096, 0))
+        pid, address = int(note["pid"]), note["address"]
     except (ValueError, KeyError, TypeError):
         return None
     with suppress(PermissionError):  # somebody else's process, but alive

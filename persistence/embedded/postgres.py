@@ -61,7 +61,7 @@ class EmbeddedPostgres:
     """A PostgreSQL server on a data folder, for one process at a time.
 
     The folder gets `postgres/` (the database), `postgres.log`, `postgres.lock` and `lifeos.lock`. The server listens
-    on a unix socket in a folder that only its account (and root) can enter, and trusts who comes that way.
+    on a unix socket in a folder that only its account (and root) can enter, and trusts every client there.
 
     As root, whom PostgreSQL refuses, it runs as the folder's owner, else `postgres` or `nobody`. That account needs
     no rights above the database's folder; where it cannot run the programs they are copied to /var/cache/lifeos.
@@ -87,7 +87,7 @@ class EmbeddedPostgres:
         return self._process.pid if self._process is not None and self.is_running() else None
 
     def is_running(self) -> bool:
-        """Whether the server is alive; when it is not although nobody stopped it, it may be started again."""
+        """Whether the server is alive; if it died although nobody stopped it, it may be started again."""
         return self._process is not None and self._process.poll() is None
 
     def start(self) -> str:
@@ -110,7 +110,7 @@ class EmbeddedPostgres:
         return self._dsn
 
     def announce(self, address: str) -> None:
-        """Tell whoever is refused the folder where we serve."""
+        """Write the address where we serve, for processes that are refused the folder."""
         assert self._lock is not None, "start comes first"
         self._lock.announce(address)
 

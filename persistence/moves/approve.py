@@ -1,7 +1,7 @@
 """A person approves, and the step begins at once: what `decide`, `advance` and `claim` do, in one commit.
 
-A person who has just said yes is waiting for it. Whatever is not plain (the run is held, the approval is no longer
-open, or not for these arguments) is left as it is, for the way by those three. A test holds the two against each other.
+A person who has just said yes is waiting for it. Every other case (the run is held, the approval is no longer
+open, or is for other arguments) is left to those three. A test compares the two ways.
 """
 
 from __future__ import annotations

@@ -125,7 +125,7 @@ JOIN runs r ON r.submitted_by = g.submitted_by AND r.idempotency_key = g.idempot
 
 
 async def store_runs(tx: Connection, runs: Sequence[NewRun]) -> dict[UUID, StoredRun]:
-    """Store these runs as QUEUED, each with its first event; by its own id, what became of each.
+    """Store these runs as QUEUED, each with its first event; by its own id, the outcome of each.
 
     A run whose idempotency key its user has used before is not stored: the earlier one is named instead.
     """
@@ -169,7 +169,7 @@ async def earlier_runs(tx: Connection, repeated: Sequence[NewRun]) -> dict[UUID,
 
 
 async def _write_repeated(tx: Connection, runs: Sequence[NewRun], stored: Mapping[UUID, StoredRun]) -> None:
-    """What the audit log says of submissions that were answered with an earlier run; conflicts are refused later."""
+    """The audit lines of submissions that were answered with an earlier run; conflicts are refused later."""
     same = [(run.line, stored[run.id]) for run in runs if run.input_digest == stored[run.id].input_digest]
     lines = [
         replace(line, subject=run_id(earlier.id), detail="answered with an earlier run")
@@ -256,7 +256,7 @@ async def store_steps(
     claimer: Claimer = NOBODY,
     gate: GatePolicy = NO_EXPIRY,
 ) -> Advance:
-    """Give runs their steps: what waits for nothing is READY (or the claimer's), or BLOCKED with its approval.
+    """Give runs their steps: a step without dependencies is READY (or the claimer's), or BLOCKED with its approval.
 
     The caller holds the runs' locks, or has stored the runs in this transaction.
     """

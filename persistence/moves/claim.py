@@ -73,7 +73,7 @@ async def claim(
     In turn between the people who submitted them, and longest due first. Runs that another transaction holds are
     passed over and come back as `busy`, so fewer (or no) steps may come back: looking again soon is worth it then. A
     gated step comes only with its approval, which is spent by this. `but_of` are the people who get none, `each` is the
-    most that anybody gets.
+    most that one person gets.
     """
     return read_rows(
         await connection.fetch(
@@ -111,7 +111,7 @@ RETURNING c.run_id, c.position
 async def enter(tx: Connection, entries: Sequence[Entry]) -> set[tuple[UUID, int]]:
     """Note that these calls are about to be made; the (run, position) of those that may be.
 
-    For calls that must not be repeated: what was claimed and never entered surely did not happen.
+    For calls that must not be repeated: a call that was claimed and never entered did not happen.
     """
     rows = await tx.fetch(
         _ENTER,

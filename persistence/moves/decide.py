@@ -1,4 +1,4 @@
-"""Approvals are decided, resolved or expire: the write decides, and what comes too late learns who was first."""
+"""Approvals are decided, resolved or expire: the write decides, and a late decision learns of the first."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from persistence.states import ApprovalKind, ApprovalStatus
 
 @dataclass(frozen=True, slots=True)
 class DecidedStep:
-    """The BLOCKED step whose approval has just been decided; what its outcome needs."""
+    """The BLOCKED step whose approval has just been decided, with the facts that its outcome needs."""
 
     approval: UUID
     run: UUID

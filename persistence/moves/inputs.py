@@ -10,7 +10,7 @@ from persistence.states import EventType, StepState, ToolCallStatus
 
 
 class Outcome(NamedTuple):
-    """What becomes of one step that is RUNNING (fenced by attempt and owner) or BLOCKED (its owner is None).
+    """The outcome of one step that is RUNNING (fenced by attempt and owner) or BLOCKED (its owner is None).
 
     `leaves` and `enters` are a move of the table; `reason` is a `Retrying` or `SkipReason`.
     `call` is how the tool call of that attempt ended, None to leave it. `result` is JSON text; `error_*` say what went

@@ -1,4 +1,4 @@
-"""The steps that a worker owns, as the database has it: what the worker holds its own knowledge against."""
+"""The steps that a worker owns according to the database, for the worker to compare with its own list."""
 
 from __future__ import annotations
 

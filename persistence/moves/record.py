@@ -64,7 +64,7 @@ def state_of(run: str = "") -> str:
 
 
 def outcome_of(run: str = "") -> str:
-    """How a run has ended whose steps have."""
+    """How a run ends when all of its steps have ended."""
     return f"""CASE WHEN {run}{_failed} > 0 THEN '{RunOutcome.FAILED}' WHEN {run}{_skipped} > 0 \
 THEN '{RunOutcome.PARTIAL}' ELSE '{RunOutcome.CLEAN}' END"""
 
@@ -112,7 +112,7 @@ tally AS (
 """
 
 MOVES_OF_SUCCESS: Final = (SUCCEED, UNBLOCK, START, GATE)
-"""What happens when running steps succeed."""
+"""The moves when running steps succeed."""
 
 
 def record(*, ends_as: RunState | None = None) -> str:

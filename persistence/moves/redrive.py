@@ -72,7 +72,7 @@ async def redrive(
     by: str,
     gate: GatePolicy,
 ) -> Advance:
-    """Send a dead letter of a locked run back with a fresh budget; a gated one asks a person anew.
+    """Send a dead letter of a locked run back with a fresh budget; a gated one needs approval again.
 
     `back` are the skipped steps that come with it, each with the number of its dependencies that have not succeeded.
     `args` (JSON text) and `digest` replace its resolved arguments where given. No marks come back, and nothing is

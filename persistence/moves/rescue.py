@@ -57,8 +57,8 @@ async def lost_steps(tx: Connection, workers: Sequence[UUID], runs: Sequence[UUI
 async def close_orphaned_calls(tx: Connection) -> int:
     """Close the calls of cancelled steps whose process died before it could say how they ended; how many.
 
-    One that may be repeated is lost, another in doubt; either stands on the call alone, the step stays cancelled. What
-    has said how it ended is looked for no more, whether its process lives or not.
+    One that may be repeated is lost, another in doubt; either stands on the call alone, the step stays cancelled.
+    A call whose end is recorded is left alone, whether its process lives or not.
     """
     status = await tx.execute(
         """WITH orphan AS (

@@ -70,7 +70,7 @@ class SettleFree(Protocol):
 _SETTLING: Final = (SUCCEED, CONFIRM, FAIL, DROP, DOUBT, RETRY, RESCUE, HAND_BACK, RELEASE)
 """The moves that outcomes may be."""
 _FOLLOWING: Final = (GATE, REFUSE, SKIP, UNBLOCK)
-"""The moves of the steps that depend on them; what is unblocked may start at once, which is a move of its own."""
+"""The moves of the steps that depend on them; an unblocked step may start at once, which is a move of its own."""
 
 
 _ENDS: Final = tuple(state for state in entered(_SETTLING) if state in FINISHED_STEP_STATES)
@@ -264,7 +264,7 @@ async def advance(
     """Apply the outcomes that still count, and all that follows from them.
 
     The caller holds the runs' locks and gives a resolution for each step that `freed_references` named. An outcome
-    whose step has moved on, or runs under another attempt or owner, changes no state: its word is kept on its tool
+    whose step has moved on, or runs under another attempt or owner, changes no state: its outcome is kept on its tool
     call, and its index is missing in `accepted`. `notes` of such outcomes are dropped too.
     """
     return read_rows(await tx.fetch(_ADVANCE, *_values(outcomes, resolutions, notes, claimer, gate)))

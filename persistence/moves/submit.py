@@ -1,7 +1,7 @@
 """A run begins with its plan: run, steps, approvals, first tool calls, events and audit line in one statement.
 
-What `store_runs` and `store_steps` do one after the other for a run whose plan comes later. Stored in the state that it
-begins in, a run is written once, and not once and then again in all its indexes.
+It does in one statement the work that `store_runs` and `store_steps` do one after the other when the plan comes later.
+The run is stored in the state that it begins in, so that its row and index entries are written only once.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The moves as data: what each leaves and enters, what it counts, and the event that records it.
+"""The moves as data: the states that each leaves and enters, the counters that it changes, and its event.
 
 Statements, the counters on a run's row, the database's functions, the tests over every legal and illegal move and the
 pictures of the states all derive from here. Pure: no I/O.
@@ -53,7 +53,7 @@ class Move:
     then: Event | None = None
 
 
-# What steps do
+# Moves of steps
 
 _IS_READY: Final = Event(EventType.STEP_READY, "{name} is ready")
 _SUCCEEDED: Final = Event(EventType.STEP_SUCCEEDED, "{name} succeeded", {"attempt": "attempt"})
@@ -175,7 +175,7 @@ SKIPPED_BECAUSE: Final = {
 }
 """`{why}` of a skipped step."""
 
-# What approvals do
+# Moves of approvals
 
 ASKED: Final = {
     kind: Event(
@@ -192,7 +192,7 @@ WITHDRAWN: Final = Event(EventType.APPROVAL_CANCELLED, "The approval is no longe
 IN_DOUBT_REASON: Final = "Nobody knows whether this call of {tool} happened: {message}"
 """Why a person is asked about a call in doubt."""
 
-# What runs do
+# Moves of runs
 
 RUN_MOVES: Final[dict[RunState, frozenset[RunState]]] = {
     RunState.QUEUED: frozenset({RunState.PLANNING, RunState.CANCELLED}),

@@ -1,7 +1,7 @@
-"""Everything that can be asked, each question one statement for any number of keys.
+"""The reads: each is one statement for any number of keys.
 
-All is asked in somebody's `Scope`: each statement carries the rule of what that reader sees
-(`Where.seen_by`), so that no way through related rows leads past it. What is not seen is as what is not there.
+Every read takes the reader's `Scope`: each statement carries the rule of which rows that reader sees
+(`Where.seen_by`), so that no path through related rows avoids it. A hidden row is like one that does not exist.
 `texts` names the JSON that is looked at.
 """
 
@@ -51,7 +51,7 @@ class EventsAfter(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class RunFilter:
-    """Which runs; what is None does not matter."""
+    """Which runs; fields that are None do not filter."""
 
     states: Collection[RunState] | None = None
     created_after: datetime | None = None
@@ -72,7 +72,7 @@ class RunFilter:
 
 @dataclass(frozen=True, slots=True)
 class ApprovalFilter:
-    """Which approvals; what is None does not matter."""
+    """Which approvals; fields that are None do not filter."""
 
     statuses: Collection[ApprovalStatus] | None = None
     run: UUID | None = None
@@ -96,8 +96,8 @@ class TooManyBytes(Exception):
 class Reads:
     """Answers from the database. Raises `Unavailable` when it is away.
 
-    All questions to one of these together may be about so much JSON: past it they raise `TooManyBytes`, and no more is
-    read. `anew` is for the next who asks.
+    All reads of one instance share a limit on the JSON that they return: past it they raise `TooManyBytes`, and no more
+    is read. `anew` gives a fresh instance for the next operation.
     """
 
     def __init__(self, database: Database, *, most_bytes: int = MOST_BYTES) -> None:
@@ -141,8 +141,8 @@ class Reads:
     async def users(self, scope: Scope, ids: Collection[UUID]) -> dict[UUID, UserRow]:
         """Those of these people that the reader may know, by id.
 
-        Who does not see every run knows themselves, and whom the runs that they see show: those who submitted one of
-        them or decided an approval of one.
+        Readers who do not see every run see themselves, and the people whom their visible runs name: the submitters of
+        those runs, and the deciders of their approvals.
         """
         where = Where()
         where.add("u.id = ANY({}::uuid[])", list(ids))
@@ -227,7 +227,7 @@ class Reads:
         )
 
     async def notices_of_steps(self, scope: Scope, places: Collection[StepPlace]) -> dict[StepPlace, list[str]]:
-        """What these steps' tools said beside their results, by place; most said nothing."""
+        """The notices of these steps, by place; most have none."""
         where = Where()
         notices = _at(where, places, "notices", "n")
         where.seen_by(scope)
@@ -386,7 +386,7 @@ def _dead_letters(scope: Scope) -> Where:
 
 
 def _at(where: Where, places: Collection[StepPlace], table: str, alias: str) -> str:
-    """What a table that has a run and a position holds at these places, with its runs.
+    """The rows of a table with a run and a position, at these positions of these runs.
 
     Each stretch of places is looked up by itself (OFFSET 0 keeps the planner from joining otherwise): a plan made while
     nothing is known of the table would look at all rows of a run for each of its places.

@@ -1,4 +1,4 @@
-"""What the reads give back: one value a row, as the database said it.
+"""The results of the reads: one value for each row, as the database gave it.
 
 States, kinds and reasons are the words of `persistence.states`, as text. JSON is JSON text, so that nobody pays for
 parsing what is not looked at, and null where the reader did not ask for it (`columns.TEXTS`).
@@ -22,7 +22,7 @@ class UserRow(NamedTuple):
 
 
 class RunRow(NamedTuple):
-    """One submission, with who made it and how many of its steps stand where."""
+    """One run, with its submitter and the number of its steps in each state."""
 
     id: UUID
     submitted_by: UUID
@@ -79,7 +79,7 @@ class StepRow(NamedTuple):
 
 
 class ApprovalRow(NamedTuple):
-    """One question to a person, with who answered it; `submitted_by` is who submitted its run."""
+    """One approval with its decider; `submitted_by` is the submitter of its run."""
 
     id: UUID
     run_id: UUID
@@ -119,7 +119,7 @@ class ToolCallRow(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class EventRow:
-    """One event of a run's timeline, shared by all who follow it.
+    """One event of a run's timeline, shared by all of its followers.
 
     `memo` is where answers that were worked out for one reader are kept for the next; it dies with the event.
     """

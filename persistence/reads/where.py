@@ -1,4 +1,4 @@
-"""Conditions with their values, put together one by one, and the one rule of who sees which run."""
+"""Conditions with their values, put together one by one, and the one rule of which user sees which run."""
 
 from __future__ import annotations
 

@@ -236,7 +236,7 @@ async def test_who_is_not_signed_in_reads_how_to(page: "Page", site: "Site", see
     assert not [fault for fault in seen.faults if "401" not in fault]
 
 
-async def test_who_comes_with_a_wrong_token_reads_which_address_is_right(page: "Page", site: "Site"):
+async def test_a_user_with_a_wrong_token_reads_which_address_is_right(page: "Page", site: "Site"):
     response = await page.goto(f"{site.page}?token=wrong")
 
     assert response is not None

@@ -159,7 +159,7 @@ def table(found: Times) -> str:
 
 
 def markdown(found: Times) -> str:
-    """For the README."""
+    """The table for docs/faults.md."""
     lines = [HEAD, ("---", *["---:"] * 4), *rows(found)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 

@@ -46,7 +46,7 @@ async def test_what_a_person_has_given_up_does_not_happen_any_more(ledger: Ledge
     assert (await ledger.answer({"op": "void", "key": "k", "attempt": 2}))["applied"]
 
 
-async def test_a_service_that_hangs_does_what_it_was_told_when_it_is_back(ledger: Ledger) -> None:
+async def test_a_service_that_hangs_does_its_work_when_it_is_back(ledger: Ledger) -> None:
     await ledger.answer({"op": "outage", "how": "hang"})
     call = asyncio.create_task(ledger.answer(CALL))
     await asyncio.sleep(0)

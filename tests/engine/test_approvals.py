@@ -447,7 +447,7 @@ async def test_who_may_decide_is_the_contracts_table(dsn: str) -> None:
                 assert (await it.approval(approval["id"]))["status"] == "REQUIRED"
 
 
-async def test_a_stranger_is_told_the_same_of_an_approval_that_is_not_there(dsn: str) -> None:
+async def test_a_stranger_gets_the_same_answer_for_an_approval_that_is_not_there(dsn: str) -> None:
     async with running(dsn, TOOLS, executes=False) as it:
         with pytest.raises(NotFound):
             await it.decide({"id": new_id()}, APPROVE)

@@ -73,7 +73,7 @@ async def test_a_key_that_was_used_before_begins_nothing_anew(dsn: str) -> None:
         assert await it.database.fetchval("SELECT count(*) FROM runs") == 1
 
 
-async def test_whoever_may_not_submit_begins_nothing_by_another_way(dsn: str) -> None:
+async def test_a_user_who_may_not_submit_begins_nothing_by_another_way(dsn: str) -> None:
     async with running(dsn, acting(Act("noop"))) as it:
         with pytest.raises(Forbidden):
             await begin_in(

@@ -168,6 +168,7 @@ async def test_arguments_that_turn_out_unfit_fail_the_step_before_any_call(dsn: 
         ({"name": 7}, "a.name", "ARGS_UNFIT", "args.name"),
         ({"name": ["Ann"]}, "a.name", "ARGS_UNFIT", "args.name"),
         ({"name": 7}, "length(a.name)", "ARGS_UNRESOLVED", "args.name"),
+        ({"name": "x"}, "sum(a.name)", "ARGS_UNRESOLVED", "the expression sum(a.name) has no value"),
         ({"name": "1e999"}, "to_number(a.name)", "ARGS_UNRESOLVED", "args.name"),
         ({"name": "x" * 700}, "join('', [a.name, a.name])", "ARGS_UNFIT", "allowed"),
         ({"name": [1, 2]}, "a.name|" + "|".join(["[@, @]"] * 50), "ARGS_UNRESOLVED", "args.name"),

@@ -23,7 +23,7 @@ def ran(key: str) -> list[str]:
     return [f"STEP_READY {key}", f"STEP_RUNNING {key}", f"STEP_SUCCEEDED {key}"]
 
 
-async def test_a_chain_is_told_step_by_step(dsn: str) -> None:
+async def test_a_chain_has_its_events_step_by_step(dsn: str) -> None:
     async with running(dsn, acting(Act("noop"))) as it:
         run = await it.submit(step("a"), step("b", after=["a"]), step("c", after=["b"]))
 
@@ -33,7 +33,7 @@ async def test_a_chain_is_told_step_by_step(dsn: str) -> None:
         assert await it.story(run) == [*BEGIN, *ran("a"), *ran("b"), *ran("c"), "WORKFLOW_COMPLETE"]
 
 
-async def test_an_approval_is_told_from_the_question_to_the_call(dsn: str) -> None:
+async def test_an_approval_has_its_events_from_the_question_to_the_call(dsn: str) -> None:
     async with running(dsn, acting(Act("pay", risk="L3"))) as it:
         run = await it.submit(step("a", "pay"))
         await it.decide(await it.asked(run), APPROVE)
@@ -105,7 +105,7 @@ async def test_a_run_that_ends_straight_from_waiting_does_not_resume(dsn: str) -
         ]
 
 
-async def test_a_retry_is_told_once_and_not_again_when_its_time_comes(dsn: str) -> None:
+async def test_a_retry_has_one_event_and_none_when_its_time_comes(dsn: str) -> None:
     async with running(dsn, acting(Act("flaky", ToolError("not now"), {"ok": True}))) as it:
         run = await it.submit(step("a", "flaky"))
 
@@ -210,7 +210,7 @@ async def test_a_gated_redrive_asks_without_repeating_that_the_step_is_blocked(d
         ]
 
 
-async def test_a_doubt_is_told_with_its_question_and_its_answer(dsn: str) -> None:
+async def test_a_doubt_has_events_for_its_question_and_its_answer(dsn: str) -> None:
     unsure = Act("unsure", InDoubt("no answer"), {"ok": True}, risk="L1", idempotent=False)
     async with running(dsn, acting(unsure, Act("noop"))) as it:
         run = await it.submit(step("a", "unsure"), step("b", after=["a"]))

@@ -216,7 +216,7 @@ async def test_of_rivals_one_resolves_a_doubt(dsn: str) -> None:
         assert act.calls == (2 if resolution == "DID_NOT_HAPPEN" else 1)
 
 
-async def test_whoever_may_decide_may_resolve(dsn: str) -> None:
+async def test_a_user_who_may_decide_may_resolve(dsn: str) -> None:
     async with running(dsn, acting(unsure()), separation_of_duties=True) as it:
         owner, stranger = await it.user(Role.SUBMITTER), await it.user(Role.SUBMITTER)
         approver = await it.user(Role.APPROVER)
@@ -251,7 +251,7 @@ async def test_a_result_that_can_not_be_kept_is_refused(dsn: str) -> None:
 
 
 @pytest.mark.parametrize("ending", ["result", "error"])
-async def test_a_late_word_is_kept_for_whoever_resolves_the_doubt(dsn: str, ending: str) -> None:
+async def test_a_late_outcome_is_kept_for_the_person_who_resolves_the_doubt(dsn: str, ending: str) -> None:
     let_go = threading.Event()
 
     @tool(risk="L1", idempotent=False, timeout=0.05)

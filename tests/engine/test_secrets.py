@@ -172,7 +172,7 @@ async def test_what_stands_beside_a_secret_in_a_result_goes_on(dsn: str) -> None
         assert PIN not in await everything(it)
 
 
-async def test_a_secret_that_does_not_fit_its_argument_is_not_told(dsn: str) -> None:
+async def test_a_secret_that_does_not_fit_its_argument_is_not_shown(dsn: str) -> None:
     async with running(dsn, TOOLS, secrets={"PIN": PIN}) as it:
         run = await it.submit(step("a", "digits", args={"number": SECRET}))
 

@@ -1,4 +1,4 @@
-"""A process stops: it takes nothing more, waits for its grace time, and hands back the rest to whoever goes on."""
+"""A process stops: it takes no more steps, waits for its grace time, and hands back the rest to other processes."""
 
 from __future__ import annotations
 

@@ -16,10 +16,10 @@ import pytest
 from structlog.testing import capture_logs
 from websockets.exceptions import ConnectionClosed
 
-import server
 from engine.gather import Gather
 from persistence import approvals_feed, lifesign, wakeups
 from persistence.supervisor import FAILURES, Background
+from serving import application
 from tests.schema.serving import until
 from tests.security.house import ADMIN, House, house
 
@@ -49,7 +49,7 @@ class Once:
 
 @pytest.fixture
 async def home(dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[House]:
-    monkeypatch.setattr(server, "_RECHECK_SECONDS", 0.05)
+    monkeypatch.setattr(application, "_RECHECK_SECONDS", 0.05)
     with capture_logs():
         async with house(dsn, tmp_path, sweep_seconds=0.05, lease_seconds=1) as opened:
             yield opened
@@ -289,7 +289,7 @@ async def test_a_revoked_token_ends_though_another_one_can_not_be_checked(
     assert await counted(home, "recheck") > 0
 
 
-async def test_an_answer_that_can_not_be_told_keeps_no_other_from_being_told() -> None:
+async def test_an_answer_that_can_not_be_delivered_keeps_no_other_from_being_delivered() -> None:
     before = FAILURES["group-answers"]
 
     async def write(items: Any) -> Any:
@@ -328,7 +328,7 @@ async def test_answers_that_are_missing_leave_nobody_waiting() -> None:
 
 
 @pytest.mark.parametrize("error", [Odd("x"), SystemExit(3), KeyboardInterrupt(), asyncio.CancelledError()], ids=repr)
-async def test_whatever_ends_a_loop_it_begins_anew_after_a_pause(error: BaseException) -> None:
+async def test_a_loop_that_ended_for_any_reason_is_restarted_after_a_pause(error: BaseException) -> None:
     begun: list[float] = []
     again: list[int] = []
     loop = asyncio.get_running_loop()
@@ -356,7 +356,7 @@ async def test_whatever_ends_a_loop_it_begins_anew_after_a_pause(error: BaseExce
     del FAILURES["test"]
 
 
-async def test_a_loop_ends_when_it_is_told_to_in_its_work_and_in_its_pause() -> None:
+async def test_a_loop_ends_when_it_is_closed_in_its_work_and_in_its_pause() -> None:
     async def rest() -> None:
         await asyncio.Event().wait()
 

@@ -189,7 +189,7 @@ async def test_a_submit_that_committed_is_found_under_its_key(crash: After) -> N
         "after the plan",
     ],
 )
-async def test_a_run_is_planned_once_whoever_died_over_it(point: str, crash: After) -> None:
+async def test_a_run_is_planned_once_whichever_process_died_over_it(point: str, crash: After) -> None:
     await crash.died(point)
 
     async with crash.another() as engine:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.persistence.stage import Draft, Stage
 
 
-async def test_no_attempt_is_told_to_have_begun_before_it_was_due(stage: Stage) -> None:
+async def test_no_event_says_that_an_attempt_began_before_it_was_due(stage: Stage) -> None:
     worker = await stage.worker()
     run = await stage.begun(*[Draft()] * 300)
     # Each becomes due while claims are on their way: the next one a moment later.

@@ -1,4 +1,4 @@
-"""A process that is told to stop while people ask and steps run: everybody learns where they are."""
+"""A process gets SIGTERM while people ask and steps run: each client learns the state of its request."""
 
 from __future__ import annotations
 

@@ -14,7 +14,10 @@ from urllib.parse import parse_qs, quote, urlsplit
 import httpx
 import pytest
 
-import server
+from serving import database
+from serving.errors import StartError
+from serving.parts import running_parts
+from serving.settings import read_settings
 from tests.databases import cluster_dsn, fresh_database
 from tests.packaging.processes import PROGRAMS, environment, run, started
 
@@ -110,8 +113,8 @@ def test_bad_settings_are_one_line_that_names_each_before_anything_else(env: dic
 def test_a_bad_setting_is_named_and_its_value_is_not(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(f"LIFEOS_{name}", value)
 
-    with pytest.raises(server.StartError, match=f"LIFEOS_{name} ") as caught:
-        server.read_settings()
+    with pytest.raises(StartError, match=f"LIFEOS_{name} ") as caught:
+        read_settings()
 
     assert value not in str(caught.value)
 
@@ -130,7 +133,7 @@ def test_a_data_folder_that_can_not_be_one_is_one_clear_line(
     assert "Errno" not in said
 
 
-def test_what_is_mistyped_is_told_in_plain_words(env: dict[str, str], tmp_path: Path) -> None:
+def test_a_mistyped_name_is_reported_in_plain_words(env: dict[str, str], tmp_path: Path) -> None:
     port = refused([LIFEOS, "serve", "--port", "many"], env, tmp_path)
     word = refused([LIFEOS, "decide", "appr_1", "perhaps"], env, tmp_path)
 
@@ -159,11 +162,11 @@ def test_a_database_that_does_not_exist_is_one_clear_line(env: dict[str, str], t
 
 
 async def test_a_database_that_stays_away_is_named_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "_WAIT_FOR_DATABASE_SECONDS", 0.6)
+    monkeypatch.setattr(database, "_WAIT_FOR_DATABASE_SECONDS", 0.6)
     monkeypatch.setenv("LIFEOS_DATABASE_URL", AWAY)
 
-    with pytest.raises(server.StartError) as caught:
-        async with server.running_parts(server.read_settings(), executes=True):
+    with pytest.raises(StartError) as caught:
+        async with running_parts(read_settings(), executes=True):
             pytest.fail("there is nothing to run on")
 
     assert str(caught.value).startswith("the database at 127.0.0.1:1 can't be used: ")
@@ -208,7 +211,7 @@ def test_every_command_that_starts_a_process_tells_a_wrong_setting(
     assert not (tmp_path / "data").exists()
 
 
-def test_a_process_manager_is_told_the_same(env: dict[str, str], tmp_path: Path) -> None:
+def test_a_process_manager_gets_the_same_message(env: dict[str, str], tmp_path: Path) -> None:
     command = [PROGRAMS / "uvicorn", "server:app", "--port", "0"]
 
     ended = run(command, env={**env, "LIFEOS_APPROVE_FORM": "L0"}, cwd=tmp_path)
@@ -218,7 +221,7 @@ def test_a_process_manager_is_told_the_same(env: dict[str, str], tmp_path: Path)
     assert "Traceback" not in ended.errors
 
 
-def test_a_data_folder_that_is_a_file_is_told_beside_a_database_too(
+def test_a_data_folder_that_is_a_file_is_reported_beside_a_database_too(
     env: dict[str, str], tmp_path: Path, dsn: str
 ) -> None:
     (tmp_path / "file").touch()

@@ -88,6 +88,7 @@ def nothing_of_ours_stands_in_the_place_of_a_library(programs: Path) -> None:
 
     assert {name for name in ours if not name.startswith(("lifeos-", ".."))} == {
         "server.py",
+        "serving",
         "schema",
         "engine",
         "persistence",

@@ -71,7 +71,7 @@ async def test_a_killed_listener_misses_no_approval(stage: Stage) -> None:
         await changes.aclose()
 
 
-async def test_what_changed_before_somebody_looked_is_not_told_as_news(stage: Stage) -> None:
+async def test_a_change_before_the_first_follower_is_not_sent_as_news(stage: Stage) -> None:
     _, recent, _ = await asked(stage)
     _, earlier, _ = await asked(stage)
     for approval, seconds in ((recent, 20), (earlier, 45)):
@@ -144,7 +144,7 @@ async def test_closing_ends_those_who_wait(stage: Stage) -> None:
             assert await waiting is None
 
 
-async def test_of_two_commits_told_in_the_wrong_order_the_later_one_counts(stage: Stage) -> None:
+async def test_of_two_commits_announced_in_the_wrong_order_the_later_one_counts(stage: Stage) -> None:
     run = await stage.queued()
     heard: list[RunMark] = []
     async with listening(stage.database) as here, listening(stage.database) as there:

@@ -123,7 +123,7 @@ async def test_thirty_who_subscribe_at_once_all_hear(dsn: str) -> None:
             assert ear.heard == [f"to {number % 3}"]
 
 
-async def test_one_who_comes_while_the_last_one_leaves_hears(dsn: str) -> None:
+async def test_a_subscriber_that_comes_while_the_last_one_leaves_hears(dsn: str) -> None:
     async with Post(dsn) as post:
         await post.listening()
         for number in range(20):
@@ -134,7 +134,7 @@ async def test_one_who_comes_while_the_last_one_leaves_hears(dsn: str) -> None:
             await coming.close()
 
 
-async def test_after_a_killed_listener_everybody_is_told_to_look_and_hears_on(dsn: str) -> None:
+async def test_after_a_killed_listener_every_subscriber_looks_again_and_hears_on(dsn: str) -> None:
     async with Post(dsn) as post, Post(dsn) as other:
         await post.listening()
         ears = [await post.ear("a"), await post.ear("b")]
@@ -262,7 +262,7 @@ async def test_a_server_that_hangs_up_in_the_middle_of_a_greeting_is_tried_again
     async with Post(f"postgresql://somebody@127.0.0.1:{port}/x?sslmode=disable") as post:
         await until(lambda: greeted >= 4)
         assert post.backend._listener is not None  # pyright: ignore[reportPrivateUsage]
-        assert not post.backend._listener.done()  # pyright: ignore[reportPrivateUsage]
+        assert post.backend._listener.is_well  # pyright: ignore[reportPrivateUsage]
     server.close()
 
 

@@ -220,7 +220,7 @@ async def test_a_server_that_died_may_be_started_again(folder: Path) -> None:
         assert await execute(server.dsn, "SELECT 1") == 1
 
 
-def test_a_second_process_is_told_who_holds_the_folder(folder: Path) -> None:
+def test_a_second_process_learns_which_process_holds_the_folder(folder: Path) -> None:
     with served(folder) as first:
         with pytest.raises(DataFolderInUse) as refused:
             EmbeddedPostgres(folder).start()

@@ -387,7 +387,7 @@ async def test_after_a_failure_and_a_skip_at_once_the_failure_is_the_reason(stag
     await check_runs(stage.database, run)
 
 
-async def test_an_outcome_that_is_told_twice_at_once_settles_once(scene: Scene) -> None:
+async def test_an_outcome_that_comes_twice_at_once_settles_once(scene: Scene) -> None:
     await scene.begin(Draft(), Draft(after=(0,), dynamic=True, gated=True))
     step = await scene.claimed()
 
@@ -511,7 +511,7 @@ RUN_WAYS: dict[tuple[RunState, RunState], str] = {
     (RunState.PLANNING, RunState.FAILED): "test_a_run_that_can_not_be_planned_fails_once",
     (RunState.PLANNING, RunState.CANCELLED): "test_a_run_without_steps_is_cancelled_and_its_planner_refused",
     **{
-        (leaves, enters): "test_each_move_of_a_run_with_steps_is_made_and_told"
+        (leaves, enters): "test_each_move_of_a_run_with_steps_is_made_and_has_its_event"
         for leaves in (RunState.EXECUTING, RunState.WAITING_APPROVAL, RunState.FAILED)
         for enters in RUN_MOVES[leaves]
     },
@@ -568,7 +568,7 @@ RUN_SCENES: list[
     ("leaves", "enters", "stand", "leave"),
     [pytest.param(*each, id=f"{each[0]}-{each[1]}") for each in RUN_SCENES],
 )
-async def test_each_move_of_a_run_with_steps_is_made_and_told(
+async def test_each_move_of_a_run_with_steps_is_made_and_has_its_event(
     scene: Scene,
     leaves: RunState,
     enters: RunState,

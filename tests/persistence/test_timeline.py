@@ -329,7 +329,7 @@ async def test_a_push_that_fails_costs_nobody_an_event(stage: Stage) -> None:
         assert await events == [1, 2, 3, 4, 5]
         await other.task
         assert other.seen == [1, 2, 3, 4, 5]
-    assert [each["event"] for each in logs if each["log_level"] == "error"] == ["events_not_pushed"]
+    assert [each["event"] for each in logs if each["log_level"] == "error"] == ["background_failed"]
 
 
 async def test_who_leaves_is_pushed_nothing_more(stage: Stage) -> None:

@@ -1,4 +1,4 @@
-"""What a reader of the README finds: a checkout with everything installed, and a server."""
+"""What a reader of the pages finds: a checkout with everything installed, and a server."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ lasting_databases = pytest.fixture(_databases, scope="session")
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    """A checkout as the README's reader has it: examples, clients, and `.venv` with everything installed."""
+    """A checkout as the reader has it: examples, clients, and `.venv` with everything installed."""
     shutil.copytree(ROOT / "examples", tmp_path / "examples", ignore=shutil.ignore_patterns("__pycache__"))
     clients_of_the_checkout(tmp_path)
     (tmp_path / ".venv").symlink_to(sys.prefix)

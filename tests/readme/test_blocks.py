@@ -1,4 +1,4 @@
-"""Every block of the README, done as it says."""
+"""Every block of the README and of the pages in docs, done as it says."""
 
 from __future__ import annotations
 
@@ -8,37 +8,39 @@ from pathlib import Path
 import pytest
 
 from tests.packaging.processes import PROGRAMS, environment, run
-from tests.readme.markdown import ROOT, Block, blocks_of
+from tests.readme.markdown import PAGES, README, ROOT, Block, blocks_of
 from tests.readme.packages import provide
 from tests.readme.reader import Reader
 from tests.readme.shapes import fits_text
 
 pytestmark = pytest.mark.timeout(300)  # several real processes, one after another
 
-README = (ROOT / "README.md").read_text()
-BLOCKS = list(blocks_of(README))
+BLOCKS = [block for page, text in PAGES.items() for block in blocks_of(text, page)]
 
 IN_NODE = {"ts", "js", "js as", "js same"}
 DONE = {"sh", "sh again", "sh serve", "graphql", "python", "python serve", "text answer", "json answer"} | IN_NODE
 """What a reader does or is shown, one section at a time."""
 
 COMPARED = {"python file", "json file", "mermaid steps", "mermaid runs", "mermaid layers"}
-"""What is compared with the program: here, and in test_tables."""
+"""Blocks that are compared with the program: here, and in test_tables."""
+
+READ = {"json data", "json jobs", "nginx"}
+"""Blocks that other tests here read: test_expressions, test_tools and test_proxy."""
 
 TWO_COMMANDS = "Two commands"
-SECTIONS = [
-    section
-    for section in dict.fromkeys(block.section for block in BLOCKS)
-    if section != TWO_COMMANDS and any(block.section == section and block.kind in DONE for block in BLOCKS)
-]
+SECTIONS = list(
+    dict.fromkeys(
+        (block.page, block.section) for block in BLOCKS if block.kind in DONE and block.section != TWO_COMMANDS
+    )
+)
 
 
 def test_every_block_is_of_a_kind_that_some_test_runs() -> None:
     kinds = {block.kind for block in BLOCKS}
 
-    assert kinds <= DONE | COMPARED | {"sh make"}
-    assert len(SECTIONS) >= 6
-    assert {block.section for block in BLOCKS if block.kind == "sh make"} == {TWO_COMMANDS}
+    assert kinds == DONE | COMPARED | READ | {"sh make"}
+    assert len(SECTIONS) >= 10
+    assert {(block.page, block.section) for block in BLOCKS if block.kind == "sh make"} == {(README, TWO_COMMANDS)}
 
 
 @pytest.mark.parametrize("block", [block for block in BLOCKS if "file" in block.kind], ids=str)
@@ -72,11 +74,16 @@ def recipe(command: list[str]) -> list[str]:
     return run([*command, "--dry-run"], env=environment(ROOT), cwd=ROOT).output.splitlines()[-1].split()
 
 
-@pytest.mark.parametrize("section", SECTIONS)
+@pytest.mark.parametrize(("page", "section"), SECTIONS, ids=[f"{page}: {section}" for page, section in SECTIONS])
 def test_a_section_can_be_followed_to_the_letter(
-    section: str, env: dict[str, str], home: Path, databases: Callable[[str], str], request: pytest.FixtureRequest
+    page: str,
+    section: str,
+    env: dict[str, str],
+    home: Path,
+    databases: Callable[[str], str],
+    request: pytest.FixtureRequest,
 ) -> None:
-    blocks = [block for block in BLOCKS if block.section == section and block.kind in DONE]
+    blocks = [block for block in BLOCKS if (block.page, block.section) == (page, section) and block.kind in DONE]
     provide(blocks, home)
     starts_its_own = any(block.kind == "sh serve" for block in blocks)
     server = None if starts_its_own else request.getfixturevalue("serving")

@@ -1,4 +1,4 @@
-"""The README's pictures and tables, compared with the tables in the program that they are about."""
+"""The pictures, tables and links of the pages, compared with what they are about."""
 
 from __future__ import annotations
 
@@ -16,15 +16,17 @@ from pydantic_core import PydanticUndefined
 from engine.risk import TABLE, is_gated
 from persistence.moves.table import RUN_MOVES, STEP_MOVES
 from persistence.states import Risk
-from server import Settings
+from serving.settings import Settings
 from tests.packaging.processes import Program
-from tests.readme.markdown import ROOT, blocks_of, links_of, table_after
+from tests.readme.markdown import PAGES, README, ROOT, anchors_of, blocks_of, links_of, table_after
 
-README = (ROOT / "README.md").read_text()
+MOST_LINES = 250
+OTHER_PAGES = ("examples/README.md", "clients/README.md", "clients/python/README.md", "clients/typescript/README.md")
+LINKED = PAGES | {name: (ROOT / name).read_text() for name in OTHER_PAGES}
 
 
 def picture(name: str) -> str:
-    (block,) = (block for block in blocks_of(README) if block.words == ("mermaid", name))
+    (block,) = (block for text in PAGES.values() for block in blocks_of(text) if block.words == ("mermaid", name))
     return block.text
 
 
@@ -66,7 +68,7 @@ def test_the_risk_table_is_the_one_that_the_engine_reads() -> None:
     default = Risk[Settings.model_fields["approve_from"].default]
     assert not any(is_gated(risk, default) for risk, level in TABLE.items() if not level.always_asks)
 
-    assert table_after(README, "Risk") == [
+    assert table_after(PAGES["docs/states.md"], "Risk") == [
         [
             risk.name,
             level.words,
@@ -78,7 +80,7 @@ def test_the_risk_table_is_the_one_that_the_engine_reads() -> None:
 
 
 def test_the_settings_are_those_that_the_server_reads_with_their_defaults() -> None:
-    shown = {row[0]: row[1] for row in table_after(README, "Settings")}
+    shown = {row[0]: row[1] for row in table_after(PAGES["docs/settings.md"], "Settings")}
 
     assert shown == {name.upper(): _default(field.default) for name, field in Settings.model_fields.items()}
 
@@ -94,32 +96,43 @@ def _default(value: Any) -> str:
 
 
 def test_the_paths_answer_a_stranger_as_the_table_says(serving: Program) -> None:
-    rows = table_after(README, "HTTP")
+    rows = table_after(PAGES["docs/operations.md"], "HTTP")
 
     answers = [[row[0], str(httpx.get(serving.url + row[0].replace("…", "x")).status_code)] for row in rows]
 
     assert answers == [[row[0], row[2]] for row in rows]
 
 
-def test_every_file_that_is_named_is_there() -> None:
-    named = {*re.findall(r"`((?:tests|examples|benchmarks)/[\w./]+)`", README), *links_of(README)}
+@pytest.mark.parametrize("page", LINKED)
+def test_every_file_that_is_named_is_there(page: str) -> None:
+    named = set(re.findall(r"`((?:tests|examples|benchmarks|docs)/[\w./]+)`", LINKED[page]))
 
-    missing = [name for name in named if "://" not in name and not name.startswith("#") and not (ROOT / name).exists()]
-
-    assert named
-    assert not missing
+    assert not [name for name in named if not (ROOT / name).exists()]
 
 
-def test_every_heading_that_is_linked_to_is_there() -> None:
-    headings = {f"#{line[3:].lower().replace(' ', '-')}" for line in README.splitlines() if line.startswith("## ")}
+@pytest.mark.parametrize("page", LINKED)
+def test_every_link_within_the_tree_leads_to_a_page_and_a_heading_that_are_there(page: str) -> None:
+    for link in links_of(LINKED[page]):
+        if "://" in link:
+            continue
+        name, _, anchor = link.partition("#")
+        target = ((ROOT / page).parent / name).resolve() if name else ROOT / page
+        assert target.exists(), link
+        assert not anchor or anchor in anchors_of(target.read_text()), link
 
-    linked = {name for name in links_of(README) if name.startswith("#")}
 
-    assert len(linked) >= 6
-    assert linked <= headings
+def test_every_page_is_linked_from_the_readme() -> None:
+    linked = {link.partition("#")[0] for link in links_of(PAGES[README])}
+
+    assert set(PAGES) - {README} <= linked
 
 
-def test_every_make_target_that_is_named_is_there() -> None:
-    targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+def test_the_readme_is_read_in_one_go() -> None:
+    assert len(PAGES[README].splitlines()) <= MOST_LINES
 
-    assert {*re.findall(r"`make (\w+)", README)} <= targets
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_make_target_that_is_named_is_there(page: str) -> None:
+    targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+
+    assert {*re.findall(r"`make ([\w-]+)", PAGES[page])} <= targets

@@ -23,7 +23,7 @@ from tests.schema.toy import Context, DatabaseAway, Toy, Viewer, make_schema
 
 @pytest.fixture
 def log() -> Iterator[list[MutableMapping[str, Any]]]:
-    """What structlog is told, instead of a slow picture of it on the terminal."""
+    """The records of structlog, instead of a slow picture of them on the terminal."""
     with capture_logs() as entries:
         yield entries
 

@@ -21,7 +21,6 @@ import pytest
 from pydantic import SecretStr
 from typer.testing import CliRunner, Result
 
-import server
 from console.client import Client
 from console.commands import app
 from console.demo import INTENT, run_demo
@@ -29,6 +28,9 @@ from console.errors import RunNotCompleted
 from console.gate import NobodyAnswers
 from console.models import Event
 from console.settings import Address
+from serving import parts
+from serving.settings import Settings
+from serving.uvicorn_server import serving
 from tests.lending import LastingDatabase
 
 TOKEN = "the-administrators-token"
@@ -73,12 +75,12 @@ class LifeOS:
 
 @asynccontextmanager
 async def life_os(dsn: str, data_dir: Path, *, port: int = 0) -> AsyncIterator[LifeOS]:
-    settings = server.Settings(  # pyright: ignore[reportCallIssue] - the rest comes from the environment
+    settings = Settings(  # pyright: ignore[reportCallIssue] - the rest comes from the environment
         database_url=dsn, data_dir=data_dir, admin_token=SecretStr(TOKEN), tools="tests.schema.cli_tools"
     )
     # What a server's new sessions learn about the schema is most of what its start costs.
-    with patch.object(server, "Database", LastingDatabase):
-        async with server.serving(settings, host="127.0.0.1", port=port) as served:
+    with patch.object(parts, "Database", LastingDatabase):
+        async with serving(settings, host="127.0.0.1", port=port) as served:
             yield LifeOS(Address(served.url, served.token), data_dir)
 
 

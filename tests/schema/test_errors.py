@@ -57,7 +57,7 @@ def test_every_engine_error_has_a_code_a_sentence_and_a_path(kind: type[EngineEr
     assert all(each.message[0].isupper() and each.message[-1] in ".!?" for each in told)
 
 
-def test_who_decided_and_when_is_told():
+def test_the_error_says_who_decided_and_when():
     (told,) = user_errors(errors.AlreadyDecided("REJECTED", "Bo", MOMENT))
     (expired,) = user_errors(errors.AlreadyDecided("EXPIRED", None, None))
 

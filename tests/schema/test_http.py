@@ -539,7 +539,7 @@ async def test_a_browser_gets_the_page(server: Server):
 
 
 @pytest.mark.parametrize("accept", ["*/*", "application/json", "application/json, text/html;q=0.5"])
-async def test_who_asks_for_no_page_gets_none(server: Server, accept: str):
+async def test_a_request_for_no_page_gets_none(server: Server, accept: str):
     response = await server.http.get("/graphql", headers={**BEARER, "Accept": accept})
 
     assert response.status_code == 400

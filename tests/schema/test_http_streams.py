@@ -164,7 +164,7 @@ async def test_a_stopping_server_ends_streams_so_that_clients_come_back(server: 
     await server.toy.closed_now.wait()
 
 
-async def test_a_revoked_user_is_told_and_their_stream_completes(server: Server):
+async def test_a_revoked_user_gets_an_error_and_their_stream_completes(server: Server):
     async with streaming(server, "subscription {wait}") as response, aclosing(frames(response)) as received:
         await anext(received)
         await anext(received)

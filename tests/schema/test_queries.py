@@ -17,7 +17,7 @@ async def a_run(it: World, selection: str, run: Any, viewer: Viewer | None = Non
     return (await it.ask(viewer or it.admin, RUN % selection, id=f"run_{run.hex}"))["run"]
 
 
-async def test_a_run_is_told_from_its_beginning_to_its_end(dsn: str):
+async def test_a_run_can_be_read_from_its_beginning_to_its_end(dsn: str):
     async with world(dsn) as it:
         owner = await it.viewer(Role.SUBMITTER, name="Ann")
         run = await it.it.submit(
@@ -229,7 +229,7 @@ async def test_an_id_that_is_nobodys_finds_nothing(dsn: str, id_: str):
         assert data == {"node": None, "run": None, "step": None, "approval": None}
 
 
-async def test_you_are_told_who_you_are(dsn: str):
+async def test_viewer_is_the_user_of_the_token(dsn: str):
     async with world(dsn, executes=False) as it:
         both = await it.viewer(Role.APPROVER, Role.SUBMITTER, name="Bo")
 

@@ -17,10 +17,12 @@ from unittest.mock import patch
 import httpx
 from websockets.asyncio.client import ClientConnection, connect
 
-import server
 from engine.engine import Engine
 from persistence.database import Database
-from server import Application, Served, Settings, serving
+from serving import parts
+from serving.application import Application
+from serving.settings import Settings
+from serving.uvicorn_server import Served, serving
 from tests.lending import LastingDatabase
 
 ADMIN = "an-administrators-token"
@@ -133,7 +135,7 @@ async def house(dsn: str, data_dir: Path, **changes: Any) -> AsyncGenerator[Hous
     changes = {"tools": "tests.security.house_tools", "admin_token": ADMIN, **changes}
     settings = Settings(_env_file=None, database_url=dsn, data_dir=data_dir, **changes)  # pyright: ignore[reportCallIssue]
     # What a server's new sessions learn about the schema is most of what its start costs.
-    with patch.object(server, "Database", LastingDatabase):
+    with patch.object(parts, "Database", LastingDatabase):
         async with (
             serving(settings, host="127.0.0.1", port=0) as served,
             httpx.AsyncClient(base_url=served.url, timeout=30, limits=_LIMITS) as http,

@@ -1,4 +1,4 @@
-"""When something breaks inside, whoever asked is told an id, and the log has the rest under it."""
+"""When something breaks inside, the client gets an id, and the log has the rest under it."""
 
 from __future__ import annotations
 

@@ -20,7 +20,8 @@ from websockets.exceptions import ConnectionClosed
 import engine.oidc
 from engine.oidc import Issuer, OidcSettings, fault_of_issuer, roles_in
 from persistence.database import Unavailable
-from server import Settings, StartError
+from serving.errors import StartError
+from serving.settings import Settings
 from tests.security.house import House, house
 from tests.security.issuer import AUDIENCE, KEYS, STRANGER, IssuerHere, issuing, published
 

@@ -128,7 +128,7 @@ NODES = "{items(first: 9) {nodes {id}}}"
 """Eleven points: one, the page, and nine on it."""
 
 
-async def test_past_its_budget_a_user_is_told_429_and_when_to_come_back():
+async def test_past_its_budget_a_user_gets_429_and_when_to_come_back():
     async with serving(admit=Rates(22).admit) as server:
         answers = [await server.post(NODES) for _ in range(3)]
         other = await server.post(NODES, {"Authorization": "Bearer bob"})

@@ -259,7 +259,7 @@ async def test_a_resolution_says_what_it_means(resolution: str, status: str, mea
     assert result.stdout == f"Recorded by Ada: {means}. submit (job_submit) of run_1\n"
 
 
-async def test_the_apis_words_are_told_in_the_commands() -> None:
+async def test_the_apis_words_are_shown_in_the_words_of_the_commands() -> None:
     errors = [{"code": "INVALID_STATE", "message": "answer with resolveInDoubt", "path": ["approvalId"]}]
     async with http_peer(answer({"data": {"decideApproval": {"approval": None, "errors": errors}}})) as peer:
         result = await lifeos_at(peer.address, "decide", "appr_1", "approve")

@@ -39,7 +39,7 @@ async def test_a_timeline_ends_when_the_server_completes_it() -> None:
         assert peer.cursors == [None]
 
 
-async def test_each_connection_is_told_of() -> None:
+async def test_each_connection_is_reported() -> None:
     async def stopping(talk: Talk) -> None:
         await talk.open()
         await talk.send_events(1, 2)

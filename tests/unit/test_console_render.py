@@ -161,7 +161,7 @@ def test_what_was_made_is_named_by_where_it_lies(tmp_path: Path) -> None:
     assert made_lines(run(*steps), data_dir=tmp_path) == [
         "Found 12 jobs, and chose Engineer at Acme",
         f"Applied for Engineer at Acme: {tmp_path}/users/u/x",
-        f"Put 1 events into {tmp_path}/users/u/calendar.ics",
+        f"Put 1 event into {tmp_path}/users/u/calendar.ics",
         "  Gym: 2025-01-02T18:00:00 to 2025-01-02T19:00:00",
         "  Calendar programs subscribe to /calendar/t.ics at the server's address",
         "Planned 2 meals for 2",

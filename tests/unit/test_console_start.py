@@ -64,7 +64,7 @@ def test_the_command_says_which_version_it_is() -> None:
 HEAVY = {
     *("alembic", "asyncpg", "graphql", "httpx", "icalendar", "jsonschema", "pint", "prometheus_client", "pydantic"),
     *("pydantic_settings", "rich", "sqlalchemy", "starlette", "strawberry", "structlog", "uvicorn", "websockets"),
-    *("server", "schema", "engine", "persistence"),
+    *("server", "serving", "schema", "engine", "persistence"),
 }
 """What takes its time to import, and what help has no use for."""
 
@@ -91,7 +91,7 @@ def test_help_imports_nothing_that_takes_its_time(args: list[str]) -> None:
 
 
 @pytest.mark.parametrize(("args", "of"), [([], "lifeos"), (["user"], "lifeos user")])
-def test_without_a_command_the_help_is_shown_and_what_is_missing_is_told(args: list[str], of: str) -> None:
+def test_without_a_command_the_help_is_shown_and_the_missing_part_is_named(args: list[str], of: str) -> None:
     said = CliRunner().invoke(app, args, prog_name="lifeos")
 
     assert said.exit_code == 2

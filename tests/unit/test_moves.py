@@ -40,7 +40,7 @@ def test_no_move_leaves_a_step_where_it_was_or_a_success_or_a_cancelled_step() -
     assert {state for state, after in STEP_MOVES.items() if not after} == {StepState.SUCCEEDED, StepState.CANCELLED}
 
 
-def test_moves_between_the_same_states_are_told_apart_by_their_reasons() -> None:
+def test_moves_between_the_same_states_differ_by_their_reasons() -> None:
     ends = [(leaves, move.enters, move.reason) for move in MOVES for leaves in move.leaves]
 
     assert len(ends) == len(set(ends))

@@ -18,7 +18,7 @@ from engine.tools import load_registry
 TOOLS = load_registry()
 # A Wednesday.
 NOW = datetime(2026, 11, 18, 10, 5, tzinfo=ZoneInfo("Europe/Berlin"))
-UNTOLD = "as nothing was said of morning or afternoon"
+HALF_NOT_SAID = "as nothing was said of morning or afternoon"
 
 
 def step_of(intent: str) -> PlanStep:
@@ -182,7 +182,7 @@ def test_a_time_without_morning_or_afternoon_is_settled_by_the_occasion_then_by_
     step = step_of(f"schedule {intent} tomorrow")
 
     assert starts_of(step.args) == [f"2026-11-19T{start}"]
-    assert step.name == f"Schedule {intent.split()[0]} ({start}, {UNTOLD})"
+    assert step.name == f"Schedule {intent.split()[0]} ({start}, {HALF_NOT_SAID})"
 
 
 @pytest.mark.parametrize(
@@ -201,10 +201,10 @@ def test_a_time_without_morning_or_afternoon_is_settled_by_the_occasion_then_by_
         ("meeting at 4 in the afternoon", "16:00", None),
     ],
 )
-def test_what_was_told_is_not_remarked_on(intent, start, minutes):
+def test_a_half_of_the_day_that_was_said_is_not_remarked_on(intent, start, minutes):
     step = step_of(f"schedule {intent} tomorrow")
 
-    assert UNTOLD not in (step.name or "")
+    assert HALF_NOT_SAID not in (step.name or "")
     assert starts_of(step.args) == [f"2026-11-19T{start}"]
     assert step.args.get("duration_minutes") == minutes
 
@@ -212,7 +212,7 @@ def test_what_was_told_is_not_remarked_on(intent, start, minutes):
 def test_a_remark_is_not_cut_off_by_a_long_title():
     step = step_of(f"schedule {'chess ' * 30}tomorrow at 4")
 
-    assert (step.name or "").endswith(f"… (16:00, {UNTOLD})")
+    assert (step.name or "").endswith(f"… (16:00, {HALF_NOT_SAID})")
     assert len(step.name or "") <= 120
 
 

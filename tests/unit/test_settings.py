@@ -1,4 +1,4 @@
-"""Every setting that is wrong is told at the start, by its name, and nothing else happens."""
+"""Every setting that is wrong is reported at the start, by its name, and nothing else happens."""
 
 import asyncio
 import gc
@@ -12,13 +12,15 @@ from typing import Any
 
 import pytest
 
-import server
 from console import environment
 from console.errors import BadInput, ConsoleError
 from console.settings import read_address
 from persistence import addresses
 from persistence.addresses import place_of
 from schema.http.connections import Connections
+from serving import settings
+from serving.application import Application
+from serving.errors import StartError
 
 INTEGER = ("many", "1.5", "-1", "1e3x", "٣x")
 SECONDS = ("soon", "-1", "nan", "inf", "-inf", "1e300")
@@ -103,8 +105,8 @@ def nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 def refused(name: str) -> str:
     """What is said of the one setting that is wrong."""
-    with pytest.raises(server.StartError) as caught:
-        server.read_settings()
+    with pytest.raises(StartError) as caught:
+        settings.read_settings()
     said = str(caught.value)
     assert said.startswith(f"bad settings: LIFEOS_{name} ")
     assert said.count("LIFEOS_") == 1
@@ -113,7 +115,7 @@ def refused(name: str) -> str:
 
 
 def test_the_table_has_bad_values_for_every_setting() -> None:
-    assert set(BAD) | ANY_TEXT == {name.upper() for name in server.Settings.model_fields}
+    assert set(BAD) | ANY_TEXT == {name.upper() for name in settings.Settings.model_fields}
 
 
 @pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in BAD.items() for value in values])
@@ -159,7 +161,7 @@ def test_redis_with_its_package_is_fine(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(addresses, "find_spec", lambda _name: find_spec("json"))
     monkeypatch.setenv("LIFEOS_BROADCAST_URL", "redis://127.0.0.1:6379/1")
 
-    assert server.read_settings().broadcast_url == "redis://127.0.0.1:6379/1"
+    assert settings.read_settings().broadcast_url == "redis://127.0.0.1:6379/1"
 
 
 @pytest.mark.parametrize(
@@ -203,20 +205,20 @@ def test_a_name_that_nobody_knows_is_an_error_that_names_the_nearest(
         monkeypatch.setenv(f"LIFEOS_{name}", "L0")
     expected = f"bad settings: LIFEOS_{name.upper()} is not known (is LIFEOS_{near} meant?)"
 
-    with pytest.raises(server.StartError) as caught:
-        server.read_settings()
+    with pytest.raises(StartError) as caught:
+        settings.read_settings()
     assert str(caught.value) == expected
     with pytest.raises(BadInput) as caught_by_command:
         read_address()
     assert str(caught_by_command.value) == expected
 
 
-def test_bad_values_and_unknown_names_are_told_together(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bad_values_and_unknown_names_are_reported_together(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LIFEOS_XYZZY", "1")
     monkeypatch.setenv("LIFEOS_CONCURRENCY", "many")
 
-    with pytest.raises(server.StartError, match=r"LIFEOS_XYZZY is not known; LIFEOS_CONCURRENCY should be"):
-        server.read_settings()
+    with pytest.raises(StartError, match=r"LIFEOS_XYZZY is not known; LIFEOS_CONCURRENCY should be"):
+        settings.read_settings()
 
 
 @pytest.mark.parametrize(
@@ -242,30 +244,30 @@ def test_what_means_something_to_another_process_is_known(
 ) -> None:
     monkeypatch.setenv(f"LIFEOS_{name}", value)
 
-    assert server.read_settings().concurrency == 100
+    assert settings.read_settings().concurrency == 100
 
 
 def test_a_port_that_somebody_means_for_us_is_not_taken_for_anothers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LIFEOS_PORT", "9000")
 
-    with pytest.raises(server.StartError, match="LIFEOS_PORT is not known"):
-        server.read_settings()
+    with pytest.raises(StartError, match="LIFEOS_PORT is not known"):
+        settings.read_settings()
 
 
 def test_every_setting_that_a_server_reads_is_in_the_table() -> None:
-    assert {name.upper() for name in server.Settings.model_fields} <= environment.OF_SERVERS
+    assert {name.upper() for name in settings.Settings.model_fields} <= environment.OF_SERVERS
 
 
-def test_what_this_version_does_not_use_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_that_this_version_does_not_use_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LIFEOS_L3_NEEDS_PASSKEY", "true")
     monkeypatch.setenv("LIFEOS_CONCURRENCY", "5")
-    used = {name.upper() for name in server.Settings.model_fields}
+    used = {name.upper() for name in settings.Settings.model_fields}
 
     assert environment.unused_names(used) == ["LIFEOS_L3_NEEDS_PASSKEY"]
     assert environment.unused_names({*used, "L3_NEEDS_PASSKEY"}) == []
 
 
-@pytest.mark.parametrize("read", [server.read_settings, read_address])
+@pytest.mark.parametrize("read", [settings.read_settings, read_address])
 def test_a_file_that_is_not_text_is_one_clear_line(read: Any) -> None:
     Path(".env").write_bytes(b"LIFEOS_CONCURRENCY=\xff\xfe\n")
 
@@ -296,7 +298,7 @@ class Slow:
 
 
 async def test_what_closes_the_sockets_is_held_until_it_is_done() -> None:
-    application, connections, slow = server.Application(), Connections(max_per_user=1), Slow()
+    application, connections, slow = Application(), Connections(max_per_user=1), Slow()
     connections.add(slow)
     application._site = SimpleNamespace(view=SimpleNamespace(connections=connections))  # pyright: ignore[reportAttributeAccessIssue]
 

@@ -139,7 +139,7 @@ def test_a_typed_dict_that_is_returned_gives_a_schema_or_a_clear_error(shape: Ca
             declared(Plain)
 
 
-def test_a_result_that_has_no_schema_for_another_reason_is_told_of():
+def test_a_result_that_has_no_schema_for_another_reason_is_reported():
     class Opaque:
         pass
 

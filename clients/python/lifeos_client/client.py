@@ -84,7 +84,7 @@ class LifeOS(GeneratedClient):
     ) -> AsyncGenerator[EventFields]:
         """A run's events after a cursor, each exactly once and in order, until the run has ended.
 
-        A connection that breaks is replaced from the last event's cursor, and `on_lost` is told of it; an outage
+        A connection that breaks is replaced from the last event's cursor, and `on_lost` is called; an outage
         that outlasts the patience is raised. Close the generator (`contextlib.aclosing`) when leaving it early.
         """
         return follow_timeline(self._events, run_id, after, patience_seconds=patience_seconds, on_lost=on_lost)

@@ -19,7 +19,7 @@ export interface FollowOptions {
   after?: string | null | undefined;
   /** Ends the iteration. */
   signal?: AbortSignal | undefined;
-  /** Told why a connection broke, before it is replaced. */
+  /** Called with the reason for which a connection broke, before it is replaced. */
   onLost?: ((reason: unknown) => void) | undefined;
   /** How long one outage may last before its reason is thrown; two minutes if left out. */
   patienceMs?: number | undefined;

@@ -9,7 +9,7 @@ from typing import Any, Final, cast
 
 from engine.phrases import Facts, Placeholder, Refusal, SpeakableTool, Template, TemplatePart
 from engine.planner.rules.numbers import money, quantity, whole
-from engine.planner.rules.occasions import UNTOLD, date_of, occasions, settled
+from engine.planner.rules.occasions import HALF_NOT_SAID, date_of, occasions, settled
 from engine.planner.rules.reading import Match
 from engine.planner.rules.slots import as_written
 from engine.planner.rules.times import Atom, Clock, Days, read_time
@@ -255,7 +255,7 @@ def _time(said: Tokens, text: str, form: str, sentence: _Sentence) -> str:
     if form == "time" and len(atoms) == 1 and isinstance(atoms[0], Clock):
         minutes = settled(atoms[0], usual_time(sentence.words))
         if atoms[0].bare:
-            sentence.remarks.append(f"{minutes // 60:02}:{minutes % 60:02}, {UNTOLD}")
+            sentence.remarks.append(f"{minutes // 60:02}:{minutes % 60:02}, {HALF_NOT_SAID}")
         return f"{minutes // 60:02}:{minutes % 60:02}:00"
     if form == "date-time":
         found_starts = occasions(atoms, sentence.now, usual=usual_time(sentence.words))

@@ -46,7 +46,7 @@ def add_events(folder: Path, made: Callable[[bytes], Sequence[Event]]) -> Path:
 def token_of(data_dir: Path, folder: Path) -> str:
     """The secret that the address of the user's calendar feed ends with: 256 random bits, made once.
 
-    Whoever removes the file that holds it gets a new one, and the old address ends.
+    If the user removes the file that holds it, a new one is made, and the old address ends.
     """
     path = folder / _TOKEN
     with locked(folder / f".{_TOKEN}.lock"):

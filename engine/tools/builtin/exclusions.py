@@ -24,7 +24,7 @@ GROUPS: Final = frozenset(
         "noodles", "bread", "beans", "legumes", "alliums", "citrus", "nightshades", "chilli", "corn",
     }
 )  # fmt: skip
-"""What else ingredients are told apart by."""
+"""The other groups that ingredients belong to."""
 
 _MEANINGS: Final[Mapping[str, str]] = {
     **{name: name for name in (*ALLERGENS, *sorted(GROUPS))},

@@ -32,11 +32,11 @@ from engine.planner.rules.occasions.off import days_off
 from engine.planner.rules.occasions.periods import period
 from engine.planner.rules.occasions.recurring import for_a_while, recurring
 from engine.planner.rules.occasions.remarks import remarks_on
-from engine.planner.rules.occasions.said import UNTOLD, Said, settled
+from engine.planner.rules.occasions.said import HALF_NOT_SAID, Said, settled
 from engine.planner.rules.occasions.starts import next_at, on_named_days, once, spread, times_of_day
 from engine.planner.rules.times import Atom
 
-__all__ = ["UNTOLD", "date_of", "occasions", "period", "settled"]
+__all__ = ["HALF_NOT_SAID", "date_of", "occasions", "period", "settled"]
 
 
 def occasions(
@@ -51,7 +51,7 @@ def occasions(
 
     `number` is a count said elsewhere (“3 gym sessions”), `usual` the minutes of the day at which such a thing
     usually begins. With `whole_days`, what has no time of day takes each of its days whole. Raises Refusal when
-    what was said contradicts itself, lies in the past, or can't be told.
+    what was said contradicts itself, lies in the past, or is not clear.
     """
     try:
         said = Said.of(atoms, now, number=number, usual=usual)

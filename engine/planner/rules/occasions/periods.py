@@ -16,7 +16,7 @@ _KINDS = (Window, Stretch, Starting, Until, Days, DayRange)
 def period(atoms: Sequence[Atom], now: datetime) -> Period:
     """The stretch of days that was said; “this week” counts seven days from today on.
 
-    Raises Refusal when what was said contradicts itself, lies in the past, or can't be told.
+    Raises Refusal when what was said contradicts itself, lies in the past, or is not clear.
     """
     try:
         return _period(atoms, now)

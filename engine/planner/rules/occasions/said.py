@@ -44,7 +44,7 @@ _IN_PART: Final[dict[PartName, tuple[int, int]]] = {
     "night": (18 * 60, 24 * 60 - 1),
 }  # fmt: skip
 """From when until when a bare hour is one of that part of the day."""
-UNTOLD: Final = "as nothing was said of morning or afternoon"
+HALF_NOT_SAID: Final = "as nothing was said of morning or afternoon"
 _WORDS: Final = {
     "days": "on which days", "times": "how many times", "every": "how often it comes again",
     "window": "within which days", "until": "until when", "starting": "from when on",
@@ -77,8 +77,8 @@ class Group:
             return min(_halves(start), key=lambda minutes: (end.minutes - minutes - 1) % _DAY)
         return _minutes(start, self.part, self.usual)
 
-    def untold(self) -> Iterable[str]:
-        """The times for which nothing told the half of the day that was taken."""
+    def without_half(self) -> Iterable[str]:
+        """The times for which neither morning nor afternoon was said."""
         for clock in self.clocks:
             start = clock if isinstance(clock, Clock) else clock.start
             if start.bare and self.part is None and (isinstance(clock, Clock) or clock.end.bare):
@@ -176,9 +176,9 @@ class Said:
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """What was taken of the two halves of the day, where nothing told."""
-        times = tuple(dict.fromkeys(time for group in self.groups for time in group.untold()))
-        return (f"{' and '.join(times)}, {UNTOLD}",) if times else ()
+        """The half of the day that was chosen, where none was said."""
+        times = tuple(dict.fromkeys(time for group in self.groups for time in group.without_half()))
+        return (f"{' and '.join(times)}, {HALF_NOT_SAID}",) if times else ()
 
     @property
     def days(self) -> list[Day | DayRange]:

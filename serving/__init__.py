@@ -1,0 +1,1 @@
+"""One process of Life OS: its settings, the objects it is made of, and the commands that run it."""
