@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from uuid import UUID
 
 from engine.access import Viewer
-from engine.approvals import Approvals
-from engine.attempt import Calling
 from engine.audit import AuditLog
-from engine.executor import Executor
+from engine.executor import Executor, LocalCaller
+from engine.local import LocalWorker
 from engine.people import People
 from engine.planner import Planner
 from engine.planning import Planning, planning_context
 from engine.plans import Plan
-from engine.runs import LocalWorker, Preview, Runs, Submission
+from engine.runs import Preview, Submission
 from engine.scheduler import Scheduler
 from engine.secrets import Redaction
-from engine.settings import EngineSettings
+from engine.settings import EngineSettings, gate_policy
 from engine.tools import Registry
 from engine.unset import Unset
+from engine.verbs.cancel import cancel
+from engine.verbs.decide import decide
+from engine.verbs.expire import expire_overdue
+from engine.verbs.preview import preview
+from engine.verbs.resolve import resolve
+from engine.verbs.resources import Resources
+from engine.verbs.retry import retry
+from engine.verbs.submit import Submitting
 from persistence.approvals_feed import ApprovalsFeed
 from persistence.database import Database
 from persistence.lifesign import LifeSign
@@ -57,21 +65,23 @@ class Engine:
         self._life: LifeSign | None = None
         local = LocalWorker()
         if executes:
-            calling = Calling(settings, Redaction(settings.secrets))
-            local = self._executor = Executor(work, registry, settings, wakeups=wakeups, calling=calling)
+            caller = LocalCaller(registry, settings, Redaction(settings.secrets))
+            local = self._executor = Executor(work, registry, settings, wakeups=wakeups, caller=caller)
             self._planning = Planning(work, registry, planner, settings, wakeups=wakeups, local=local)
             self._life = LifeSign(
                 work.settings, lease_seconds=settings.lease_seconds, on_alive=self._alive, on_lost=self._lost
             )
-        self._approvals = Approvals(database, registry, settings, wakeups, local)
-        self._runs = Runs(database, registry, planner, settings, wakeups=wakeups, worker=local)
+        gate = gate_policy(settings)
+        self._resources = Resources(database, registry, settings, wakeups, local, gate)
+        self._planner = planner
+        self._submitting = Submitting(self._resources)
         self._people = People(database)
         self._on_revoked = on_revoked
         self.audit = AuditLog(database)
         self._scheduler = Scheduler(
             work,
             settings,
-            approvals=Approvals(work, registry, settings, wakeups),
+            expire=partial(expire_overdue, Resources(work, registry, settings, wakeups, LocalWorker(), gate)),
             wakeups=wakeups,
             also={"steps": self._sweep_steps, "approvals": self._sweep_approvals, "timelines": timeline.sweep},
             sweeps_steps=executes,
@@ -132,11 +142,12 @@ class Engine:
 
     async def submit(self, viewer: Viewer, submission: Submission) -> UUID:
         """Record a run; its id."""
-        return await self._runs.submit(viewer, submission)
+        return await self._submitting.submit(viewer, submission)
 
     async def preview(self, _viewer: Viewer, *, intent: str | None, plan: Plan | None) -> Preview:
         """What would run for this; nothing is stored."""
-        return await self._runs.preview(intent=intent, plan=plan, now=planning_context(self.settings))
+        now = planning_context(self.settings)
+        return await preview(self._resources, self._planner, intent=intent, plan=plan, now=now)
 
     async def decide(
         self,
@@ -149,8 +160,14 @@ class Engine:
         edited_args: object | Unset,
     ) -> None:
         """Approve or reject what a step would be called with."""
-        await self._approvals.decide(
-            viewer, approval, decision, reason=reason, args_digest_seen=args_digest, edited_args=edited_args
+        await decide(
+            self._resources,
+            viewer,
+            approval,
+            decision,
+            reason=reason,
+            args_digest_seen=args_digest,
+            edited_args=edited_args,
         )
 
     async def resolve_in_doubt(
@@ -163,15 +180,15 @@ class Engine:
         reason: str | None,
     ) -> None:
         """Say of a call in doubt whether it happened."""
-        await self._approvals.resolve(viewer, approval, resolution, result=result, reason=reason)
+        await resolve(self._resources, viewer, approval, resolution, result=result, reason=reason)
 
     async def cancel(self, viewer: Viewer, run: UUID, *, reason: str | None) -> None:
         """Cancel a run."""
-        await self._runs.cancel(viewer, run, reason=reason)
+        await cancel(self._resources, viewer, run, reason=reason)
 
     async def retry(self, viewer: Viewer, run: UUID, position: int, *, reason: str | None) -> None:
         """Send a dead letter back."""
-        await self._runs.retry(viewer, run, position, reason=reason)
+        await retry(self._resources, viewer, run, position, reason=reason)
 
     async def create_user(self, viewer: Viewer, *, name: str, roles: Sequence[Role]) -> tuple[UUID, str]:
         """A new user's id and first token."""

@@ -11,10 +11,10 @@ from uuid import UUID
 import structlog
 
 from engine.errors import InvalidPlan
+from engine.local import LocalWorker
 from engine.planner import Planner, PlanningContext, Unplannable
 from engine.planner.asking import ask
-from engine.runs import LocalWorker, gate_policy
-from engine.settings import EngineSettings
+from engine.settings import EngineSettings, gate_policy
 from engine.tools import Registry
 from engine.validation import SoundPlan, check_plan_aside
 from engine.values import dotted, storable
@@ -117,7 +117,7 @@ class Planning:
     async def _plan_some(self) -> None:
         worker, free = self._worker, _AT_ONCE - len(self._plans)
         if worker is None or free <= 0:
-            return  # who ends next looks again
+            return  # the next plan that ends looks again
         async with self._database.connection() as connection:
             claimed = await planning.claim_planning(
                 connection, worker.id, at_most=free, known=tuple(self._plans.values())

@@ -1,4 +1,4 @@
-"""The broom: what time alone causes, and what got lost. In normal operation it finds nothing to do.
+"""The scheduler: lost steps, overdue approvals, due retries. In normal operation it finds nothing to do.
 
 Everything it does is a conditional write, so any number of processes may sweep at once.
 """
@@ -12,10 +12,8 @@ from uuid import UUID
 
 import structlog
 
-from engine.approvals import Approvals
 from engine.retries import is_exhausted
-from engine.runs import gate_policy
-from engine.settings import EngineSettings
+from engine.settings import EngineSettings, gate_policy
 from persistence import workers
 from persistence.database import Connection, Database, Unavailable
 from persistence.moves import planning
@@ -41,7 +39,8 @@ _SIGNLESS_SECONDS = 1.0
 class Scheduler:
     """Sweeps every `sweep_seconds`: lost steps, overdue approvals, due retries, lost announcements.
 
-    `also` are other parts of it, by name.
+    `expire` skips steps whose approvals nobody decided in time, and says how many. `also` are other parts of the sweep,
+    by name.
     """
 
     def __init__(
@@ -49,14 +48,14 @@ class Scheduler:
         database: Database,
         settings: EngineSettings,
         *,
-        approvals: Approvals,
+        expire: Callable[[], Awaitable[int]],
         wakeups: Wakeups,
         also: Mapping[str, Callable[[], Awaitable[None]]],
         sweeps_steps: bool,
     ) -> None:
         self._database = database
         self._settings = settings
-        self._approvals = approvals
+        self._expire_overdue = expire
         self._wakeups = wakeups
         parts = {"rescue": self._rescue, "expiry": self._expire} if sweeps_steps else {}
         self._parts = {known(f"sweep-{name}"): part for name, part in {**parts, **also}.items()}
@@ -93,7 +92,7 @@ class Scheduler:
                 failed(name, error)
 
     async def _expire(self) -> None:
-        while await self._approvals.expire_overdue():
+        while await self._expire_overdue():
             pass
 
     async def _rescue(self) -> None:

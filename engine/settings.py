@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import tzinfo
 from pathlib import Path
 
+from persistence.moves.inputs import GatePolicy
 from persistence.states import Risk
 
 
@@ -32,3 +33,9 @@ class EngineSettings:
     """Where "tomorrow at 7" is meant; None: the system's."""
     secrets: dict[str, str] = field(default_factory=dict[str, str], repr=False)
     """By name, without the LIFEOS_SECRET_ before it."""
+
+
+def gate_policy(settings: EngineSettings) -> GatePolicy:
+    """How long approvals of this installation stay open."""
+    seconds = settings.approval_timeout_seconds
+    return GatePolicy(seconds if seconds > 0 else None)

@@ -81,6 +81,7 @@ runs = Table(
     Column("asked", Boolean, nullable=False, server_default=text("false")),
     Column("idempotency_key", Text),
     Column("input_digest", LargeBinary),
+    Column("began_by", Text, nullable=False, server_default=text("'API'")),
     Column("error_code", Text),
     Column("error_message", Text),
     Column("last_seq", Integer, nullable=False, server_default=text("0")),

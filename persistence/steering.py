@@ -1,4 +1,4 @@
-"""The facts of a run and its steps that a person's acts need: cancelling, sending back, resolving a doubt."""
+"""What a person's verbs need to know of a run and its steps: to send steps back, and to say why a move did nothing."""
 
 from __future__ import annotations
 
@@ -8,26 +8,13 @@ from typing import NamedTuple
 from uuid import UUID
 
 from persistence.database import Connection
+from persistence.moves.redrive import is_dead_letter
 from persistence.states import RunState, StepState
 
 
-class HeldRun(NamedTuple):
-    """A run as it is under its lock."""
-
-    state: RunState
-    submitted_by: UUID
-
-
-async def held_run(tx: Connection, run: UUID) -> HeldRun:
-    """The run, which the caller has locked: a state that was read before the lock may have changed."""
-    row = await tx.fetchrow("SELECT state, submitted_by FROM runs WHERE id = $1", run)
-    assert row is not None
-    return HeldRun(RunState(row["state"]), row["submitted_by"])
-
-
 @dataclass(frozen=True, slots=True)
-class Place:
-    """One step of a run as a redrive looks at it."""
+class LinkedStep:
+    """One step of a run, with the positions of the steps before and after it."""
 
     key: str
     state: StepState
@@ -36,13 +23,13 @@ class Place:
     dependents: tuple[int, ...]
 
 
-async def places(tx: Connection, run: UUID) -> dict[int, Place]:
-    """The run's steps by position."""
+async def linked_steps(tx: Connection, run: UUID) -> dict[int, LinkedStep]:
+    """The steps of a run by position."""
     rows = await tx.fetch(
         "SELECT position, key, state, skip_reason, depends_on, dependents FROM steps WHERE run_id = $1", run
     )
     return {
-        row["position"]: Place(
+        row["position"]: LinkedStep(
             row["key"],
             StepState(row["state"]),
             row["skip_reason"],
@@ -51,6 +38,11 @@ async def places(tx: Connection, run: UUID) -> dict[int, Place]:
         )
         for row in rows
     }
+
+
+async def state_of(tx: Connection, run: UUID) -> RunState:
+    """The state of a run: why a move of it did nothing. The caller holds its lock."""
+    return RunState(await tx.fetchval("SELECT state FROM runs WHERE id = $1", run))
 
 
 class Unresolved(NamedTuple):
@@ -62,10 +54,10 @@ class Unresolved(NamedTuple):
 
 
 async def unresolved(tx: Connection, run: UUID, position: int) -> Unresolved | None:
-    """The step's arguments as they were planned; None when they hold no reference, or are resolved already."""
+    """A dead letter's arguments as they were planned; None when they hold no reference, or are resolved already."""
     row = await tx.fetchrow(
-        "SELECT tool, args::text, needs FROM steps"
-        " WHERE run_id = $1 AND position = $2 AND dynamic AND resolved_args IS NULL",
+        "SELECT s.tool, s.args::text, s.needs FROM steps s"
+        f" WHERE s.run_id = $1 AND s.position = $2 AND s.dynamic AND s.resolved_args IS NULL AND {is_dead_letter('s')}",
         run,
         position,
     )

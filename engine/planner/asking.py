@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 from engine.phrases import SpeakableTool
 from engine.planner.context import PlanningContext, Unplannable
+from engine.planner.seam import Planner
 from engine.plans import Plan
 from engine.tools.foreign import text_of
-
-if TYPE_CHECKING:
-    from engine.planner import Planner
 
 
 class PlannerFailed(Exception):

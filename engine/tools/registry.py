@@ -19,7 +19,11 @@ from engine.tools.tool import Tool
 ENTRY_POINTS: Final = "lifeos.tools"
 """The entry-point group in which packages offer a module with tools, or one tool."""
 
-BUILTIN: Final = "engine.tools.builtin"
+BUILTIN: Final = EntryPoint("builtin", "engine.tools.builtin", ENTRY_POINTS)
+"""The entry point of the tools that come with the engine, as `pyproject.toml` declares it.
+
+A checkout that is not installed, or was before this was declared, has it all the same.
+"""
 
 
 class Registry:
@@ -63,21 +67,27 @@ class Registry:
 
 
 def load_registry(modules: Sequence[str] = ()) -> Registry:
-    """The built-in tools, those of the modules by import path, and those that installed packages offer.
+    """The tools that installed packages offer, the engine's own among them, and those of the modules by import path.
 
     The working folder is on the path for `modules`. Raises ToolDeclarationError for a module that can't be
     imported or offers no tool, and for two tools of one name.
     """
-    tools = list(tools_of(_imported(BUILTIN, BUILTIN)))
     if modules:
         _put_working_folder_on_path()
+    tools: list[Tool] = []
+    for point in _points():
+        source = f"entry point {point.name!r} ({point.value})"
+        tools.extend(_offered(source, _loaded(point, source)))
     for name in modules:
         source = f"the tool module {name!r} of LIFEOS_TOOLS"
         tools.extend(_offered(source, _imported(name, source)))
-    for point in sorted(entry_points(group=ENTRY_POINTS), key=lambda point: point.name):
-        source = f"entry point {point.name!r} ({point.value})"
-        tools.extend(_offered(source, _loaded(point, source)))
     return Registry(tools)
+
+
+def _points() -> list[EntryPoint]:
+    """The entry points with tools, each once, by name; the engine's own come first."""
+    others = {point for point in entry_points(group=ENTRY_POINTS) if point.value != BUILTIN.value}
+    return [BUILTIN, *sorted(others, key=lambda point: (point.name, point.value))]
 
 
 def tools_of(module: ModuleType) -> list[Tool]:

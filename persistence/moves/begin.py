@@ -26,7 +26,8 @@ from persistence.states import RunState
 class NewRun:
     """One submission. `input_digest` is the SHA-256 of its canonical input, needed with an idempotency key.
 
-    `line` is what the audit log says of it, written with it.
+    `line` is what the audit log says of it, written with it. `began_by` is the kind of trigger that began it, and which
+    one it was.
     """
 
     id: UUID
@@ -37,6 +38,7 @@ class NewRun:
     idempotency_key: str | None = None
     input_digest: bytes | None = None
     line: AuditLine | None = None
+    began_by: str = "API"
 
 
 @dataclass(slots=True)  # not frozen, which would take six times as long to make, for each step that there ever is
@@ -81,14 +83,17 @@ class StoredRun:
 _STORE: Final = f"""
 WITH given AS (
     SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::smallint[], $5::smallint[], $6::text[], $7::bytea[],
-            $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[])
+            $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[])
         AS g (id, submitted_by, intent, risk, approve_from, idempotency_key, input_digest, action, outcome, name,
-            address, token, request)),
+            address, token, request, began_by)),
 stored AS (
-    INSERT INTO runs (id, submitted_by, intent, state, risk, approve_from, idempotency_key, input_digest, last_seq,
-        created_at, moved_at)
+    INSERT INTO runs (id, submitted_by, intent, state, risk, approve_from, idempotency_key, input_digest, began_by,
+        last_seq, created_at, moved_at)
     -- In the order of their keys, so that two groups with keys in common wait for each other in one order.
-    SELECT id, submitted_by, intent, '{RunState.QUEUED}', risk, approve_from, idempotency_key, input_digest, 1, at, at
+    SELECT id, submitted_by, intent, '{
+    RunState.QUEUED
+}', risk, approve_from, idempotency_key, input_digest, began_by, 1,
+        at, at
     FROM given, (SELECT clock_timestamp() AS at) AS clock ORDER BY submitted_by, idempotency_key, id
     ON CONFLICT (submitted_by, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING
     RETURNING id, created_at, intent),
@@ -140,6 +145,7 @@ async def store_runs(tx: Connection, runs: Sequence[NewRun]) -> dict[UUID, Store
         [line and line.address for line in lines],
         [line and line.token for line in lines],
         [line and line.request for line in lines],
+        [r.began_by for r in runs],
     )
     new = {row["id"] for row in rows}
     stored = {run.id: StoredRun(run.id, run.input_digest) for run in runs if run.id in new}

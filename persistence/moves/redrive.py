@@ -14,6 +14,14 @@ from persistence.moves.record import record
 from persistence.moves.row import MARKS, Advance, read_rows
 from persistence.moves.sql import among, union
 from persistence.moves.table import BLOCKED, FAILED, REDRIVE, REDRIVE_GATED, RESTORE
+from persistence.states import RunState
+
+
+def is_dead_letter(step: str) -> str:
+    """Whether a step can be sent back; `step` is its alias."""
+    run = f"SELECT FROM runs r WHERE r.id = {step}.run_id AND r.state <> '{RunState.CANCELLED}'"
+    return f"{step}.dead_lettered AND EXISTS ({run})"
+
 
 _REDRIVE: Final = f"""
 WITH {CLOCK},
@@ -26,7 +34,7 @@ target AS (
         resolved_args = coalesce($5::json, s.resolved_args), digest = coalesce($6, s.digest),
         execution = s.execution + 1, calls = 0, losses = 0, dead_lettered = false, finished_at = null,
         error_code = null, error_message = null
-    FROM clock WHERE s.run_id = $1 AND s.position = $2 AND s.dead_lettered
+    FROM clock WHERE s.run_id = $1 AND s.position = $2 AND {is_dead_letter("s")}
     RETURNING s.run_id, s.position, s.name, s.state, s.execution, s.attempt, s.risk, s.gate_reason,
         coalesce(s.resolved_args, s.args) AS args, s.digest),
 back AS (
@@ -67,8 +75,8 @@ async def redrive(
     """Send a dead letter of a locked run back with a fresh budget; a gated one needs approval again.
 
     `back` are the skipped steps that come with it, each with the number of its dependencies that have not succeeded.
-    `args` (JSON text) and `digest` replace its resolved arguments where given. No marks come back when it is no dead
-    letter any more.
+    `args` (JSON text) and `digest` replace its resolved arguments where given. No marks come back, and nothing is
+    written, when it is no dead letter, or its run is cancelled.
     """
     return read_rows(
         await tx.fetch(

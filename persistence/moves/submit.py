@@ -33,7 +33,7 @@ WITH {CLOCK},
 submission AS MATERIALIZED (
     SELECT * FROM json_to_recordset($5::json) AS s (id uuid, submitted_by uuid, intent text, risk smallint,
         approve_from smallint, idempotency_key text, input_digest text, action text, outcome text, name text,
-        address text, token text, request text)),
+        address text, token text, request text, began_by text)),
 {GIVEN},
 tally AS (
     SELECT run_id, count(*)::int AS steps,
@@ -42,12 +42,12 @@ tally AS (
 verdict AS (SELECT *, {total(MOVING)} = 0 AS waits FROM tally),
 recorded AS (
     INSERT INTO runs (id, submitted_by, intent, state, asked, risk, approve_from, idempotency_key, input_digest,
-        last_seq, {_OPEN}, created_at, moved_at, started_at)
+        began_by, last_seq, {_OPEN}, created_at, moved_at, started_at)
     -- In the order of their keys, so that two groups with keys in common wait for each other in one order.
     SELECT id, submitted_by, intent, CASE WHEN waits THEN '{RunState.WAITING_APPROVAL}' ELSE '{
     RunState.EXECUTING
 }' END, blocked > 0, risk,
-        approve_from, idempotency_key, decode(input_digest, 'hex'),
+        approve_from, idempotency_key, decode(input_digest, 'hex'), began_by,
         -- Recorded and planned; each step that is no longer pending, and what follows if it is blocked or running.
         2 + ready + 2 * blocked + 2 * running + waits::int,
         {_OPEN}, at, at, CASE WHEN running > 0 THEN at END
@@ -107,6 +107,7 @@ def _row(run: NewRun) -> dict[str, Any]:
         "approve_from": run.approve_from,
         "idempotency_key": run.idempotency_key,
         "input_digest": run.input_digest and run.input_digest.hex(),
+        "began_by": run.began_by,
     }
     line = run.line
     if line is not None:

@@ -194,9 +194,9 @@ async def test_no_more_than_a_tenth_goes_beyond_the_limit(dsn: str) -> None:
         runs = [await it.submit(step("a", "long"), viewer=await it.user(Role.SUBMITTER)) for _ in range(4)]
         await long.called(22)
 
-        executor: Any = it.engine._executor  # pyright: ignore[reportPrivateUsage]
-        executor._newcomers_at, executor._looks_again_at_newcomers = 0.0, False
-        await executor._claim_for_newcomers()
+        claiming: Any = it.engine._executor._claiming  # pyright: ignore[reportPrivateUsage, reportOptionalMemberAccess]
+        claiming._starvation.reset()
+        await claiming._claim_for_starved_users()
 
         states = [(await it.states(run))["a"] for run in runs]
         assert sorted(states) == ["READY", "READY", "RUNNING", "RUNNING"]
@@ -219,7 +219,7 @@ async def test_what_found_no_slot_while_a_submission_held_them_goes_on_when_that
             submitting = asyncio.create_task(it.submit(step("a", "long"), viewer=other))
             await it.waiting_for_locks()
             await it.decide(approval, APPROVE)
-            await it.engine._executor._claim_all()  # pyright: ignore[reportPrivateUsage, reportOptionalMemberAccess]
+            await it.engine._executor._claiming._claim_all()  # pyright: ignore[reportPrivateUsage, reportOptionalMemberAccess]
             assert await it.states(waiting) == {"a": "READY"}
 
         run = await submitting

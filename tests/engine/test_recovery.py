@@ -26,7 +26,7 @@ SWIFT = {"sweep_seconds": 0.03, "grace_seconds": 0.05}
 
 async def declare_dead(it: Running) -> None:
     """What others do to a worker whose lease is over; it learns of it when it renews its lease."""
-    worker = it.engine._executor._worker  # type: ignore[union-attr]
+    worker = it.engine._executor._slots.worker  # type: ignore[union-attr]
     assert worker is not None
     await it.database.execute("UPDATE workers SET ended_at = clock_timestamp() WHERE id = $1", worker.id)
 
@@ -262,7 +262,7 @@ async def test_a_life_sign_that_is_cut_off_for_a_moment_loses_nothing(dsn: str) 
     ):
         run = await it.submit(step("a", "work"))
         await act.called()
-        worker = first.engine._executor._worker  # type: ignore[union-attr]
+        worker = first.engine._executor._slots.worker  # type: ignore[union-attr]
         for _ in range(3):
             assert await cut(it, "lifeos lifesign") == 1
             await it.when(
@@ -277,7 +277,7 @@ async def test_a_life_sign_that_is_cut_off_for_a_moment_loses_nothing(dsn: str) 
         await it.finished(run)
 
         assert act.calls == 1
-        assert first.engine._executor._worker is worker  # type: ignore[union-attr]
+        assert first.engine._executor._slots.worker is worker  # type: ignore[union-attr]
 
 
 async def test_runs_go_on_through_broken_connections_and_no_call_is_made_twice(dsn: str) -> None:

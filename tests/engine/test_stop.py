@@ -111,7 +111,7 @@ async def test_a_step_handed_back_before_its_call_uses_up_no_attempt_but_its_num
             run = await it.submit(step("a", "pay", max_attempts=1))
             await it.waiting_for_locks()
             closing = asyncio.create_task(stopping.aclose())
-            attempt = first.engine._executor._running[run, 0]  # type: ignore[union-attr]
+            attempt = first.engine._executor._slots.running[run, 0]  # type: ignore[union-attr]
             await it.when(lambda: asyncio.sleep(0, attempt._stopped), lambda stopped: stopped is not None)
             await holder.execute("SELECT pg_advisory_unlock(4711)")
             await closing

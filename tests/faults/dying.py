@@ -15,13 +15,15 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
-from engine import approvals, executor, planning, runs
+from engine import planning
+from engine.executor import calling, settling
 from engine.phrases import SpeakableTool
 from engine.planner import PlanningContext
 from engine.plans import Plan
 from engine.tools import Registry, ToolContext, tool
+from engine.verbs import begin, decide, submit
 from persistence import broadcast
-from persistence.moves import begin
+from persistence.moves import begin as beginning
 from persistence.moves import planning as runs_to_plan
 from tests.engine.harness import APPROVE, REJECT, Running, intent, running, step
 
@@ -150,23 +152,23 @@ def before_its_commit(original: Callable[..., Awaitable[Any]]) -> Callable[..., 
 Scenario = Callable[[Running, str], Awaitable[None]]
 
 POINTS: Final[Mapping[str, tuple[Scenario, ModuleType | type | None, str, Patch | None]]] = {
-    "after the claim": (_runs, executor.Executor, "_begin", at_once),
-    "after the call was noted": (_runs, executor, "enter", after),
+    "after the claim": (_runs, calling.Calling, "_begin", at_once),
+    "after the call was noted": (_runs, calling, "enter", after),
     "in the call, before its effect": (_runs, None, "", None),
     "in the call, after its effect": (_runs, None, "", None),
-    "after the call": (_runs, executor, "succeed", before),
-    "before the settle commits": (_runs, executor, "succeed", before_its_commit),
-    "after the settle": (_runs, executor, "succeed", after),
+    "after the call": (_runs, settling, "succeed", before),
+    "before the settle commits": (_runs, settling, "succeed", before_its_commit),
+    "after the settle": (_runs, settling, "succeed", after),
     "between commit and publish": (_runs, broadcast.PostgresBackend, "publish", before),
-    "before the submit commits": (_runs, runs, "submit", before_its_commit),
-    "after the submit": (_runs, runs.Runs, "_store", after),
+    "before the submit commits": (_runs, begin, "submit", before_its_commit),
+    "after the submit": (_runs, submit.Submitting, "_store", after),
     "in the middle of planning": (_plans, None, "", None),
     "after the claim of a run to plan": (_plans, runs_to_plan, "claim_planning", after_some),
-    "before the plan commits": (_plans, begin, "store_steps", before_its_commit),
+    "before the plan commits": (_plans, beginning, "store_steps", before_its_commit),
     "after the plan": (_plans, planning.Planning, "_store", after),
-    "before the decision commits": (_decides, approvals, "approve_as_proposed", before_its_commit),
-    "after the decision": (_decides, approvals, "approve_as_proposed", after),
-    "before the commit of a rejection": (_rejects, approvals, "advance", before_its_commit),
+    "before the decision commits": (_decides, decide, "approve_as_proposed", before_its_commit),
+    "after the decision": (_decides, decide, "approve_as_proposed", after),
+    "before the commit of a rejection": (_rejects, decide, "advance", before_its_commit),
 }
 """By name: what the process does, and around which call of the engine it dies how."""
 

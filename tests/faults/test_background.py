@@ -95,7 +95,7 @@ async def stranger(home: House) -> None:
 
 Trigger = Callable[[House], Awaitable[None]]
 LOOPS: dict[str, tuple[Callable[[House], tuple[Any, str]], Trigger]] = {
-    "claimer": (lambda home: (home.engine._executor, "_claim_all"), wake_up),
+    "claimer": (lambda home: (home.engine._executor._claiming, "_claim_all"), wake_up),
     "planning": (lambda home: (home.engine._planning, "_plan_some"), wake_up),
     "scheduler": (lambda home: (home.engine._scheduler, "sweep"), nothing),
     "audit-strangers": (lambda home: (home.engine.audit, "_write"), stranger),

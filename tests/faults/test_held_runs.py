@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from engine import executor
+from engine.executor import claiming
 from persistence.database import Database, DatabaseSettings
 from persistence.moves.locks import lock_runs
 from tests.engine.harness import PATIENCE_SECONDS, Act, acting, running, step
@@ -18,7 +18,7 @@ async def test_a_held_run_is_asked_for_ever_more_rarely_and_taken_when_it_is_fre
     dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: asyncio.Queue[float] = asyncio.Queue()
-    original = executor.claim
+    original = claiming.claim
 
     async def claim(*given: Any) -> Any:
         done = await original(*given)
@@ -37,7 +37,7 @@ async def test_a_held_run_is_asked_for_ever_more_rarely_and_taken_when_it_is_fre
         held = await api.submit(step("one"))
         async with holder.connection() as connection, connection.transaction():
             await lock_runs(connection, [held])
-            monkeypatch.setattr(executor, "claim", claim)
+            monkeypatch.setattr(claiming, "claim", claim)
             async with running(dsn, acting(act), sweep_seconds=60):
                 # Each of these wakes the claimer, which must not leave one more timer running beside the first.
                 for _ in range(6):

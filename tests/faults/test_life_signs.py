@@ -42,11 +42,11 @@ async def sign(observer: Running, worker: Any) -> tuple[bool, int | None]:
 
 async def worker_of(engine: Running) -> Any:
     """Who the process is."""
-    executor = engine.engine._executor
+    slots = engine.engine._executor._slots
     async with asyncio.timeout(PATIENCE_SECONDS):
-        while executor._worker is None:  # noqa: ASYNC110 - the thread tells only the executor
+        while slots.worker is None:  # noqa: ASYNC110 - the thread tells only the executor
             await asyncio.sleep(0.01)
-    return executor._worker.id
+    return slots.worker.id
 
 
 async def sweeps(observer: Running, monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from engine import executor
+from engine.executor import claiming, reconciling
 from persistence.database import Unavailable
 from persistence.moves import planning
 from persistence.moves.submit import submit
@@ -23,7 +23,7 @@ class Sweeps:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self._count = 0
         self._more = asyncio.Event()
-        original = executor.owned_steps
+        original = reconciling.owned_steps
 
         async def counted(*given: Any) -> Any:
             found = await original(*given)
@@ -31,7 +31,7 @@ class Sweeps:
             self._more.set()
             return found
 
-        monkeypatch.setattr(executor, "owned_steps", counted)
+        monkeypatch.setattr(reconciling, "owned_steps", counted)
 
     async def pass_by(self, times: int = 4) -> None:
         """Wait for so many more."""
@@ -44,7 +44,7 @@ class Sweeps:
 
 def claims_answered_by(monkeypatch: pytest.MonkeyPatch, then: Callable[[], Awaitable[None]]) -> None:
     """Between the commit of the first claim that brings something and its answer, this happens."""
-    original = executor.claim
+    original = claiming.claim
     happened = asyncio.Event()
 
     async def claim(*given: Any) -> Any:
@@ -54,9 +54,9 @@ def claims_answered_by(monkeypatch: pytest.MonkeyPatch, then: Callable[[], Await
             await then()
         return done
 
-    monkeypatch.setattr(executor, "claim", claim)
+    monkeypatch.setattr(claiming, "claim", claim)
     # A submission would claim at once what it may; here all goes through the queue.
-    monkeypatch.setattr("engine.runs.submit", unclaimed(submit))
+    monkeypatch.setattr("engine.verbs.begin.submit", unclaimed(submit))
 
 
 def unclaimed(submitted: Any) -> Any:

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from engine.runs import coming_back
 from engine.scheduler import rescue
+from engine.verbs.retry import coming_back
 from persistence import users, workers
 from persistence.audit import ACCEPTED, Action, AuditLine
 from persistence.database import Connection, Database, DatabaseSettings
@@ -43,7 +43,7 @@ from persistence.states import (
     StepState,
     ToolCallStatus,
 )
-from persistence.steering import Place
+from persistence.steering import LinkedStep
 from tests.lending import LastingDatabase
 
 UNFIT = '{"unfit": true}'
@@ -488,23 +488,20 @@ async def expire_locked(tx: Connection, runs: Sequence[UUID]) -> Advance:
 
 
 async def cancel_locked(tx: Connection, run: UUID) -> Advance | None:
-    over = await tx.fetchval("SELECT finished_at IS NOT NULL FROM runs WHERE id = $1", run)
-    return None if over else await cancel(tx, run, reason=None, by="a test")
+    done = await cancel(tx, run, reason=None, by="a test")
+    return done if done.marks else None
 
 
 async def redrive_locked(tx: Connection, run: UUID, position: int, *, gate: GatePolicy = NO_EXPIRY) -> Advance | None:
     rows = await tx.fetch(
         "SELECT position, key, state, skip_reason, depends_on, dependents FROM steps WHERE run_id = $1", run
     )
-    places = {row[0]: Place(row[1], StepState(row[2]), row[3], tuple(row[4]), tuple(row[5])) for row in rows}
-    state = await tx.fetchval("SELECT state FROM runs WHERE id = $1", run)
-    if state == "CANCELLED" or places[position].state is not StepState.FAILED:
-        return None
+    places = {row[0]: LinkedStep(row[1], StepState(row[2]), row[3], tuple(row[4]), tuple(row[5])) for row in rows}
     lacking = await tx.fetchval(
         "SELECT dynamic AND resolved_args IS NULL FROM steps WHERE run_id = $1 AND position = $2", run, position
     )
     args = json.dumps({"step": position, "again": True}) if lacking else None
-    return await redrive(
+    done = await redrive(
         tx,
         run,
         position,
@@ -515,6 +512,7 @@ async def redrive_locked(tx: Connection, run: UUID, position: int, *, gate: Gate
         by="a test",
         gate=gate,
     )
+    return done if done.marks else None
 
 
 def resolution(step: FreedStep, results: Mapping[tuple[UUID, int], str | None]) -> Resolution:

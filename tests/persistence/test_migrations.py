@@ -41,7 +41,7 @@ async def catalogue(dsn: str) -> dict[str, list[Any]]:
                 for row in await connection.fetch(
                     """SELECT c.relname, c.relkind, c.reloptions, pg_get_expr(d.adbin, d.adrelid), a.attname,
                         format_type(a.atttypid, a.atttypmod), a.attnotnull
-                    FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0
+                    FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
                     LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
                     WHERE c.relnamespace = 'public'::regnamespace AND c.relname NOT LIKE 'alembic_version%'
                     ORDER BY c.relname, a.attname"""

@@ -5,6 +5,7 @@ import contextvars
 import json
 import sys
 import threading
+import tomllib
 import typing
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -761,6 +762,17 @@ def test_packages_offer_a_module_or_one_tool_by_entry_point(working_folder, monk
     monkeypatch.setattr(registry, "entry_points", lambda group: EntryPoints([EntryPoint("pack", value, group)]))
 
     assert set(load_registry().names) & {"one", "two"} == offered
+
+
+@pytest.mark.parametrize("installed", [[], [registry.BUILTIN]], ids=["not installed", "installed"])
+def test_the_built_in_tools_are_declared_as_anybody_declares_tools(monkeypatch, installed):
+    monkeypatch.setattr(registry, "entry_points", lambda group: EntryPoints(installed))
+    project = tomllib.loads((Path(registry.__file__).parents[2] / "pyproject.toml").read_text())["project"]
+
+    declared = project["entry-points"][registry.ENTRY_POINTS]
+
+    assert declared == {registry.BUILTIN.name: registry.BUILTIN.value}
+    assert {"job_search", "job_submit"} <= set(load_registry().names)
 
 
 def test_an_entry_point_that_names_no_tool_is_a_clear_error(monkeypatch):

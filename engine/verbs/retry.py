@@ -1,0 +1,141 @@
+"""Retry a step: a dead letter goes back with a fresh budget, and with it the steps skipped because of it alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from engine.access import Viewer, may_steer
+from engine.audit import line_of
+from engine.digest import args_digest
+from engine.errors import Forbidden, InvalidState, NotFound
+from engine.references import Unresolvable, resolve
+from engine.tools import ArgsUnfit
+from engine.values import UnfitValue, check_json
+from engine.verbs.resources import Resources, check_reason
+from persistence.audit import Action, write_lines
+from persistence.database import Connection
+from persistence.ids import step_id, user_id
+from persistence.moves.locks import lock_runs
+from persistence.moves.redrive import redrive
+from persistence.moves.row import Advance
+from persistence.reads.where import submitter_of
+from persistence.states import RunState, SkipReason, StepState
+from persistence.steering import LinkedStep, Unresolved, asked_about, linked_steps, state_of, unresolved
+
+
+async def retry(resources: Resources, viewer: Viewer, run: UUID, position: int, *, reason: str | None) -> None:
+    """Send a dead letter back with a fresh budget, and what was skipped because of it alone."""
+    check_reason(reason)
+
+    async def write(tx: Connection) -> Advance:
+        submitted_by = await submitter_of(tx, viewer.scope, run)
+        if submitted_by is None:
+            raise NotFound(("stepId",))
+        await lock_runs(tx, [run])
+        steps = await linked_steps(tx, run)
+        if position not in steps:
+            raise NotFound(("stepId",))
+        if not may_steer(viewer, submitted_by):
+            raise Forbidden("to be the run's submitter, or an administrator")
+        args, digest = await _args_anew(resources, tx, run, position)
+        done = await redrive(
+            tx,
+            run,
+            position,
+            back=coming_back(position, steps),
+            args=args,
+            digest=digest,
+            reason=reason,
+            by=user_id(viewer.id),
+            gate=resources.gate,
+        )
+        if not done.marks:
+            raise await _refusal(tx, run, steps[position])
+        await write_lines(tx, [line_of(viewer, Action.RETRY_STEP, step_id(run, position))])
+        return done
+
+    done = await resources.database.transaction(write)
+    resources.wakeups.announce(done.marks, work=True)
+
+
+async def _refusal(tx: Connection, run: UUID, step: LinkedStep) -> InvalidState:
+    if await state_of(tx, run) is RunState.CANCELLED:
+        return InvalidState("the run is CANCELLED, and cancelled runs stay so", RunState.CANCELLED)
+    return InvalidState(f"the step is {step.state}: only a dead letter is retried", step.state)
+
+
+async def _args_anew(resources: Resources, tx: Connection, run: UUID, position: int) -> tuple[str | None, str | None]:
+    """Arguments for a dead letter that failed before it had any, or whose tool has new defaults; else nothing."""
+    step = await unresolved(tx, run, position)
+    if step is not None:
+        return _resolved(resources, step)
+    asked = await asked_about(tx, run, position)
+    return (None, None) if asked is None else _completed(resources, asked.tool, asked.args)
+
+
+def _resolved(resources: Resources, step: Unresolved) -> tuple[str, str]:
+    known = {key: orjson.loads(result) for key, result in step.results.items()}
+    tool = resources.registry.get(step.tool)
+    if tool is None:
+        raise InvalidState(f"this server has no tool {step.tool}", StepState.FAILED)
+    try:
+        args = tool.fit(resolve(orjson.loads(step.args), known))
+        text = check_json(args, max_bytes=resources.settings.max_json_bytes, what="the resolved arguments")
+    except (Unresolvable, ArgsUnfit, UnfitValue) as error:
+        raise InvalidState(
+            f"its arguments still can't be resolved, and will not be: {error}; submit a corrected plan",
+            StepState.FAILED,
+        ) from error
+    return text.decode(), args_digest(tool.name, args)
+
+
+def _completed(resources: Resources, name: str, text: str) -> tuple[str | None, str | None]:
+    """What is asked about anew has the defaults that are in force now; nothing if it has them all."""
+    tool = resources.registry.get(name)
+    if tool is None:
+        return None, None
+    had: dict[str, Any] = orjson.loads(text)
+    try:
+        args = tool.fit(had)
+        if args == had:
+            return None, None
+        now = check_json(args, max_bytes=resources.settings.max_json_bytes, what="the arguments")
+    except (ArgsUnfit, UnfitValue):
+        return None, None  # the call will say so
+    return now.decode(), args_digest(name, args)
+
+
+def coming_back(position: int, steps: Mapping[int, LinkedStep]) -> list[tuple[int, int]]:
+    """The skipped steps that a redrive of `position` brings back, each with the number of steps it still waits for.
+
+    Those that were skipped because something failed, and for which nothing else stays failed or skipped: a step with
+    another dead letter before it comes back with that one.
+    """
+    below: set[int] = set()
+    waiting = [position]
+    while waiting:
+        for each in steps[waiting.pop()].dependents:
+            if each not in below and steps[each].skip_reason == SkipReason.DEPENDENCY_FAILED:
+                below.add(each)
+                waiting.append(each)
+    lost = {StepState.FAILED, StepState.SKIPPED, StepState.CANCELLED}
+    while True:
+        stuck = {
+            each
+            for each in below
+            if any(
+                steps[before].state in lost and before != position and before not in below
+                for before in steps[each].depends_on
+            )
+        }
+        if not stuck:
+            break
+        below -= stuck
+    return [
+        (each, sum(steps[before].state is not StepState.SUCCEEDED for before in steps[each].depends_on))
+        for each in sorted(below)
+    ]
