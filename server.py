@@ -63,11 +63,11 @@ from persistence.states import Risk
 from persistence.supervisor import FAILURES, Background
 from persistence.timeline import Timeline
 from persistence.wakeups import Wakeups
-from schema.context import Services
-from schema.http import BoundedHttp, Connections, FrameSocket, HttpSettings
-from schema.limits import Limits
-from schema.schema import default_limits, sdl
-from schema.site import Site, SiteSettings, build_site, not_running
+from schema.api.context import Services
+from schema.api.schema import default_limits, sdl
+from schema.edge.http import BoundedHttp, Connections, FrameSocket, HttpSettings
+from schema.edge.site import Site, SiteSettings, build_site, not_running
+from schema.fast.limits import Limits
 
 log = structlog.get_logger()
 T = TypeVar("T")

@@ -18,7 +18,7 @@ from console.errors import BadInput, ConsoleError
 from console.settings import read_address
 from persistence import addresses
 from persistence.addresses import place_of
-from schema.http.connections import Connections
+from schema.edge.http.connections import Connections
 
 INTEGER = ("many", "1.5", "-1", "1e3x", "٣x")
 SECONDS = ("soon", "-1", "nan", "inf", "-inf", "1e300")

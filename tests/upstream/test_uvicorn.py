@@ -8,7 +8,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 import server
-from schema.http import BoundedHttp, FrameSocket
+from schema.edge.http import BoundedHttp, FrameSocket
 from tests.upstream.leaning import overridden, taken_alike
 
 OURS = [
