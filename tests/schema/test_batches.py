@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from schema import execution
+from schema.fast import execution
 from schema.fast.batches import batches
 from schema.fast.limits import Limits
 from schema.fast.spending import has_pauses, in_turn, is_long, spending
