@@ -62,8 +62,9 @@ class Loaders:
         self._runs: dict[UUID, RunRow] = {}
         self._steps: dict[StepPlace, StepRow] = {}
         self._approvals: dict[UUID, ApprovalRow] = {}
-        self._calls_of: dict[StepPlace, list[ToolCallRow]] = {}
-        self._approvals_of: dict[StepPlace, list[ApprovalRow]] = {}
+        self.known_calls: dict[StepPlace, list[ToolCallRow]] = {}
+        self.known_approvals: dict[StepPlace, list[ApprovalRow]] = {}
+        """The lists of steps that were read with them."""
         self._notices_of: dict[StepPlace, list[str]] = {}
         self.shown: dict[int, Any] = {}
         """What `show` made of rows, by their identity."""
@@ -74,8 +75,8 @@ class Loaders:
         self._runs.clear()
         self._steps.clear()
         self._approvals.clear()
-        self._calls_of.clear()
-        self._approvals_of.clear()
+        self.known_calls.clear()
+        self.known_approvals.clear()
         self._notices_of.clear()
         self.shown.clear()
         self._batched.clear()
@@ -259,9 +260,9 @@ class Loaders:
     async def _read_lists(self, places: list[StepPlace]) -> None:
         """Have at hand what the operation lists of the steps at these places: each list in one statement."""
         if places and "Step.toolCalls" in self._fields:
-            self._calls_of.update(zip(places, await self._load_calls(places), strict=True))
+            self.known_calls.update(zip(places, await self._load_calls(places), strict=True))
         if places and "Step.approvals" in self._fields:
-            self._approvals_of.update(zip(places, await self._load_approvals_of_steps(places), strict=True))
+            self.known_approvals.update(zip(places, await self._load_approvals_of_steps(places), strict=True))
         if places and "Step.notices" in self._fields:
             self._notices_of.update(zip(places, await self._load_notices_of_steps(places), strict=True))
 
@@ -276,12 +277,12 @@ class Loaders:
 
     def calls_of(self, place: StepPlace) -> "list[ToolCallRow] | Awaitable[list[ToolCallRow]]":
         """A step's tool calls, by attempt."""
-        known = self._calls_of.get(place)
+        known = self.known_calls.get(place)
         return self._batches("calls", self._load_calls).load(place) if known is None else known
 
     def approvals_of(self, place: StepPlace) -> "list[ApprovalRow] | Awaitable[list[ApprovalRow]]":
         """A step's approvals, oldest first."""
-        known = self._approvals_of.get(place)
+        known = self.known_approvals.get(place)
         return self._batches("approvals", self._load_approvals_of_steps).load(place) if known is None else known
 
     def notices_of(self, place: StepPlace) -> "list[str] | Awaitable[list[str]]":

@@ -5,8 +5,8 @@
 
 from asyncio import ensure_future
 from collections.abc import Awaitable, Callable, Mapping
-from inspect import iscoroutine
 from operator import attrgetter
+from types import CoroutineType
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, TypeVar, cast
 
 import strawberry
@@ -66,18 +66,21 @@ def show(found: Any, loaders: Loaders) -> Any:
 
     Each row becomes one object, however many fields lead to it.
     """
-    make = _TYPES.get(cast("type[Any]", type(found)))
-    if make is not None:
-        shown = loaders.shown.get(id(found))
-        if shown is None:
-            # It holds its row, so that no other row gets the same identity.
-            shown = loaders.shown[id(found)] = make(found, loaders)
-        return shown
+    # Lists come by the thousand, and most of their rows are known: each is looked up here, without a call.
+    known = loaders.shown
+    if type(found) is list:
+        return [known.get(id(row)) or _shown(row, loaders) for row in cast("list[Any]", found)]
     if found is None:
         return None
-    if isinstance(found, list):
-        return [show(each, loaders) for each in cast("list[Any]", found)]
+    if type(found) in _TYPES:
+        return known.get(id(found)) or _shown(found, loaders)
     return _show_later(found, loaders)
+
+
+def _shown(row: Any, loaders: Loaders) -> Any:
+    # What is made holds its row, so that no other row gets the same identity.
+    shown = loaders.shown[id(row)] = _TYPES[type(row)](row, loaders)
+    return shown
 
 
 async def _show_later(found: Awaitable[Any], loaders: Loaders) -> Any:
@@ -140,7 +143,7 @@ class Lazy:
             if read is None:
                 raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
             value = read(self)
-            if iscoroutine(value):
+            if type(value) is CoroutineType:
                 # A document may ask for it twice, and a coroutine can be awaited once.
                 value = ensure_future(value)
             setattr(self, name, value)

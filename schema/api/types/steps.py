@@ -51,10 +51,10 @@ class Step(Node, Lazy):
         "resolved_args": json_of("resolved_args"),
         "result": json_of("result"),
         "waiting_for": lambda step: _waiting_for(step),  # noqa: PLW0108 - it stands below
-        "depends_on": lambda step: step.shown(step.loaders.neighbours(step.row.run_id, step.row.depends_on)),
-        "dependents": lambda step: step.shown(step.loaders.neighbours(step.row.run_id, step.row.dependents)),
-        "approvals": lambda step: step.shown(step.loaders.approvals_of(step.place)),
-        "tool_calls": lambda step: step.shown(step.loaders.calls_of(step.place)),
+        "depends_on": lambda step: show(step.loaders.neighbours(step.row.run_id, step.row.depends_on), step.loaders),
+        "dependents": lambda step: show(step.loaders.neighbours(step.row.run_id, step.row.dependents), step.loaders),
+        "approvals": lambda step: show(step.loaders.approvals_of(step.place), step.loaders),
+        "tool_calls": lambda step: show(step.loaders.calls_of(step.place), step.loaders),
         "notices": lambda step: shown_texts(step.loaders.notices_of(step.place)),
     }
 
@@ -107,19 +107,21 @@ class Step(Node, Lazy):
         self.ready_at = row.ready_at
         self.started_at = row.started_at
         self.finished_at = row.finished_at
+        # At once where they are known: steps come by the thousand, and a lazy attribute takes several times as long.
+        place = self.place
+        if (calls := loaders.known_calls.get(place)) is not None:
+            self.tool_calls = show(calls, loaders)
+        if (approvals := loaders.known_approvals.get(place)) is not None:
+            self.approvals = show(approvals, loaders)
 
     @property
     def place(self) -> StepPlace:
         """Where it stands: its run, and its position there."""
         return self.row.run_id, self.row.position
 
-    def shown(self, found: Any) -> Any:
-        """What clients see of these rows."""
-        return show(found, self.loaders)
-
     @property
     def run_at_hand(self) -> Any:
-        return self.shown(self.loaders.known_run(self.row.run_id))
+        return show(self.loaders.known_run(self.row.run_id), self.loaders)
 
     @related(RunRef, "The run that it belongs to.", at_hand="run_at_hand")
     def run(self, info: Info) -> Any:
@@ -133,9 +135,7 @@ class StepConnection(Counted[Step]): ...
 def _waiting_for(step: Step) -> "str | Awaitable[str] | None":
     match step.state:
         case StepState.PENDING:
-            before: list[StepRow] | Awaitable[list[StepRow]] = step.loaders.neighbours(
-                step.row.run_id, step.row.depends_on
-            )
+            before = cast("list[Step] | Awaitable[list[Step]]", step.depends_on)
             return _named(before) if isinstance(before, list) else _named_later(before)
         case StepState.BLOCKED if step.row.is_in_doubt:
             return "Waiting for a person to say whether its call happened."
@@ -149,8 +149,8 @@ def _waiting_for(step: Step) -> "str | Awaitable[str] | None":
             return None
 
 
-def _named(before: list[StepRow]) -> str:
-    names = [f"“{visible(step.name)}”" for step in before if step.state not in FINISHED_STEP_STATES]
+def _named(before: list[Step]) -> str:
+    names = [f"“{step.name}”" for step in before if step.state not in FINISHED_STEP_STATES]
     if not names:
         # They have ended since the step itself was read.
         return "About to be ready."
@@ -160,5 +160,5 @@ def _named(before: list[StepRow]) -> str:
     return f"Waiting for {', '.join(others)} and {last}." if others else f"Waiting for {last}."
 
 
-async def _named_later(before: Awaitable[list[StepRow]]) -> str:
+async def _named_later(before: Awaitable[list[Step]]) -> str:
     return _named(await before)
