@@ -18,8 +18,8 @@ from persistence.database import Unavailable
 from persistence.logs import configure_logs
 from persistence.reads import Reads
 from persistence.supervisor import Background
-from schema.context import Services
-from schema.site import Site, SiteSettings, build_site, not_running
+from schema.api.context import Services
+from schema.edge.site import Site, SiteSettings, build_site, not_running
 from serving.metrics import Metrics
 from serving.parts import Parts, running_parts
 from serving.readiness import checks_of

@@ -11,7 +11,7 @@ from prometheus_client.registry import Collector
 from persistence.database import Unavailable
 from persistence.gauges import gauges
 from persistence.supervisor import FAILURES
-from schema.http import Connections
+from schema.edge.http import Connections
 from serving.parts import Parts
 
 

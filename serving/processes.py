@@ -15,7 +15,7 @@ from console.demo import run_demo
 from console.settings import Address
 from persistence.logs import configure_logs
 from persistence.revisions import head
-from schema.schema import sdl
+from schema.api.schema import sdl
 from serving.database import database_address, migrated
 from serving.errors import StartError
 from serving.parts import running_parts

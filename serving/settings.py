@@ -22,9 +22,9 @@ from engine.settings import EngineSettings
 from persistence.addresses import fault_of_broadcast, fault_of_database
 from persistence.database import DatabaseSettings
 from persistence.states import Risk
-from schema.http import HttpSettings
-from schema.limits import Limits
-from schema.schema import default_limits
+from schema.api.schema import default_limits
+from schema.edge.http import HttpSettings
+from schema.fast.limits import Limits
 from serving.errors import StartError
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import typer
 import uvicorn
 
-from schema.http import BoundedHttp, FrameSocket
+from schema.edge.http import BoundedHttp, FrameSocket
 from serving.application import Application
 from serving.errors import StartError
 from serving.settings import Settings

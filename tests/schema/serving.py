@@ -17,7 +17,7 @@ from starlette.routing import Route
 from structlog.testing import capture_logs
 from websockets.asyncio.client import ClientConnection, connect
 
-from schema.http import BoundedHttp, Drained, FrameSocket, GraphQLView, HttpSettings
+from schema.edge.http import BoundedHttp, Drained, FrameSocket, GraphQLView, HttpSettings
 from tests.schema.toy import Context, DatabaseAway, Toy, Viewer, make_schema
 
 

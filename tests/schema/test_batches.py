@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from schema import execution
-from schema.batches import batches
-from schema.limits import Limits
-from schema.spending import has_pauses, in_turn, is_long, spending
+from schema.fast import execution
+from schema.fast.batches import batches
+from schema.fast.limits import Limits
+from schema.fast.spending import has_pauses, in_turn, is_long, spending
 from tests.schema.stories import Told
 from tests.schema.world import person_of, world
 
@@ -112,7 +112,7 @@ async def test_what_is_not_at_hand_takes_no_more_statements_either(
     # As if nothing had been read with the list: each event asks for its step by itself.
     plain = execution._attribute
     monkeypatch.setattr(execution, "_attribute", lambda field, **_: plain(field, takes_at_hand=False))
-    monkeypatch.setattr("schema.loaders.Loaders._read_around", no_reading)
+    monkeypatch.setattr("schema.api.loaders.Loaders._read_around", no_reading)
     async with world(dsn, executes=False, limits=Limits(pages={"Run.timeline": 1000})) as it:
         run = await it.stories.run(person_of(it.admin), [Told(f"s{n}") for n in range(1000)])
         it.statements.clear()

@@ -14,8 +14,8 @@ from graphql import (
 )
 from graphql.utilities import find_breaking_changes, find_dangerous_changes
 
-from schema.schema import build_schema as build_ours
-from schema.schema import default_limits, sdl
+from schema.api.schema import build_schema as build_ours
+from schema.api.schema import default_limits, sdl
 
 CONTRACT = Path(__file__).with_name("contract.graphql")
 PRINTED = Path(__file__).parents[2] / "schema" / "schema.graphql"

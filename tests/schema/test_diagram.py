@@ -9,7 +9,7 @@ from engine.runs import PreviewStep
 from persistence.ids import new_id
 from persistence.reads import StepRow
 from persistence.states import Risk, StepState
-from schema.diagram import preview_diagram, run_diagram
+from schema.api.diagram import preview_diagram, run_diagram
 
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from schema.eager import begin, in_time
+from schema.fast.eager import begin, in_time
 
 
 async def test_what_never_waits_is_over_at_once():

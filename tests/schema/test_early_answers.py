@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from schema.http import HttpSettings
-from schema.http.parting import Parting
+from schema.edge.http import HttpSettings
+from schema.edge.http.parting import Parting
 from tests.schema.serving import Server, log, serving
 
 __all__ = ["log"]

@@ -5,8 +5,8 @@ import pytest
 from engine import errors
 from engine.errors import EngineError
 from persistence.ids import new_id
-from schema.errors import user_errors
-from schema.types.enums import ErrorCode
+from schema.api.types.enums import ErrorCode
+from schema.api.types.errors import user_errors
 
 MOMENT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 

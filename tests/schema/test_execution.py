@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from strawberry.execution import optimized_is_awaitable
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
-from schema.execution import Compiled, FastExecutor, SharedData
-from schema.pipeline import Schema
+from schema.fast.execution import Compiled, FastExecutor, SharedData
+from schema.fast.pipeline import Schema
 from tests.schema.serving import log, until
 from tests.schema.toy import (
     Context,

@@ -16,10 +16,10 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import Frame, Opcode
 
-from schema.execution import SharedData
-from schema.http import FrameSocket
-from schema.http.frames import Write, text_frame, writer_of
-from schema.http.sockets import SocketAdapter
+from schema.edge.http import FrameSocket
+from schema.edge.http.frames import Write, text_frame, writer_of
+from schema.edge.http.sockets import SocketAdapter
+from schema.fast.execution import SharedData
 
 
 @pytest.mark.parametrize("size", [0, 1, 125, 126, 127, 65_535, 65_536, 100_000])

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from schema.faults import LIMIT_EXCEEDED, RequestError
-from schema.http import HttpSettings
-from schema.limits import Analysis
+from schema.edge.http import HttpSettings
+from schema.fast.limits import Analysis
+from schema.shared.faults import LIMIT_EXCEEDED, RequestError
 from tests.schema.serving import BEARER, Server, log, serving
 
 JSON = {"Content-Type": "application/json"}

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from schema.http import HttpSettings
+from schema.edge.http import HttpSettings
 from tests.schema.serving import BEARER, Server, log, serving, until
 
 EVENTS = {**BEARER, "Accept": "text/event-stream"}

@@ -13,9 +13,9 @@ from graphql import GraphQLError, get_introspection_query, parse, print_ast
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schema.documents import without_repeats
-from schema.faults import RequestError
-from schema.limits import Analysis, Limits, analyse
+from schema.fast.documents import without_repeats
+from schema.fast.limits import Analysis, Limits, analyse
+from schema.shared.faults import RequestError
 from tests.schema.toy import Context, Toy, Viewer, make_schema
 
 SCHEMA = make_schema()

@@ -9,12 +9,12 @@ import pytest
 
 from persistence.reads import Reads
 from persistence.states import Risk
-from schema.context import Context
-from schema.execution import FastExecutor
-from schema.limits import Limits
-from schema.schema import TIMELINE_PAGE
-from schema.types.runs import Run
-from schema.types.steps import Step
+from schema.api.context import Context
+from schema.api.schema import TIMELINE_PAGE
+from schema.api.types.runs import Run
+from schema.api.types.steps import Step
+from schema.fast.execution import FastExecutor
+from schema.fast.limits import Limits
 from tests.schema.stories import Told
 from tests.schema.world import person_of, world
 

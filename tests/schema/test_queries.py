@@ -5,7 +5,7 @@ import pytest
 from engine.access import Viewer
 from persistence.reads.cursors import write_event
 from persistence.states import Risk, Role, StepState
-from schema.schema import default_limits
+from schema.api.schema import default_limits
 from tests.engine.harness import step
 from tests.schema.stories import Told
 from tests.schema.world import World, person_of, world

@@ -11,7 +11,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from schema.http import HttpSettings
+from schema.edge.http import HttpSettings
 from tests.schema.serving import log, serving, until
 
 INIT = {"type": "connection_init", "payload": {"authorization": "Bearer ada"}}

@@ -19,8 +19,8 @@ from graphql import (
 )
 
 from persistence.states import Risk
-from schema.limits import Limits
-from schema.schema import build_schema
+from schema.api.schema import build_schema
+from schema.fast.limits import Limits
 from tests.schema.stories import Told
 from tests.schema.world import person_of, world
 

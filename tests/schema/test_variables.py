@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types.arguments import convert_argument
 
-from schema.mutations import Mutation
-from schema.queries import Query
-from schema.scalars import SCALARS
-from schema.schema import build_schema
-from schema.variables import Variables, read_into_objects
+from schema.api.mutations import Mutation
+from schema.api.queries import Query
+from schema.api.schema import build_schema
+from schema.fast.scalars import SCALARS
+from schema.fast.variables import Variables, read_into_objects
 
 SCHEMA = build_schema().documents.schema
 PLAIN = strawberry.Schema(Query, Mutation, config=StrawberryConfig(scalar_map=SCALARS))

@@ -11,10 +11,10 @@ import strawberry
 from strawberry import ID, Private
 from strawberry.types import Info
 
-from schema.execution import Memo
-from schema.faults import FORBIDDEN, NOT_FOUND, RequestError
-from schema.pipeline import Schema
-from schema.scalars import JSON
+from schema.fast.execution import Memo
+from schema.fast.pipeline import Schema
+from schema.fast.scalars import JSON
+from schema.shared.faults import FORBIDDEN, NOT_FOUND, RequestError
 
 
 class DatabaseAway(Exception):

@@ -13,11 +13,11 @@ from engine.access import Viewer
 from engine.tools import InDoubt, Registry, ToolContext, ToolError, tool
 from persistence.database import Database
 from persistence.reads import Reads
-from schema.context import Services
-from schema.jsontext import encode
-from schema.limits import Limits
-from schema.pipeline import Schema
-from schema.schema import build_schema, default_limits
+from schema.api.context import Services
+from schema.api.schema import build_schema, default_limits
+from schema.fast.limits import Limits
+from schema.fast.pipeline import Schema
+from schema.shared.jsontext import encode
 from tests.engine.harness import Running, running
 from tests.schema.stories import Person, Stories
 

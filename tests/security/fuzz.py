@@ -30,7 +30,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 from persistence.migrate import migrate
-from schema.schema import sdl
+from schema.api.schema import sdl
 from tests.databases import end_cluster, fresh_database
 from tests.security.house import ADMIN, Outside, program
 

@@ -18,8 +18,8 @@ from persistence import ids
 from persistence.audit import Action
 from persistence.database import Database
 from persistence.states import Role
-from schema.audited import Audited
-from schema.mutations import Mutation
+from schema.api.audited import Audited
+from schema.api.mutations import Mutation
 from tests.schema.world import World, world
 
 ORIGIN = Origin("192.0.2.7", "0123456789abcdef", "request-1")

@@ -18,8 +18,8 @@ from typing import Any
 import httpx
 import pytest
 
-from schema.http import BoundedHttp
-from schema.schema import build_schema
+from schema.api.schema import build_schema
+from schema.edge.http import BoundedHttp
 from tests.schema.test_limits import HOSTILE
 from tests.security.house import ADMIN, House, house, program
 

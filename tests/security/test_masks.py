@@ -20,7 +20,7 @@ from graphql import (
     is_enum_type,
 )
 
-from schema.schema import build_schema
+from schema.api.schema import build_schema
 from tests.security.fuzz import INSIDE
 from tests.security.house import ADMIN, program
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from schema.faults import RequestError
-from schema.limits import Analysis
-from schema.rates import Rates
+from schema.edge.rates import Rates
+from schema.fast.limits import Analysis
+from schema.shared.faults import RequestError
 from tests.schema.serving import BEARER, serving
 
 
@@ -113,7 +113,7 @@ def test_no_budget_means_no_limit():
 
 
 def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("schema.rates._MANY", 100)
+    monkeypatch.setattr("schema.edge.rates._MANY", 100)
     rates, clock = bucket()
     for n in range(1000):
         ask(rates, 1, f"user {n}")

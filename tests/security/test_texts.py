@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from persistence import ids
 from persistence.logs import configure_logs
 from persistence.states import Role
-from schema.visible import hidden_in, visible
+from schema.shared.visible import hidden_in, visible
 from tests.schema.world import World, world
 from tests.security.house import program
 

@@ -21,12 +21,12 @@ from persistence.ids import new_id
 from persistence.reads import RunFilter
 from persistence.reads.cursors import APPROVALS, RUNS, Place, write_event, write_place
 from persistence.states import Role
-from schema.info import Info
-from schema.pipeline import Schema
-from schema.queries import Query
-from schema.schema import default_limits
-from schema.subscriptions import Subscription
-from schema.types.runs import Run
+from schema.api.info import Info
+from schema.api.queries import Query
+from schema.api.schema import default_limits
+from schema.api.subscriptions import Subscription
+from schema.api.types.runs import Run
+from schema.fast.pipeline import Schema
 from tests.schema.world import World, read_back, world
 from tests.security.walk import Asked, Values, Walk, answered, leaves
 

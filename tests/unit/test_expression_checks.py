@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from engine.expressions import Evaluation, ExpressionFault, compiled
-from schema.errors import UserError
-from schema.types.enums import ErrorCode
+from schema.api.types.enums import ErrorCode
+from schema.api.types.errors import UserError
 
 NO = "no JMESPath expression: "
 FAULTY = {

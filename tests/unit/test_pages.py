@@ -8,7 +8,7 @@ from httpx import ASGITransport, AsyncClient, Response
 from starlette.applications import Starlette
 from starlette.responses import Response as Page
 
-from schema.pages import (
+from schema.edge.pages import (
     SECURITY_HEADERS,
     graphiql_page,
     message_page,

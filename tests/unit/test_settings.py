@@ -17,7 +17,7 @@ from console.errors import BadInput, ConsoleError
 from console.settings import read_address
 from persistence import addresses
 from persistence.addresses import place_of
-from schema.http.connections import Connections
+from schema.edge.http.connections import Connections
 from serving import settings
 from serving.application import Application
 from serving.errors import StartError

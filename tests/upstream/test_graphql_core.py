@@ -17,7 +17,7 @@ from graphql.type.definition import GraphQLResolveInfoHelpers
 from graphql.validation import OverlappingFieldsCanBeMergedRule
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
-from schema.execution import LEANED_ON, Compiled, FastExecutor, LibraryChanged, check_executor
+from schema.fast.execution import LEANED_ON, Compiled, FastExecutor, LibraryChanged, check_executor
 from tests.schema.toy import Context, Toy, Viewer, make_schema
 from tests.upstream.leaning import there
 

@@ -17,12 +17,12 @@ from strawberry.types.cast import TYPE_CAST_ATTRIBUTE
 from strawberry.types.enum import StrawberryEnumDefinition
 from strawberry.types.field import StrawberryField
 
-from schema.audited import Audited
-from schema.execution import FastExecutor
-from schema.http.sockets import SocketAdapter, SocketHandler
-from schema.http.streams import LineFeedTransport
-from schema.http.view import GraphQLView
-from schema.pipeline import Schema
+from schema.api.audited import Audited
+from schema.edge.http.sockets import SocketAdapter, SocketHandler
+from schema.edge.http.streams import LineFeedTransport
+from schema.edge.http.view import GraphQLView
+from schema.fast.execution import FastExecutor
+from schema.fast.pipeline import Schema
 from tests.schema.toy import State, make_schema
 from tests.upstream.leaning import overridden, taken_alike, there
 

@@ -7,7 +7,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-from schema.http import BoundedHttp, FrameSocket
+from schema.edge.http import BoundedHttp, FrameSocket
 from serving.uvicorn_server import _Server
 from tests.upstream.leaning import overridden, taken_alike
 

@@ -1,0 +1,37 @@
+"""People."""
+
+# What clients read as descriptions says what the classes and resolvers are.
+# ruff: noqa: D101
+
+from collections.abc import Iterable
+from typing import cast
+from uuid import UUID
+
+import strawberry
+
+from persistence import ids
+from persistence.reads import UserRow
+from persistence.states import Role
+from schema.api.types.base import Node, described
+from schema.shared.visible import visible
+
+__all__ = ["User"]
+
+_ORDER = {str(role): role for role in Role}
+
+
+@strawberry.type(description="A person with a token.")
+class User(Node):
+    name: str = described("What they are called.")
+    roles: list[Role] = described("What they may do.")
+
+    def __init__(self, user: UUID, name: str, roles: Iterable[str]) -> None:
+        self.id = cast("strawberry.ID", ids.user_id(user))
+        self.name = visible(name)
+        given = set(roles)
+        self.roles = [role for word, role in _ORDER.items() if word in given]
+
+    @staticmethod
+    def of(row: UserRow | None) -> "User | None":
+        """The person of this row, if there is one."""
+        return None if row is None else User(row.id, row.name, row.roles)

@@ -1,0 +1,1 @@
+"""GraphQL, fast and within limits: a Strawberry schema of any service, run by an executor of our own."""
