@@ -72,9 +72,9 @@ class Budget:
 class Evaluation:
     """Evaluates any number of expressions over the same results, within one bound for all of them together."""
 
-    def __init__(self, results: Mapping[str, Any], budget: Budget | None = None, *, now: str | None = None) -> None:
+    def __init__(self, results: Mapping[str, Any], budget: Budget | None = None) -> None:
         self._results = results
-        self._interpreter = _Bounded(budget or Budget(), now)
+        self._interpreter = _Bounded(budget or Budget())
 
     def value_of(self, expression: object) -> Any:
         """The expression's value, null where it finds nothing. Raises ExpressionFault."""
@@ -100,8 +100,8 @@ else:
 class _Bounded(_Interpreter):
     """The library's interpreter, which counts its steps and weighs what it builds."""
 
-    def __init__(self, budget: Budget, now: str | None) -> None:
-        super().__init__(Options(custom_functions=cast("Any", CommunityFunctions(self._spend, now))))
+    def __init__(self, budget: Budget) -> None:
+        super().__init__(Options(custom_functions=cast("Any", CommunityFunctions(self._spend))))
         self._work = 0
         self._variables: list[dict[str, Any]] = []
         self._budget = budget

@@ -57,11 +57,10 @@ def _takes(*arguments: Argument) -> Callable[[Method], Method]:
 
 
 class CommunityFunctions(_Functions):
-    """The functions of one evaluation. `spend` counts work; `now` is the moment that `now()` gives."""
+    """The functions of one evaluation; `spend` counts its work."""
 
-    def __init__(self, spend: Callable[[int], None], now: str | None) -> None:
+    def __init__(self, spend: Callable[[int], None]) -> None:
         self._spend = spend
-        self._now = now
 
     def call_function(self, function_name: str, resolved_args: Sequence[Any]) -> Any:
         """The function's value; its work is counted. Raises ExpressionFault and the library's JMESPathError."""
@@ -211,12 +210,6 @@ class CommunityFunctions(_Functions):
     @_takes(_TEXT, _TEXT)
     def _func_date_parse(self, text: str, layout: str) -> str | None:
         return dates.parsed(text, layout)
-
-    @_takes()
-    def _func_now(self) -> str:
-        if self._now is None:
-            raise ExpressionFault("now() has no value here")
-        return self._now
 
 
 TABLE: Final[Mapping[str, Sequence[Argument]]] = {

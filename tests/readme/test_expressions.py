@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 
 import pytest
@@ -26,15 +25,9 @@ def examples() -> Iterator[tuple[str, str]]:
             yield code_in(row[-2]), code_in(row[-1])
 
 
-def now() -> str:
-    found = re.search(r"`now\(\)` is `([^`]+)` on this page", PAGE)
-    assert found
-    return found[1]
-
-
 @pytest.mark.parametrize(("expression", "shown"), list(examples()))
 def test_an_example_has_the_value_that_is_shown(expression: str, shown: str) -> None:
-    value = Evaluation(DATA, now=now()).value_of(expression)
+    value = Evaluation(DATA).value_of(expression)
 
     assert json.dumps(value, ensure_ascii=False) == shown
 
