@@ -1,7 +1,7 @@
 """The read side: everything that answers a question and changes nothing."""
 
 from persistence.reads.columns import TEXTS
-from persistence.reads.cursors import BadCursor, Place
+from persistence.reads.cursors import BadCursor, Position
 from persistence.reads.reads import (
     MOST_BYTES,
     ApprovalFilter,
@@ -23,7 +23,7 @@ __all__ = [
     "EventRow",
     "EventsAfter",
     "Page",
-    "Place",
+    "Position",
     "Reads",
     "RunFilter",
     "RunRow",

@@ -14,7 +14,7 @@ class BadCursor(ValueError):
     """A text that is no cursor of the list it was given for."""
 
 
-class Place(NamedTuple):
+class Position(NamedTuple):
     """Where a row stands in a list that is ordered by time: its time, its id, and its position if it is a step."""
 
     at: datetime
@@ -35,12 +35,12 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 _MOST: Final = 2**31 - 1
 
 
-def write_place(of: bytes, place: Place) -> str:
+def write_place(of: bytes, place: Position) -> str:
     """The cursor of a row in the list that `of` names."""
     return _text(_PLACE.pack(of, (place.at - _EPOCH) // _MICROSECOND, place.id.bytes, place.position))
 
 
-def read_place(of: bytes, cursor: str) -> Place:
+def read_place(of: bytes, cursor: str) -> Position:
     """The place that a cursor of that list names; BadCursor for any other text."""
     packed = _packed(cursor, _PLACE)
     kind, microseconds, id_, position = _PLACE.unpack(packed)
@@ -50,7 +50,7 @@ def read_place(of: bytes, cursor: str) -> Place:
         raise BadCursor from None
     if kind != of or position > _MOST:
         raise BadCursor
-    return Place(at, UUID(bytes=id_), position)
+    return Position(at, UUID(bytes=id_), position)
 
 
 def write_event(run: UUID, seq: int) -> str:

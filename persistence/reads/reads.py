@@ -18,7 +18,7 @@ from uuid import UUID
 
 from persistence.database import Database
 from persistence.reads import columns
-from persistence.reads.cursors import Place
+from persistence.reads.cursors import Position
 from persistence.reads.rows import ApprovalRow, EventRow, RunRow, StepRow, ToolCallRow, UserRow
 from persistence.reads.where import Where
 from persistence.scope import Reach, Scope
@@ -257,7 +257,7 @@ class Reads:
     # ── pages, newest first ──
 
     async def page_of_runs(
-        self, scope: Scope, wanted: RunFilter, *, first: int, after: Place | None = None
+        self, scope: Scope, wanted: RunFilter, *, first: int, after: Position | None = None
     ) -> Page[RunRow]:
         """The newest `first` runs that are wanted, after that place."""
         where = Where()
@@ -282,7 +282,7 @@ class Reads:
         wanted: ApprovalFilter,
         *,
         first: int,
-        after: Place | None = None,
+        after: Position | None = None,
         texts: frozenset[str] = columns.TEXTS,
     ) -> Page[ApprovalRow]:
         """The newest `first` approvals that are wanted, after that place."""
@@ -302,7 +302,7 @@ class Reads:
         return await self._count(f"SELECT count(*) FROM {columns.APPROVALS} {where}", where)
 
     async def page_of_dead_letters(
-        self, scope: Scope, *, first: int, after: Place | None = None, texts: frozenset[str] = columns.TEXTS
+        self, scope: Scope, *, first: int, after: Position | None = None, texts: frozenset[str] = columns.TEXTS
     ) -> Page[StepRow]:
         """The `first` dead letters that died last, after that place; a cancelled run's wait for nobody."""
         where = _dead_letters(scope)

@@ -1,4 +1,4 @@
-"""What resolvers work with: who asks, and what answers."""
+"""What resolvers work with: the viewer, and the services that answer."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -46,7 +46,7 @@ False when that can't be done now: then the event has to be given as any other.
 
 
 class Context:
-    """One operation: who asks, what they may see, and what was read for it so far."""
+    """One operation: its viewer, what they may see, and what was read for it so far."""
 
     __slots__ = ("_loaders", "compiled", "push", "reads", "scope", "services", "viewer")
 

@@ -1,4 +1,4 @@
-"""What resolvers are told about the operation that they answer."""
+"""What resolvers know of the operation that they answer."""
 
 import strawberry
 

@@ -60,7 +60,7 @@ def _mutation(action: Action, description: str) -> Any:
 
 @strawberry.type(
     description=(
-        "What can be changed. What is wrong with an input is told among the payload's errors; nothing is changed then."
+        "What can be changed. What is wrong with an input stands among the payload's errors; nothing is changed then."
     )
 )
 class Mutation:
@@ -180,7 +180,7 @@ async def _change(
 ) -> tuple[T | None, list[UserError]]:
     """Do `verb` to what has this id (None: the id was none of its kind); what it is now, and what was wrong.
 
-    `about` is the path of the id in the input. Of what the caller can't see, no more is told than of what is not there.
+    `about` is the path of the id in the input. What the caller can't see is answered like what is not there.
     """
     no_such = user_errors(NotFound(about))
     if id_ is None:

@@ -11,7 +11,7 @@ import strawberry
 from engine.errors import EngineError
 from persistence import ids
 from persistence.reads import ApprovalFilter as ApprovalsWanted
-from persistence.reads import Place
+from persistence.reads import Position
 from persistence.reads import RunFilter as RunsWanted
 from persistence.reads.cursors import APPROVALS, DEAD_LETTERS, RUNS, read_place, write_place
 from schema.api.audit_log import audit_page
@@ -80,7 +80,7 @@ class Query:
         load(info).know_runs(page.rows)
         return RunConnection(
             show(list(page.rows), load(info)),
-            [write_place(RUNS, Place(row.created_at, row.id)) for row in page.rows],
+            [write_place(RUNS, Position(row.created_at, row.id)) for row in page.rows],
             has_more=page.has_more,
             after=place,
             count=partial(reads.count_runs, scope, wanted),
@@ -115,7 +115,7 @@ class Query:
         page = await reads.page_of_approvals(scope, wanted, first=size, after=place, texts=loaders.texts("Approval"))
         return ApprovalConnection(
             show(await loaders.approvals_from(page.rows), loaders),
-            [write_place(APPROVALS, Place(row.created_at, row.id)) for row in page.rows],
+            [write_place(APPROVALS, Position(row.created_at, row.id)) for row in page.rows],
             has_more=page.has_more,
             after=place,
             count=partial(reads.count_approvals, scope, wanted),
@@ -136,7 +136,7 @@ class Query:
         return StepConnection(
             show(await loaders.steps_from(page.rows), loaders),
             [
-                write_place(DEAD_LETTERS, Place(row.finished_at or row.created_at, row.run_id, row.position))
+                write_place(DEAD_LETTERS, Position(row.finished_at or row.created_at, row.run_id, row.position))
                 for row in page.rows
             ],
             has_more=page.has_more,
@@ -184,7 +184,7 @@ class Query:
             return PlanPreview(errors=user_errors(error))
 
 
-def _page(info: Info, first: int | None, after: str | None, cursors: bytes) -> tuple[int, Place | None]:
+def _page(info: Info, first: int | None, after: str | None, cursors: bytes) -> tuple[int, Position | None]:
     """How many entries are asked for, and after which place."""
     size = page_size(first, default=DEFAULT_PAGE, most=info.context.limits.page)
     return size, place_after(given(after), partial(read_place, cursors))

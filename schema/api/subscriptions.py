@@ -75,7 +75,7 @@ def _pushing(context: Context) -> Push | None:
     push = context.push
     if push is None:
         return None
-    # Who may have no more of them fetches the next one, and is told so.
+    # A viewer who may have no more of them notices when the next one is fetched, and gets an error.
     return lambda row: context.still_allowed() and push(row.memo, lambda: TimelineEvent(row))
 
 

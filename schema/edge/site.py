@@ -31,7 +31,7 @@ from schema.shared.visible import visible
 
 @dataclass(frozen=True, slots=True)
 class SiteSettings:
-    """What the site is told once."""
+    """The settings of the site."""
 
     http: HttpSettings
     console: Path
@@ -125,7 +125,8 @@ _LONGEST_ADDRESS: Final = 64
 async def _failed(request: Request, error: Exception) -> Response:
     """The answer where something broke beside the GraphQL endpoint, which masks its own."""
     fault = refusal(internal(error, path=request.url.path)).formatted
-    # The exception goes on to the server, which closes the connection because of it: who is not told asks on it again.
+    # The exception goes on to the server, which closes the connection because of it: a client that did not know of that
+    # would use it again.
     return JSONResponse({"errors": [fault]}, status_code=500, headers={"connection": "close"})
 
 

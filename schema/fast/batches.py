@@ -39,7 +39,7 @@ class _Together(Generic[K, T]):
         self._keys += keys
         if self._reading is None:
             self._reading = create_task(self._read_settled())
-        # Whoever gives up waits no more; the others still do.
+        # A caller that gives up waits no more; the others still do.
         found = await shield(self._reading)
         return found[first : first + len(keys)]
 

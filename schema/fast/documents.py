@@ -1,4 +1,4 @@
-"""Texts of operations, read once: parsed, measured, validated, and kept for whoever sends the same text again."""
+"""Texts of operations, read once: parsed, measured, validated, and kept for the next request with the same text."""
 
 import re
 from collections import OrderedDict
@@ -174,7 +174,7 @@ class Documents:
         return Document(without_repeats(node), node.token_count or 0, self.limits, self.schema)
 
     def keep(self, text: str, document: Document) -> None:
-        """Have it ready for whoever sends the same text; call it again when another of its operations is to run."""
+        """Keep it for the next request with the same text; call it again when another of its operations is to run."""
         kept = self._kept.get(text)
         operations = document.operations
         if kept is not None and kept.operations == operations:

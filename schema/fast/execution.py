@@ -244,7 +244,7 @@ class FastExecutor(StrawberryGraphQLCoreExecutionContext):
     # ── events ──
 
     def answer(self, event: Any) -> AwaitableOrValue[ExecutionResult]:
-        """A subscription's answer to one event, shared with whoever asked the same and may see the same.
+        """A subscription's answer to one event, shared with the subscribers that asked the same and may see the same.
 
         An answer that had to be awaited, or holds errors, is nobody else's.
         """

@@ -46,7 +46,7 @@ __all__ = ["OperationNotAllowed", "Schema", "StreamEnded"]
 T = TypeVar("T")
 
 Admit = Callable[[Any, Analysis], None]
-"""Told of each operation before it runs, with its context; raises `RequestError` to refuse it."""
+"""Called for each operation before it runs, with its context; raises `RequestError` to refuse it."""
 
 
 class OperationNotAllowed(RequestError):
@@ -83,9 +83,9 @@ class Schema(strawberry.Schema):
     """A Strawberry schema that runs operations through the fast executor, within limits and deadlines.
 
     `unavailable` are the exceptions by which resolvers say that the database
-    is away, `refusals` what clients are told of others. `admit` sees every
+    is away, `refusals` the clients' messages for others. `admit` sees every
     operation's analysis before it runs. A context with a `compiled` gets what
-    is known of its operation, one with a `forget()` is told when its query or
+    is known of its operation, the `forget()` of one is called when its query or
     mutation is answered. Strawberry's schema extensions do
     not run here.
     """
@@ -190,7 +190,7 @@ class Schema(strawberry.Schema):
     ) -> "_Ready | list[GraphQLError]":
         try:
             if not query:
-                raise RequestError(NO_QUERY, BAD_USER_INPUT)  # noqa: TRY301 - told like any other
+                raise RequestError(NO_QUERY, BAD_USER_INPUT)  # noqa: TRY301 - answered like any other
             document = self.documents.known(query)
             if document is None:
                 document = await self._aside(
@@ -350,7 +350,7 @@ class Schema(strawberry.Schema):
                 event = await anext(source)
             except StopAsyncIteration:
                 return
-            except Exception as error:  # noqa: BLE001 - whatever ends the stream, the client is told
+            except Exception as error:  # noqa: BLE001 - whatever ends the stream, the client gets the reason
                 yield StreamEnded(None, [self._present(GraphQLError(str(error), original_error=error))])
                 return
             try:
@@ -390,7 +390,7 @@ def _pushed(
 ) -> bool:
     data = executor.known(memo)
     if data is None:
-        # With a purse of its own: whoever moved the run began the task that this runs in.
+        # With a budget of its own: the task that this runs in was begun by the request that moved the run.
         with spending(limits.entries, limits.json_bytes):
             data = executor.shared(memo, make)
     return data is not None and push(data)

@@ -1,6 +1,6 @@
-"""What a client is told when something goes wrong: one shape and one code for every error.
+"""What a client reads when something goes wrong: one shape and one code for every error.
 
-A `RequestError` says what it says. Everything nobody foresaw is told as an id
+A `RequestError` says what it says. An unforeseen error is shown as an id
 alone, and the log has the rest under that id.
 """
 
@@ -67,7 +67,7 @@ def present(
 ) -> GraphQLError:
     """The error as the client may see it: it carries a code and nothing of our insides.
 
-    `refusals` says what a client is told of an exception that is no fault of ours.
+    `refusals` gives the client's message for an exception that is no fault of ours.
 
     `otherwise` is the code of an error that only graphql-core knows about: it
     depends on the phase. What turns out to be our own fault is logged here, so

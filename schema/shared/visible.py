@@ -1,6 +1,6 @@
 """Text as an approver has to see it: what would hide, reorder or imitate is shown by its number.
 
-A text that people wrote, or a tool, is only data; but whoever decides by it reads what their screen makes of it. A
+A text that people wrote, or a tool, is only data; but a person who decides by it reads what the screen makes of it. A
 right-to-left override makes `gpj.exe` of `exe.jpg`, a zero-width space splits a word that was searched for, and a page
 of spaces pushes the end out of sight.
 """
@@ -65,8 +65,8 @@ def hidden_in(value: object, path: str) -> Iterator[str]:
 
 
 def _hidden(value: object, path: str) -> Iterator[str]:
-    # Each with what it stands in: paths are written where they are told, as thousands of long ones are not.
-    pending: list[tuple[object, _Place]] = [(value, _Place(path, None))]
+    # Each with what it stands in: paths are written only where they are shown: thousands of long ones never are.
+    pending: list[tuple[object, _Path]] = [(value, _Path(path, None))]
     while pending:
         item, where = pending.pop()
         if isinstance(item, str):
@@ -75,21 +75,21 @@ def _hidden(value: object, path: str) -> Iterator[str]:
             entries = cast("dict[str, Any]", item)
             for key in entries:
                 yield from _said(key, where, "A name in ")
-            pending += [(entry, _Place(key, where)) for key, entry in reversed(entries.items())]
+            pending += [(entry, _Path(key, where)) for key, entry in reversed(entries.items())]
         elif isinstance(item, list):
             numbered = list(enumerate(cast("list[Any]", item)))
-            pending += [(entry, _Place(place, where)) for place, entry in reversed(numbered)]
+            pending += [(entry, _Path(place, where)) for place, entry in reversed(numbered)]
 
 
-class _Place(NamedTuple):
+class _Path(NamedTuple):
     """Where something stands in JSON."""
 
     name: str | int
-    inside: _Place | None
+    inside: _Path | None
 
     def __str__(self) -> str:
         parts: list[str] = []
-        place: _Place | None = self
+        place: _Path | None = self
         while place is not None:
             name = visible(f"{place.name}"[:_LONGEST_NAME])
             parts.append(name if len(f"{place.name}") <= _LONGEST_NAME else f"{name}…")
@@ -97,7 +97,7 @@ class _Place(NamedTuple):
         return ".".join(reversed(parts))
 
 
-def _said(text: str, place: _Place, of: str = "") -> Iterator[str]:
+def _said(text: str, place: _Path, of: str = "") -> Iterator[str]:
     names = {} if _is_plain(text) else dict.fromkeys(_name(text[at]) for at in range(len(text)) if _is_hidden(text, at))
     where = f"{of}{place}" if names or _MANY_BLANKS.search(text) else ""
     if names:
@@ -108,7 +108,7 @@ def _said(text: str, place: _Place, of: str = "") -> Iterator[str]:
 
 
 def _is_plain(text: str) -> bool:
-    """Whether nothing in it hides: told quickly, and not of every such text."""
+    """Whether nothing in it hides; a quick check that misses some such texts."""
     if not text.isascii() and _LIKE_BLANK.search(text):
         return False
     return text.isprintable() or text.replace("\n", "").replace("\t", "").isprintable()

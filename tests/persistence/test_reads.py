@@ -8,7 +8,7 @@ import pytest
 
 from persistence.database import Database
 from persistence.ids import new_id
-from persistence.reads import ApprovalFilter, EventsAfter, Place, Reads, RunFilter, TooManyBytes
+from persistence.reads import ApprovalFilter, EventsAfter, Position, Reads, RunFilter, TooManyBytes
 from persistence.scope import Reach, Scope
 from persistence.states import ApprovalStatus, Risk, Role, RunState, StepState
 from tests.schema.stories import Person, Stories, Told
@@ -106,7 +106,7 @@ async def test_pages_follow_each_other_without_gap_or_overlap(stories: Stories, 
         page = await reads.page_of_runs(own(owner), RunFilter(), first=2, after=after)
         assert page.has_more is has_more
         seen += [row.id for row in page.rows]
-        after = Place(page.rows[-1].created_at, page.rows[-1].id)
+        after = Position(page.rows[-1].created_at, page.rows[-1].id)
 
     assert seen == made[::-1]
 
@@ -225,7 +225,7 @@ async def test_dead_letters_come_newest_first_and_not_from_cancelled_runs(storie
     page = await reads.page_of_dead_letters(own(owner), first=1)
     last = page.rows[0]
     rest = await reads.page_of_dead_letters(
-        own(owner), first=5, after=Place(last.finished_at or last.created_at, last.run_id, last.position)
+        own(owner), first=5, after=Position(last.finished_at or last.created_at, last.run_id, last.position)
     )
 
     assert [row.run_id for row in page.rows] == [runs[2]]

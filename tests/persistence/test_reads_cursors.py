@@ -11,7 +11,7 @@ from persistence.reads.cursors import (
     DEAD_LETTERS,
     RUNS,
     BadCursor,
-    Place,
+    Position,
     read_event,
     read_place,
     write_event,
@@ -23,7 +23,7 @@ MOMENT = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 
 @given(some.datetimes(timezones=some.just(UTC)), some.uuids(), some.integers(0, 2**31 - 1))
 def test_a_cursor_gives_back_the_very_place(at, id_, position):
-    place = Place(at, id_, position)
+    place = Position(at, id_, position)
 
     assert read_place(RUNS, write_place(RUNS, place)) == place
 
@@ -48,7 +48,7 @@ def test_bytes_of_the_right_length_are_a_place_or_refused(packed):
 
 
 def test_a_cursor_is_good_only_in_its_own_list():
-    runs, approvals = (write_place(kind, Place(MOMENT, new_id())) for kind in (RUNS, APPROVALS))
+    runs, approvals = (write_place(kind, Position(MOMENT, new_id())) for kind in (RUNS, APPROVALS))
 
     for kind, cursor in ((APPROVALS, runs), (DEAD_LETTERS, runs), (RUNS, approvals), (RUNS, write_event(new_id(), 3))):
         with pytest.raises(BadCursor):
@@ -64,7 +64,7 @@ def test_a_cursor_is_good_only_in_its_own_run():
 
 
 def test_a_cursor_written_otherwise_is_refused():
-    cursor = write_place(RUNS, Place(MOMENT, new_id()))
+    cursor = write_place(RUNS, Position(MOMENT, new_id()))
 
     for other in ("", cursor + "=", cursor[:-1], cursor + "A", " " + cursor, cursor + "\n", cursor.swapcase()):
         if other != cursor:
@@ -73,6 +73,6 @@ def test_a_cursor_written_otherwise_is_refused():
 
 
 def test_a_place_beyond_the_calendar_is_refused():
-    latest = write_place(RUNS, Place(datetime.max.replace(tzinfo=UTC) - timedelta(days=1), new_id()))
+    latest = write_place(RUNS, Position(datetime.max.replace(tzinfo=UTC) - timedelta(days=1), new_id()))
 
     assert read_place(RUNS, latest)

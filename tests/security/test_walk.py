@@ -19,7 +19,7 @@ from engine.access import Viewer
 from persistence import ids
 from persistence.ids import new_id
 from persistence.reads import RunFilter
-from persistence.reads.cursors import APPROVALS, RUNS, Place, write_event, write_place
+from persistence.reads.cursors import APPROVALS, RUNS, Position, write_event, write_place
 from persistence.states import Role
 from schema.api.info import Info
 from schema.api.queries import Query
@@ -405,9 +405,9 @@ async def test_cursors_of_others_lists_lead_nowhere(story: Story):
     mine = await submit(house, bob, **plan({"key": "a", "tool": "note"}))
     await house.it.finished(mine)
     row = await house.it.run(story.main)
-    runs = write_place(RUNS, Place(row["created_at"], story.main))
+    runs = write_place(RUNS, Position(row["created_at"], story.main))
     asked = await house.it.approvals(story.waiting)
-    approvals = write_place(APPROVALS, Place(asked[0]["created_at"], asked[0]["id"]))
+    approvals = write_place(APPROVALS, Position(asked[0]["created_at"], asked[0]["id"]))
     events = write_event(story.main, 1)
 
     seen = await house.ask(

@@ -38,17 +38,6 @@ RETIRED = {
 }
 """What is looked for, as a pattern of whole words in any case, and what to write instead."""
 
-PENDING = [
-    "schema/*",
-]
-"""Files whose words are being rewritten; the list only gets shorter."""
-
-PENDING_PLACES = [
-    # the class is imported by files that are pending
-    "persistence/reads/*",
-    "persistence/steering.py",
-]
-
 PLACES_IN_THE_WORLD = [
     "engine/tools/builtin/resumes/*",  # where somebody lives
     "clients/typescript/src/*",  # a name that the package has published
@@ -76,13 +65,13 @@ def files() -> list[str]:
 
 def searched() -> Iterator[str]:
     for name in files():
-        if not any(fnmatch(name, kept) for kept in [*PENDING, *KEPT, "tests/*"]):
+        if not any(fnmatch(name, kept) for kept in [*KEPT, "tests/*"]):
             yield name
 
 
 def found_in(text: str, name: str = "") -> list[str]:
     said: list[str] = []
-    may_say_place = any(fnmatch(name, each) for each in [*PENDING_PLACES, *PLACES_IN_THE_WORLD])
+    may_say_place = any(fnmatch(name, each) for each in PLACES_IN_THE_WORLD)
     for match in PATTERN.finditer(text):
         if may_say_place and match[0] == "Place":
             continue
@@ -110,11 +99,6 @@ def test_no_test_is_named_with_a_retired_word() -> None:
                     found += [f"{name}, {node.name}: {each}" for each in found_in(node.name.replace("_", " "))]
 
     assert not found, "\n".join(found)
-
-
-@pytest.mark.parametrize("name", [*PENDING, *PENDING_PLACES])
-def test_every_file_that_is_pending_is_there(name: str) -> None:
-    assert any(fnmatch(each, name) for each in files()), f"{name} has gone: take it out of PENDING"
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,7 @@ class Approval(Node, Lazy):
     expires_at: datetime | None = described("From when on it counts as refused; null: never.")
     decided_by: User | None = described("Who answered.")
     decided_at: datetime | None = described("When it was answered.")
-    decision_reason: str | None = described("What whoever answered said about it.")
+    decision_reason: str | None = described("What the person who decided said about it.")
     edited_args: JSON | None = described("What was approved instead of proposedArgs, when the decision edited them.")
 
     warnings: list[str] = described(

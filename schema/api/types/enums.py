@@ -13,7 +13,7 @@ E = TypeVar("E", bound=type[Enum])
 
 
 def _named(enum: E, name: str, description: str, values: Mapping[str, str]) -> E:
-    """The enum, told to Strawberry; every member has to be described."""
+    """The enum, made known to Strawberry; every member has to be described."""
     named = cast("E", strawberry.enum(cast("Any", enum), name=name, description=description))
     definition: StrawberryEnumDefinition = cast("Any", named).__strawberry_definition__
     for value in definition.values:
@@ -200,7 +200,7 @@ _named(
         "INVALID_INPUT": "A value of the input is not what it has to be.",
         "INVALID_PLAN": "The plan can't be run as it is.",
         "UNKNOWN_TOOL": "The plan names a tool that is not there.",
-        "UNPLANNABLE_INTENT": "A part of the intent is nothing that a tool can do.",
+        "UNPLANNABLE_INTENT": "No tool can do a part of the intent.",
         "NOT_FOUND": "There is nothing with this id, or not for you.",
         "FORBIDDEN": "You may see this and not change it, or may not do this at all.",
         "IDEMPOTENCY_CONFLICT": "You used the idempotency key before, with another input.",

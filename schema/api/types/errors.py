@@ -1,4 +1,4 @@
-"""The one table from what the engine refuses to what the client is told among a payload's errors."""
+"""The one table from what the engine refuses to what stands among a payload's errors."""
 
 # What clients read as descriptions says what the classes and resolvers are.
 # ruff: noqa: D101
@@ -48,7 +48,7 @@ def _sentence(text: str) -> str:
 
 
 def user_errors(error: EngineError, *, about: Sequence[str] = ()) -> list[UserError]:
-    """What the client is told; `about` is the path of the input's id, for errors about what it names."""
+    """The errors for the client; `about` is the path of the input's id, for errors about what it names."""
     for kind, tell in _TABLE.items():
         if isinstance(error, kind):
             return tell(error, tuple(about))

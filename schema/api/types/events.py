@@ -45,9 +45,9 @@ class TimelineEvent(Lazy):
 
     def __init__(self, row: EventRow, loaders: Loaders | None = None) -> None:
         self.row = row
-        # With those of its page, whose related objects were read with it; one that is told to many has none.
+        # With those of its page, whose related objects were read with it; one that is sent to many has none.
         self.loaders = loaders
-        # Shared with whoever else is told of this event.
+        # Shared with the other subscribers that get this event.
         self.memo = row.memo
         self.cursor = write_event(row.run_id, row.seq)
         self.seq = row.seq

@@ -1,4 +1,4 @@
-"""Who is connected for longer than one answer, so that whoever has to can end it."""
+"""The connections that outlast one answer, so that a stop or a revoked token can end them."""
 
 import asyncio
 from collections import Counter
@@ -20,7 +20,7 @@ CLOSE_REASONS: Final = {
 
 
 class Viewer(Protocol):
-    """Who asks; all that matters here is who is who, and that who may do something else is not equal."""
+    """The user of a connection. Two are equal when they are the same user with the same rights."""
 
     @property
     def id(self) -> Hashable:

@@ -1,4 +1,4 @@
-"""Answers that reach whoever is still sending: a connection that is closed while bytes come in is reset instead.
+"""Answers that reach a client that is still sending: a connection that is closed while bytes come in is reset instead.
 
 Who is refused by the head of a request, or in the middle of its body, may only look for an answer once all is sent. A
 reset throws away what they have not read until then, and tells them nothing.

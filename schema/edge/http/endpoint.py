@@ -23,7 +23,7 @@ class Endpoint(Protocol):
         ...
 
     def refused_sign_in(self, connection: HTTPConnection, /) -> None:
-        """Told of each connection that came without a valid token."""
+        """Called for each connection that came without a valid token."""
         ...
 
     async def identify(self, token: str) -> Viewer | None:

@@ -48,7 +48,7 @@ class FrameSocket(WebSocketsSansIOProtocol):
             super().data_received(data)
 
     def handle_parser_exception(self) -> None:
-        """What came is too long, or no frame: the application is told, and so is the client."""
+        """What came is too long, or no frame: the application and the client both get to know."""
         closing = self.conn.close_sent
         assert closing is not None
         self.queue.put_nowait({"type": "websocket.disconnect", "code": closing.code, "reason": closing.reason})

@@ -1,4 +1,4 @@
-"""What every answer tells browsers, whoever wrote it: a page, JSON, an event stream or a 404."""
+"""The headers of every answer, whichever part wrote it: a page, JSON, an event stream or a 404."""
 
 from collections.abc import Mapping
 from typing import Final

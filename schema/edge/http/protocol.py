@@ -1,7 +1,7 @@
 """HTTP/1.1 below the application: uvicorn's, with a limit to the head of a request and to the time it may take.
 
-Who opens connections and says nothing, or a byte now and then, would hold them for ever; who sends headers without end
-would fill the memory before there is a request to refuse.
+A client that opens connections and says nothing, or a byte now and then, would hold them for ever; one that sends
+headers without end would fill the memory before there is a request to refuse.
 """
 
 # uvicorn's protocol leaves most of its callbacks without types.
@@ -111,7 +111,7 @@ class BoundedHttp(HttpToolsProtocol):
     def _refuse(self, answer: bytes) -> None:
         self._stop()
         if self.cycle and not self.cycle.response_complete:
-            # Whoever answers this one is told that nobody is there any more.
+            # The task that answers this one sees that its client has gone.
             self.cycle.disconnected = True
             self.cycle.message_event.set()
         self.flow.resume_reading()

@@ -34,6 +34,6 @@ class HttpSettings:
     """Between the comments that keep a silent event stream open."""
 
     retry_after_seconds: int = 2
-    """What a client is told to wait when we are unavailable."""
+    """Sent as Retry-After when the service is unavailable."""
 
     cookie_name: str = "lifeos_session"

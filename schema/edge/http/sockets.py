@@ -284,7 +284,7 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Any, Any]):
         await self.send_message({"type": "connection_ack"})
 
     async def _sign_in(self, payload: Mapping[str, Any]) -> int | None:
-        """Whoever it is becomes the viewer; else the code to close the socket with."""
+        """The user of the token becomes the viewer; otherwise returns the code to close the socket with."""
         given = next((value for name, value in payload.items() if name.lower() == "authorization"), None)
         token = token_of(self.handshake, self.view.settings.cookie_name) if given is None else bearer(given)
         try:
@@ -337,7 +337,7 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Any, Any]):
         except WebSocketDisconnected:
             # Nobody is there, or nobody reads: the socket goes with all that runs on it.
             self._drop()
-        except Exception as error:  # noqa: BLE001 - told to the client as an id, and to the log in full
+        except Exception as error:  # noqa: BLE001 - the client gets an id, and the log all of it
             with suppress(WebSocketDisconnected):
                 await self._end(operation, _error(operation.id, [refusal(internal(error))]))
 

@@ -82,7 +82,7 @@ class EventStream(Response):
                 await self._send(send, "", more=False)
 
     async def close(self, code: int, reason: str) -> None:
-        """End the stream; a client that was refused is told so, any other one comes back by itself."""
+        """End the stream; a client that was refused gets the reason, any other comes back by itself."""
         if code == 4403:
             error = refusal(RequestError(reason, UNAUTHENTICATED))
             self._last_words = [

@@ -118,7 +118,7 @@ class GraphQLView(GraphQL[Any, None], Generic[V]):
             response = await self._respond(request)
         except HttpError as error:
             response = self._refused(request, error.status, error, error.headers)
-        except Exception as error:  # noqa: BLE001 - told to the client as an id, and to the log in full
+        except Exception as error:  # noqa: BLE001 - the client gets an id, and the log all of it
             response = self._refused(request, 500, internal(error, transport="http"))
         except asyncio.CancelledError:
             if not self.is_stopping():
@@ -137,7 +137,7 @@ class GraphQLView(GraphQL[Any, None], Generic[V]):
             raise unavailable() from None
 
     async def signed_in(self, connection: HTTPConnection) -> V:
-        """Who asks; an `HttpError` (401, or 503) if that is nobody we know. For other endpoints too."""
+        """The user of the request; an `HttpError` (401, or 503) without a valid token. For other endpoints too."""
         return (await self._sign_in(connection))[1]
 
     async def sign_in(self, request: Request) -> Response | None:

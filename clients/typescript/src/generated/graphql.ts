@@ -120,7 +120,7 @@ export type ErrorCode =
   | 'NOT_FOUND'
   /** The plan names a tool that is not there. */
   | 'UNKNOWN_TOOL'
-  /** A part of the intent is nothing that a tool can do. */
+  /** No tool can do a part of the intent. */
   | 'UNPLANNABLE_INTENT';
 
 /** What happened in a run. */
