@@ -50,7 +50,11 @@ def test_the_states_are_drawn_as_the_table_of_moves_has_them(
 
 def test_the_layers_are_drawn_as_the_import_contract_has_them() -> None:
     config = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    (layers,) = (each["layers"] for each in config["tool"]["importlinter"]["contracts"] if each["type"] == "layers")
+    (layers,) = (
+        each["layers"]
+        for each in config["tool"]["importlinter"]["contracts"]
+        if each["name"] == "Layers import downwards only"
+    )
 
     arrows = [line.split("-->") for line in picture("layers").splitlines() if "-->" in line]
     drawn = [(_node(before), _node(after.split("|")[-1])) for before, after in arrows]
