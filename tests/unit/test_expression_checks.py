@@ -78,3 +78,13 @@ def test_what_is_said_of_an_expression_keeps_its_letters_as_they_are() -> None:
     said = UserError(ErrorCode.INVALID_PLAN, str(fault.value)).message
 
     assert said.startswith("The expression abs(a) has no value: In function abs()")
+
+
+@pytest.mark.parametrize("expression", ["join(a)", "sort_by(a, b)", "length(a, b)"])
+def test_the_name_of_a_function_keeps_its_letters_when_a_client_reads_it(expression: str) -> None:
+    with pytest.raises(ExpressionFault) as fault:
+        compiled(expression)
+
+    said = UserError(ErrorCode.INVALID_PLAN, str(fault.value)).message
+
+    assert said.startswith(f"{expression.partition('(')[0]}() takes ")

@@ -128,12 +128,19 @@ def _readings(mail: Mail, content: bytes) -> Iterator[tuple[str, object, object]
         address = in_ascii(mailbox.address)
         yield name, _mailboxes(old, name), [(mailbox.name or "", address)]
         yield name, [each.addr_spec for each in new[name].addresses], [address]
+        # This parser may put blanks between the encoded words of a long name.
+        shown = [_without_blanks(each.display_name) for each in new[name].addresses]
+        yield name, shown, [_without_blanks(mailbox.name or "")]
     yield "the subject", str(make_header(decode_header(old["Subject"]))), mail.subject
     yield "the subject", str(new["Subject"]), mail.subject
     text, *files = _leaves(old)
     yield "the text", _of_lines(text[2].decode()), _of_lines(mail.text)
     yield "the attachments", files, [(each.name, each.kind, each.content) for each in mail.attachments]
     yield "the attachments", [each.get_filename() for each in new.iter_attachments()], [each[0] for each in files]
+
+
+def _without_blanks(text: str) -> str:
+    return "".join(text.split())
 
 
 def _mailboxes(message: Message, name: str) -> list[tuple[str, str]]:

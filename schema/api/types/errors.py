@@ -3,6 +3,7 @@
 # What clients read as descriptions says what the classes and resolvers are.
 # ruff: noqa: D101
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -41,10 +42,16 @@ class UserError:
         self.path = [str(part) for part in path] or None
 
 
+_PLAIN_WORD: Final = re.compile(r"[^\W\d_]+(?=[\s,;:.’']|$)")
+"""A word that stands at the beginning, and no name out of a plan or an expression, like `sort_by(` or `a.b`."""
+
+
 def _sentence(text: str) -> str:
-    """The engine names faults in a few words; people read sentences."""
+    """The engine names faults in a few words; people read sentences. Names keep their letters as they are."""
     text = visible(text)
-    return f"{text[:1].upper()}{text[1:]}{'' if text.endswith(('.', '!', '?')) else '.'}"
+    if _PLAIN_WORD.match(text):
+        text = f"{text[:1].upper()}{text[1:]}"
+    return text if text.endswith((".", "!", "?")) else f"{text}."
 
 
 def user_errors(error: EngineError, *, about: Sequence[str] = ()) -> list[UserError]:
