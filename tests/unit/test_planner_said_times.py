@@ -272,12 +272,72 @@ def test_how_often_is_read(said, starts, until):
         ("tomorrow at 3pm EST", "EST"),
         ("in the mid of december", "december"),
         ("tomorrow evening at 3", "evening"),
+        ("in 2 weeks on friday at 3pm", "in 2 weeks on friday"),
+        ("friday in two weeks", "friday in two weeks"),
+        ("3 weeks from now on monday", "3 weeks from now on monday"),
+        ("in a month on the 5th", "in a month on the 5th"),
+        ("in 2 weeks, on friday, at 3pm", "on friday"),
+        ("tomorrow in 2 weeks", "tomorrow in 2 weeks"),
+        ("a week on friday", "a week"),
+        ("m/w/f at 6:30am", "m/w/f"),
+        ("mwf at 7", "mwf"),
+        ("mo, we, fr at 7", "mo"),
+        ("mo, wed, fr at 7", "mo"),
+        ("tu th at 7", "tu th"),
+        ("M-F at 7", "M-F"),
+        ("t/th at 3pm", "t/th"),
+        ("tth at 7am", "tth"),
+        ("mon-we-fr at 7", "mon-we-fr"),
+        ("most mondays", "most"),
+        ("tomorrow at 3 at lunch break", "lunch break"),
+        ("tomorrow at teatime", "teatime"),
+        ("tomorrow at closing time", "closing time"),
+        ("tomorrow at 15u", "15u"),
+        ("for two hurs tomorrow", "hurs"),
+        ("for a few hours tomorrow", "a few hours"),
+        ("tomorrow for a bit", "for a bit"),
+        ("for ages tomorrow", "for ages"),
+        ("mostly on mondays", "mostly"),
+        ("usually on mondays", "usually"),
+        ("several times next week", "several times"),
+        ("a few times next week", "a few times"),
+        ("with Dr Monday tomorrow at 3pm", "Dr Monday"),
     ],
 )
 def test_what_is_not_understood_of_time_is_refused_by_name(said, part):
     refused = refusal_of(f"schedule chess {said}")
 
     assert any(part in named for named in refused.parts)
+
+
+@pytest.mark.parametrize(
+    "noun",
+    ["two-hour workshop", "half-day workshop", "day-long workshop", "all-day offsite", "half day offsite",
+     "recurring sync"],
+)  # fmt: skip
+def test_a_length_or_a_repetition_before_the_noun_is_not_kept_as_its_title(noun):
+    refused = refusal_of(f"schedule {noun} on friday")
+
+    assert any(noun.rsplit(" ", 1)[0] in named for named in refused.parts)
+
+
+@pytest.mark.parametrize(
+    ("said", "days"),
+    [
+        ("two weeks from friday", ["2026-12-04"]),
+        ("tomorrow and in 3 days", ["2026-11-19", "2026-11-21"]),
+    ],
+)
+def test_a_day_is_counted_from_another(said, days):
+    assert starts_of(step_of(f"schedule chess {said} at 3pm").args) == [f"{day}T15:00" for day in days]
+
+
+@pytest.mark.parametrize("said", ["this weekend at 10", "this week at 10am", "once this weekend at 10"])
+def test_a_time_of_which_nothing_is_left_is_not_moved_out_of_its_days(said):
+    sunday = NOW.replace(day=29)
+
+    with pytest.raises(Unplannable, match="nothing is left"):
+        plan_by_rules(f"schedule meeting {said}", TOOLS, PlanningContext(sunday))
 
 
 @pytest.mark.parametrize(
@@ -318,6 +378,36 @@ def test_a_vacation_takes_whole_days(said, days):
 
     assert args["starts"] == [f"{day}T00:00:00" for day in days]
     assert args["duration_minutes"] == 1440
+
+
+@pytest.mark.parametrize(
+    ("intent", "title", "days"),
+    [
+        ("business trip from monday to wednesday", "business trip", ["2026-11-23", "2026-11-24", "2026-11-25"]),
+        ("trip to Rome december 1 to december 2", "trip to Rome", ["2026-12-01", "2026-12-02"]),
+        ("festival june 1-2", "festival", ["2027-06-01", "2027-06-02"]),
+        ("conference december 3rd through 4th", "conference", ["2026-12-03", "2026-12-04"]),
+        ("Easter holidays from april 1 to april 2", "Easter holidays", ["2027-04-01", "2027-04-02"]),
+        ("camping june 1 for 2 days", "camping", ["2027-06-01", "2027-06-02"]),
+    ],
+)
+def test_what_goes_on_day_and_night_takes_its_days_whole(intent, title, days):
+    args = step_of(f"schedule {intent}").args
+
+    assert args["title"] == title
+    assert args["starts"] == [f"{day}T00:00:00" for day in days]
+    assert args["duration_minutes"] == 1440
+
+
+@pytest.mark.parametrize("title", ["trip planning", "conference call", "packing for the trip"])
+def test_what_only_has_to_do_with_a_trip_has_its_hour(title):
+    starts = starts_of(step_of(f"schedule {title} from monday to tuesday").args)
+
+    assert starts == ["2026-11-23T18:00", "2026-11-24T18:00"]
+
+
+def test_a_conference_on_one_day_has_its_hour():
+    assert starts_of(step_of("schedule conference on friday").args) == ["2026-11-20T18:00"]
 
 
 def test_a_vacation_has_the_time_that_was_said():

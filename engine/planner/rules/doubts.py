@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final
 
-from engine.planner.rules.numbers import ordinal, whole
+from engine.planner.rules.numbers import NUMBER_WORDS, ordinal, whole
+from engine.planner.rules.slots import as_written
 from engine.planner.rules.times.names import MONTH, NEAR_DAYS, WEEKDAY, WEEKDAYS_PLURAL
 from engine.planner.rules.tokens import Kind, Token, plain
 from engine.planner.rules.words import FILLERS, JOINS, RELATIONS
@@ -39,7 +40,13 @@ _MOMENTS: Final = frozenset(
     }
 )  # fmt: skip
 _ALWAYS: Final = frozenset(
-    {"eod", "eow", "eom", "eoy", "noonish", "noon-ish",
+    {"teatime", "daybreak", "nightfall", "sundown", "sunup", "elevenses", "noontime", "noontide", "midmorning",
+     "mid-morning", "midafternoon", "mid-afternoon", "mid-week", "midweek",
+     "occasionally", "mostly", "usually", "regularly", "normally", "typically", "generally", "frequently", "often",
+     "rarely", "seldom", "periodically", "repeatedly", "always", "constantly", "indefinitely", "forever", "awhile",
+     "recurring", "recurrent", "recurringly", "repeating", "repeated", "semiweekly", "semi-weekly",
+     "hurs", "hous", "horus", "huor", "huors", "hrus", "hourse", "dyas", "wk", "wks", "weks", "mnts", "yr", "yrs",
+     "eod", "eow", "eom", "eoy", "noonish", "noon-ish",
      "tonite", "biweekly", "fortnightly", "hourly", "occurrences", "o'clock",
      "oclock", "am", "pm", "a.m", "p.m", "a.m.", "p.m.", "gmt", "utc", "cet", "cest", "est", "edt", "pst", "pdt", "bst"}
 )  # fmt: skip
@@ -51,6 +58,9 @@ _POINTING: Final = frozenset(
 )  # fmt: skip
 _CLOCK: Final = re.compile(
     r"[0-9]+-(?:minute|hour|day|night|week|month|year)s?"
+    rf"|(?:{'|'.join(sorted(NUMBER_WORDS))}|half|full|all|whole|multi|several|few)"
+    r"(?:-[a-z]+)?-(?:minute|hour|day|night|week|month|year)s?(?:-long)?"
+    r"|(?:hour|day|night|week|weekend|month|year)s?-?long|hour-and-[a-z-]+|[0-9]{1,2}(?:[:.h][0-5][0-9])?u(?:hr)?"
     r"|[0-9]{1,2}(?:[:.h][0-5][0-9])?(?:ish|am|pm|a|p)|[0-9]{1,2}[:h][0-5][0-9]|[0-9]+ish"
 )
 _NUMBER: Final = re.compile(r"[0-9]+(?:[.,:/-][0-9]+)*(?:x|h|hrs?|mins?|m)?")
@@ -70,18 +80,60 @@ _OTHER_WORDS: Final = frozenset(
     }
 )  # fmt: skip
 """Words, and names, of their own, though one letter away."""
-_TRAILING: Final = (("first", "thing"), ("some", "time"), ("any", "time"), ("early",), ("late",), ("weeks", "time"))
+_TRAILING: Final = (
+    ("first", "thing"),
+    ("some", "time"),
+    ("any", "time"),
+    ("early",),
+    ("late",),
+    ("weeks", "time"),
+    ("most",),
+    ("some",),
+    ("several",),
+    ("few",),
+    ("certain",),
+    ("various",),
+    ("many",),
+)
 """What a title or a place does not end with: it says when."""
+_VAGUE: Final = (
+    *((few, *unit) for few in ("few", "several", "some", "many", "multiple", "various", "numerous", "couple", "lots")
+      for unit in (("times",), ("of", "times"), ("hours",), ("of", "hours"), ("minutes",), ("of", "minutes"),
+                   ("days",), ("of", "days"), ("weeks",), ("of", "weeks"), ("months",), ("of", "months"),
+                   ("hrs",), ("mins",))),
+    ("for", "a", "bit"), ("for", "a", "little", "bit"), ("for", "a", "while"), ("for", "a", "little", "while"),
+    ("for", "a", "little"), ("for", "ages"), ("for", "long"), ("for", "a", "long", "time"),
+    ("for", "a", "long", "while"), ("for", "some", "time"), ("for", "a", "moment"), ("for", "ever"), ("for", "good"),
+    ("for", "a", "short", "time"), ("a", "week"), ("a", "fortnight"), ("a", "month"),
+    ("on", "and", "off"), ("all", "day"), ("half", "day"), ("full", "day"), ("whole", "day"), ("half", "a", "day"),
+)  # fmt: skip
+"""A count or a length that is none, wherever it stands."""
+_PLACE_TIMES: Final = re.compile(r".*times?|break|siesta|light|recess|intermission|curfew")
+"""A place does not end so: “at closing time”, “at naptime”, “at lunch break”."""
+_TITLES: Final = frozenset({"dr", "dr.", "mr", "mr.", "mrs", "mrs.", "ms", "ms.", "miss", "prof", "prof.", "professor"})
+_SHORT_DAYS: Final = frozenset({"mo", "tu", "we", "th", "fr", "sa", "su"})
+_SHORTEST_DAYS: Final = _SHORT_DAYS | {"m", "t", "w", "f", "s", "r", "tue", "thu"}
+_DAYS_IN_ONE: Final = frozenset({"mwf", "mtwtf", "mtwthf", "mtwrf", "mtwth", "mtwr", "tth", "tuth", "tthu", "tr", "mw"})
+_DAYS_APART: Final = re.compile(r"[/&+,-]")
+_BETWEEN_DAYS: Final = frozenset({",", "/", "&", "+", "-", "–", "—", "and", "to"})
 _NO_TIMES: Final = frozenset({"1:1", "1-1", "24/7"})
+_WEEKDAYS_SHORT: Final = "may be short for weekdays; write them out, or put them in quotes if they belong to a name"
+_NAME_OR_DAY: Final = "may be a name that goes on with a day; put the name in quotes"
 _TIME: Final = "speaks of time but is not understood here; say it another way, or put it in quotes if it is a name"
 _COUNT: Final = "may be a time or a count; say which, or put it in quotes if it belongs to a name"
 
 
-def doubt(tokens: Sequence[Token], follows: Token | None = None) -> Doubt | None:
+def doubt(tokens: Sequence[Token], follows: Token | None = None, *, is_place: bool = False) -> Doubt | None:
     """What in a title or a place may have been meant to say when, or how often; None if nothing was.
 
     `tokens` are its words in order, `follows` is the one right behind it in the sentence.
     """
+    if is_place and tokens[-1].kind is Kind.WORD and _PLACE_TIMES.fullmatch(tokens[-1].word):
+        return " ".join(token.text for token in tokens), _TIME
+    if follows is not None and tokens[-1].word in _TITLES and follows.word in _MOMENTS:
+        return f"{tokens[-1].text} {follows.text}", _NAME_OR_DAY
+    if found := _vague(tokens) or _short_days(tokens):
+        return found
     for words in _TRAILING:
         if tuple(token.word for token in tokens[-len(words) :]) == words:
             return " ".join(token.text for token in tokens[-len(words) :]), _TIME
@@ -93,6 +145,44 @@ def doubt(tokens: Sequence[Token], follows: Token | None = None) -> Doubt | None
         if found := _doubt_at(tokens, place, follows):
             return found
     return None
+
+
+def _vague(tokens: Sequence[Token]) -> Doubt | None:
+    words = tuple("" if token.kind is Kind.QUOTED else token.word for token in tokens)
+    for at in range(len(words)):
+        for vague in _VAGUE:
+            if words[at : at + len(vague)] == vague:
+                return _from_lead(tokens[: at + len(vague)], at + len(vague) - 1, least=at), _TIME
+    return None
+
+
+def _short_days(tokens: Sequence[Token]) -> Doubt | None:
+    """“M/W/F”, “mwf”, “Mo, We and Fr”, “tu-th”; “mo” alone only in small letters at the end: “Su” is a name, too."""
+    for place, token in enumerate(tokens):
+        if token.kind is Kind.QUOTED:
+            continue
+        parts = _DAYS_APART.split(token.word)
+        if token.word in _DAYS_IN_ONE or (
+            len(parts) > 1 and all(part in _SHORTEST_DAYS or part in WEEKDAY for part in parts)
+        ):
+            return token.text, _WEEKDAYS_SHORT
+        end = _end_of_short_days(tokens, place)
+        if end > place + 1:
+            return as_written(tokens[place:end]), _WEEKDAYS_SHORT
+    last = tokens[-1]
+    if len(tokens) > 1 and last.kind is Kind.WORD and last.text in _SHORT_DAYS:
+        return last.text, _WEEKDAYS_SHORT
+    return None
+
+
+def _end_of_short_days(tokens: Sequence[Token], at: int) -> int:
+    """Past the last of the short weekdays that are listed from here on."""
+    end = at
+    while at < len(tokens) and tokens[at].word in _SHORTEST_DAYS:
+        end = at = at + 1
+        while at < len(tokens) and tokens[at].word in _BETWEEN_DAYS:
+            at += 1
+    return end
 
 
 def misspelt(word: str) -> str | None:
@@ -217,9 +307,9 @@ def _of_time(tokens: Sequence[Token], place: int, follows: Token | None) -> bool
     return rest[0].word == "of" and any(token.word in _MOMENTS | _UNITS | MONTH.keys() for token in rest)
 
 
-def _from_lead(tokens: Sequence[Token], place: int) -> str:
-    """The words from the preposition on that the word at the place depends on."""
-    first = place
+def _from_lead(tokens: Sequence[Token], place: int, *, least: int | None = None) -> str:
+    """The words from the preposition on that the word at the place depends on, at least those from `least` on."""
+    first = place if least is None else least
     while first and tokens[first].word not in JOINS | RELATIONS and _leans(tokens, first):
         first -= 1
     return " ".join(token.text for token in tokens[first : place + 1])

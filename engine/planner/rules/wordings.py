@@ -16,11 +16,24 @@ from engine.planner.rules.outside import OutsideEffect, deed_of_entry
 from engine.planner.rules.reading import Match
 from engine.planner.rules.slots import SEPARATORS, as_written, begins_slot, read_slot
 from engine.planner.rules.speech import IndexedWording, Tokens, opening_end, polite_end
-from engine.planner.rules.times import DayRange, Days, Every, Moment, PartOf, Soon, Starting, Window, read_time
+from engine.planner.rules.times import (
+    DayRange,
+    Days,
+    Every,
+    Moment,
+    PartOf,
+    Soon,
+    Starting,
+    Stretch,
+    Times,
+    Until,
+    Window,
+    read_time,
+)
 from engine.planner.rules.times.names import WEEKDAY
 from engine.planner.rules.times.reading import Found
 from engine.planner.rules.tokens import Kind, Token, plain
-from engine.planner.rules.words import FILLERS, JOINS, RELATIONS, WHOLE_DAYS, usual_time
+from engine.planner.rules.words import FILLERS, JOINS, RELATIONS, takes_whole_days, usual_time
 
 _NUMERIC: Final = re.compile(r"[0-9][0-9.,:x-]*")
 """A number that was read as none is no topic of a search."""
@@ -198,7 +211,7 @@ class WordingReading:
             if isinstance(slot, Count) and self._has_when:
                 continue
             if isinstance(slot, When):
-                whole_days = tuple(title) in WHOLE_DAYS
+                whole_days = takes_whole_days(title, has_span=_says_a_span(found))
                 usual = usual_time(title)
                 number = self._number()
                 values[name] = occasions(found, self.now, number=number, usual=usual, whole_days=whole_days)
@@ -236,13 +249,14 @@ class WordingReading:
 
     def _doubt(self, topic: Sequence[Sequence[int]]) -> Refusal | None:
         """What speaks of time in the title or in a place, and was not read as such."""
-        said = [[self.tokens[place] for place in run] for run in topic] if self._has_when else []
+        titles = [[self.tokens[place] for place in run] for run in topic] if self._has_when else []
+        places: list[list[Token]] = []
         for name, slot, _ in self.indexed.slots:
             if isinstance(slot, Said) and any("{text}" in pattern for pattern in slot.patterns):
-                said.append(self.said.get(name, [])[1:])
-        for tokens in said:
+                places.append(self.said.get(name, [])[1:])
+        for tokens in (*titles, *places):
             behind = next((token for token in self.tokens if tokens and token.start >= tokens[-1].end), None)
-            if tokens and (found := doubt(tokens, behind)):
+            if tokens and (found := doubt(tokens, behind, is_place=tokens in places)):
                 return Refusal(found[1], part=found[0])
         return None
 
@@ -322,3 +336,9 @@ class WordingReading:
 
 def _says_a_day(atom: Any) -> bool:
     return isinstance(atom, Days | DayRange | Every | Starting | Window | Moment | PartOf | Soon)
+
+
+def _says_a_span(atoms: Sequence[Any]) -> bool:
+    """Whether it is said from which day to which, and not how often it comes again."""
+    comes_again = any(isinstance(atom, Every | Times) for atom in atoms)
+    return not comes_again and any(isinstance(atom, DayRange | Stretch | Until) for atom in atoms)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import takewhile
 from typing import Final
 
 APOSTROPHES: Final = str.maketrans({"’": "'", "ʼ": "'", "‘": "'"})
@@ -112,6 +113,28 @@ WHOLE_DAYS: Final = _phrases(
     "day off", "days off", "week off", "out of office", "ooo", "honeymoon", "sabbatical",
 )  # fmt: skip
 """Titles of what takes whole days, unless a time is said."""
+
+_SPANNING: Final = frozenset(
+    {
+        "trip", "trips", "travel", "travels", "travelling", "traveling", "journey", "tour", "cruise", "camping", "camp",
+        "festival", "skiing", "conference", "convention", "congress", "expo", "fair", "retreat", "offsite", "getaway",
+        "backpacking", "sailing", "safari", "staycation", "vacation", "vacations", "holiday", "holidays", "leave",
+        "honeymoon", "sabbatical", "pilgrimage", "expedition", "hackathon", "festivities",
+    }
+)  # fmt: skip
+"""What goes on day and night, from its first day to its last."""
+
+
+def takes_whole_days(title: Sequence[str], *, has_span: bool) -> bool:
+    """Whether a thing of this title takes whole days, unless a time is said.
+
+    `has_span`: from which day to which was said. Then what the title is about counts, the word before the first
+    preposition: “trip” in “business trip to Rome”, but not in “packing for the trip”.
+    """
+    if tuple(title) in WHOLE_DAYS:
+        return True
+    about = list(takewhile(lambda word: word not in JOINS, title))
+    return has_span and bool(about) and about[-1] in _SPANNING
 
 
 def usual_time(words: Iterable[str]) -> int | None:

@@ -16,6 +16,8 @@ How the open questions are settled:
 - “3x” without more is meant for the seven days from today on, “3x a week” for each such seven days.
 - What was said of a day that has passed is refused; nothing is ever moved into the past or out of a named day.
   A plain “Monday” whose time has passed today is the next Monday.
+- One occasion for whose time nothing is left (“this weekend at 10”, said on Sunday at 11) is refused as well.
+- “In 2 weeks on Friday” is refused: it is not clear which Friday is meant. “Two weeks from Friday” is.
 - “For 4 weeks” counts from the first occasion, that day included.
 - What does not go together is refused: nothing that was said of time is left away.
 """

@@ -273,6 +273,7 @@ def _groups(atoms: Sequence[Atom], usual: int | None) -> list[Group]:
     """Which times belong to which days: “Monday at 7am and Friday at 6pm”, “at 7am on Monday and Friday”."""
     groups = [Group(usual)]
     times_first: bool | None = None
+    _expect_one_count(atoms)
     for atom in atoms:
         days, part = _days_in(atom), _part_in(atom)
         is_clock = isinstance(atom, Clock | ClockRange)
@@ -288,6 +289,15 @@ def _groups(atoms: Sequence[Atom], usual: int | None) -> list[Group]:
         if not group.days:
             raise Refusal("it is not clear which time belongs to which day")
     return groups
+
+
+def _expect_one_count(atoms: Sequence[Atom]) -> None:
+    """Refuse “in 2 weeks on Friday”: one day is meant, and which Friday is not clear."""
+    found = [days for atom in atoms if (days := _days_in(atom)) and not isinstance(atom, PartOf)]
+    listed = [day for days in found for day in days]
+    is_counted = any(isinstance(day, Ahead) and (day.days > 1 or day.months) for day in listed)
+    if is_counted and (len(found) > 1 or not all(isinstance(day, Ahead) for day in listed)):
+        raise Refusal("counts to a day and names another one too, so it is not clear which day is meant; say its date")
 
 
 def _add(group: Group, days: Sequence[Day | DayRange], part: Part | None, clock: Clock | ClockRange | None) -> None:

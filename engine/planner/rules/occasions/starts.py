@@ -150,6 +150,8 @@ def spread(said: Said, number: int) -> list[datetime]:
     if number > min(max(len(days), 7), MOST_STARTS):
         raise Refusal("asks for more than one a day; say at which times of day")
     starts = [free for day in days if (free := _free(day, said))]
+    if not starts and number == 1:
+        raise Refusal("nothing is left of those days at that time")
     if number <= len(starts):
         chosen = [starts[place] for place in _places(len(starts), number)]
     else:
