@@ -76,6 +76,10 @@ OUTSIDE = [
     ("schedule submitting my taxes tomorrow at 3pm", "submit anything", "submitting my taxes"),
     ("schedule subscription cancellation tomorrow at 3pm", "cancel anything", "subscription cancellation"),
     ("schedule cancelling my gym contract tomorrow at 3pm", "cancel anything", "cancelling my gym contract"),
+    ("schedule renewal of my subscription tomorrow at 3pm", "renew anything", "renewal of my subscription"),
+    ("schedule reminding Bob tomorrow at 3pm", "remind anybody", "reminding Bob"),
+    ("schedule disabling the thermostat tomorrow at 3pm", "switch anything", "disabling the thermostat"),
+    ("schedule quick texting of Bob tomorrow at 3pm", "send messages", "quick texting of Bob"),
     ("schedule apply to 3 jobs tomorrow at 3pm", "apply to anything at a set time", "apply to 3 jobs"),
     ("schedule reminder for gym tomorrow at 3pm", "remind anybody", "reminder for gym"),
 ]
@@ -118,6 +122,8 @@ async def test_a_deed_outside_is_refused_by_name_with_a_sentence_that_enters_it(
         ("schedule hotel check-in on Friday at 3pm", "hotel check-in"),
         ("schedule a trip to Rome on Friday", "trip to Rome"),
         # one's own time
+        ("schedule new order system tomorrow at 3pm", "new order system"),
+        ("schedule payments and billing review tomorrow at 3pm", "payments and billing review"),
         ("schedule reading a book tomorrow at 3pm", "reading a book"),
         ("schedule meeting Bob tomorrow at 3pm", "meeting Bob"),
         ("schedule training with Bob tomorrow at 3pm", "training with Bob"),
@@ -170,6 +176,8 @@ async def test_a_deed_after_an_and_is_no_part_of_the_entry_before_it():
         with pytest.raises(Unplannable) as refused:
             await plan(intent, TOOLS, CONTEXT)
         assert refused.value.parts == (part,)
+    with pytest.raises(Unplannable):
+        await plan("schedule gym and texting Bob tomorrow at 3pm", TOOLS, CONTEXT)
     assert len((await plan("schedule gym on Monday and call with Ann on Tuesday", TOOLS, CONTEXT)).steps) == 2
 
 

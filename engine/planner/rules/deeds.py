@@ -39,8 +39,10 @@ VERBS: Final = _deeds(
     set_an_alarm="set alarm, set alarms, set up alarm, set up alarms, put alarm, put alarm on, wake, wake up",
     set_a_timer="set timer, set timers, set up timer, start timer, start stopwatch, put timer, put timer on",
     have_anything_delivered="deliver, ship",
-    switch_anything="turn on, turn off, turn up, turn down, switch on, switch off, dim, lock, unlock, put on",
+    switch_anything="turn on, turn off, turn up, turn down, switch on, switch off, dim, lock, unlock, put on, "
+    "activate, deactivate, enable, disable",
     play_anything="play",
+    renew_anything="renew",
     submit_anything="submit",
     move_files="upload, download",
     print_anything="print",
@@ -121,12 +123,13 @@ NOUN_LIKE: Final = frozenset(
 OWN_TIME: Final = frozenset({"play anything", "set an alarm", "set a timer", "check anybody in"})
 """Deeds whose verbs also say how people spend their own time: “playing chess”, “waking up early”."""
 
-LATER_VERBS: Final = _deeds(
+MORE_TITLE_VERBS: Final = _deeds(
     apply_to_anything_at_a_set_time="apply, applying",
     tailor_anything_at_a_set_time="tailor, tailoring",
     search_for_anything_at_a_set_time="find, search",
+    remind_anybody="remind, reminding",
 )
-"""Verbs of what is done here, but at once: never at a time that is said."""
+"""More verbs that a title may begin with: most are of what is done here, but at once, never at a time that is said."""
 
 TITLE_CHANGES: Final = frozenset({"cancel", "delete", "unsubscribe", "reschedule", "postpone", "revoke", "withdraw"})
 """Changes that nobody spends their own time with, unlike “updating my website”, “moving house”."""

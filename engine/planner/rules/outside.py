@@ -6,6 +6,7 @@ booked hotel. They are refused by name.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -16,7 +17,7 @@ from engine.planner.rules.deeds import (
     CHANGES,
     EVENTS,
     GET_VERBS,
-    LATER_VERBS,
+    MORE_TITLE_VERBS,
     NOUN_LIKE,
     OWN,
     OWN_TIME,
@@ -60,6 +61,7 @@ _NOUNS: Final = {form: deed for words, deed in _OF_TITLES.items() if len(words) 
 _PARTICIPLES: Final = {
     form: deed for words, deed in _OF_TITLES.items() if len(words) == 1 for form in participles(words[0])
 }
+_JOINT: Final = re.compile(r"\s+(?:and|plus|&)\s+|,\s+")
 _OBJECTS: Final = DETERMINERS | {"someone", "somebody", "people", "mom", "mum", "dad"}
 _LONGEST_WISH: Final = 5
 _LONGEST_NAME: Final = 8
@@ -111,8 +113,22 @@ def deed_of_entry(verb: Tokens, tokens: Tokens, title: str | None) -> str | None
         return f"{verb[0].word} anything"
     if any(token.kind is Kind.QUOTED for token in tokens):
         return None  # a name, whatever it says
-    is_named = len((title or "").split()) > 1 and (title or "").split()[1][:1].isupper()
-    return _deed_of_title(words, is_named=is_named)
+    parts = _JOINT.split(title or "")
+    return _deed_of_title(words, is_named=_is_named(parts[0])) or next(
+        (deed for part in parts if len(parts) > 1 and (deed := _deed_of_part(part))), None
+    )
+
+
+def _deed_of_part(part: str) -> str | None:
+    """The deed that one of the things in a title asks for by its verb: “texting Bob” in “gym and texting Bob”."""
+    words = tuple(plain(text) for text in part.split())
+    return _verb_of_title(words, _head(words), is_named=_is_named(part)) if len(words) > 1 else None
+
+
+def _is_named(title: str) -> bool:
+    """Whether the second word is written as a name: “call Bob”, or an infinitive makes the first a verb."""
+    words = title.split()
+    return len(words) > 1 and (words[1][:1].isupper() or words[0] == "to")
 
 
 def wish_of_entry(tokens: Tokens) -> Refusal | None:
@@ -187,9 +203,12 @@ def _verb_of_title(words: Words, head: Words, *, is_named: bool) -> str | None:
     if not has_object and head[-1] in EVENTS - {"report"}:
         return None
     said = tuple(word for word in words if word not in FILLERS)
+    said = said[1:] if said[:1] == ("to",) else said
+    if deed := next((_GERUNDS[word,] for word in head[:1] if (word,) in _GERUNDS), None):
+        return deed
     for length in range(min(_LONGEST_THING, len(said)), 0, -1):
         start = said[:length]
-        if deed := _GERUNDS.get(start) or LATER_VERBS.get(start):
+        if deed := _GERUNDS.get(start) or MORE_TITLE_VERBS.get(start):
             return deed
         deed = _OF_TITLES.get(start)
         is_verb = length > 1 or start[0] not in NOUN_LIKE or has_object or is_named or words[1] == "of"
