@@ -69,6 +69,8 @@ PLANNED: list[tuple[str, Steps]] = [
     # job_search
     ("find 5 python jobs", search("python", 5)),
     ("Find me some python jobs", search("python")),
+    ("find 3 non-remote python jobs", search("python", 3, remote=False)),
+    ("plan groceries for 2, no nuts, on friday", groceries(people=2, days=1, exclude=["nuts"], start="2026-11-20")),
     ("find 5 c++ jobs", search("c++", 5)),
     ("look for remote data science roles", search("data science", remote=True)),
     ("search for data jobs in Berlin", search("data", location="Berlin")),
@@ -410,6 +412,16 @@ PLANNED: list[tuple[str, Steps]] = [
 ]
 
 REFUSED: list[tuple[str, tuple[str, ...], str]] = [
+    # what is to be left out on some days only, or not wholly
+    ("plan groceries for 2 people, no fish on friday", ("no fish on friday",), "everywhere, on all days"),
+    ("plan groceries for 2 people with no fish on monday", ("no fish on monday",), "everywhere, on all days"),
+    ("plan groceries, no fish tomorrow", ("no fish tomorrow",), "everywhere, on all days"),
+    ("plan groceries, no dairy except butter", ("no dairy except butter",), "without exceptions"),
+    ("plan groceries for 2, dairy-free except cheese", ("dairy-free except cheese",), "without exceptions"),
+    ("plan dairy-free groceries except cheese", ("dairy-free groceries except cheese",), "without exceptions"),
+    # what no search can tell
+    ("apply to 2 different backend jobs", ("different",), "can't tell"),
+    ("find 3 non-senior python jobs", ("non-senior",), "can't tell"),
     # what no tool can do
     ("plan groceries and launch the rocket", ("launch the rocket",), "no tool"),
     ("schedule gym on the moon", ("on the moon",), "no tool"),

@@ -51,6 +51,37 @@ OUTSIDE = [
     ("schedule paying the rent on the 1st", "pay anything", "paying the rent"),
     ("schedule an email to Bob tomorrow at 9am", "send messages", "email to Bob"),
     ("organise a limo for Friday", "call a car", "limo"),
+    # forms of the verbs, and nouns made of them
+    ("schedule texting Bob tomorrow at 3pm", "send messages", "texting Bob"),
+    ("schedule calling Bob tomorrow at 3pm", "call anybody", "calling Bob"),
+    ("schedule call Bob tomorrow at 3pm", "call anybody", "call Bob"),
+    ("schedule ping Bob tomorrow at 3pm", "send messages", "ping Bob"),
+    ("schedule replying to Bob tomorrow at 3pm", "send messages", "replying to Bob"),
+    ("schedule forward the invoice to Bob tomorrow at 3pm", "send anything", "forward the invoice to Bob"),
+    ("schedule forwarding the invoice to Bob tomorrow at 3pm", "send anything", "forwarding the invoice to Bob"),
+    ("schedule inviting Bob tomorrow at 3pm", "invite anybody", "inviting Bob"),
+    ("schedule sending the report to Anna tomorrow at 3pm", "send anything", "sending the report to Anna"),
+    ("schedule sell my stock tomorrow at 3pm", "sell anything", "sell my stock"),
+    ("schedule selling shares tomorrow at 3pm", "sell anything", "selling shares"),
+    ("schedule depositing 50 euros tomorrow at 3pm", "move money", "depositing 50 euros"),
+    ("schedule topping up my phone tomorrow at 3pm", "pay anything", "topping up my phone"),
+    ("schedule post my photo tomorrow at 3pm", "post anything", "post my photo"),
+    ("schedule shipping the parcel tomorrow at 3pm", "have anything delivered", "shipping the parcel"),
+    ("schedule upload the file tomorrow at 3pm", "move files", "upload the file"),
+    ("schedule printing the report tomorrow at 3pm", "print anything", "printing the report"),
+    ("schedule unlocking the door tomorrow at 3pm", "switch anything", "unlocking the door"),
+    ("schedule lights off tomorrow at 3pm", "switch anything", "lights off"),
+    ("schedule restart of the server tomorrow at 3pm", "control servers", "restart of the server"),
+    ("schedule deployment of the app tomorrow at 3pm", "control servers", "deployment of the app"),
+    ("schedule submitting my taxes tomorrow at 3pm", "submit anything", "submitting my taxes"),
+    ("schedule subscription cancellation tomorrow at 3pm", "cancel anything", "subscription cancellation"),
+    ("schedule cancelling my gym contract tomorrow at 3pm", "cancel anything", "cancelling my gym contract"),
+    ("schedule renewal of my subscription tomorrow at 3pm", "renew anything", "renewal of my subscription"),
+    ("schedule reminding Bob tomorrow at 3pm", "remind anybody", "reminding Bob"),
+    ("schedule disabling the thermostat tomorrow at 3pm", "switch anything", "disabling the thermostat"),
+    ("schedule quick texting of Bob tomorrow at 3pm", "send messages", "quick texting of Bob"),
+    ("schedule apply to 3 jobs tomorrow at 3pm", "apply to anything at a set time", "apply to 3 jobs"),
+    ("schedule reminder for gym tomorrow at 3pm", "remind anybody", "reminder for gym"),
 ]
 
 
@@ -90,6 +121,23 @@ async def test_a_deed_outside_is_refused_by_name_with_a_sentence_that_enters_it(
         ("schedule taxi driver interview on Friday", "taxi driver interview"),
         ("schedule hotel check-in on Friday at 3pm", "hotel check-in"),
         ("schedule a trip to Rome on Friday", "trip to Rome"),
+        # one's own time
+        ("schedule new order system tomorrow at 3pm", "new order system"),
+        ("schedule payments and billing review tomorrow at 3pm", "payments and billing review"),
+        ("schedule reading a book tomorrow at 3pm", "reading a book"),
+        ("schedule meeting Bob tomorrow at 3pm", "meeting Bob"),
+        ("schedule training with Bob tomorrow at 3pm", "training with Bob"),
+        ("schedule cleaning the kitchen tomorrow at 3pm", "cleaning the kitchen"),
+        ("schedule shopping with mom tomorrow at 3pm", "shopping with mom"),
+        ("schedule playing chess with Ann tomorrow at 3pm", "playing chess with Ann"),
+        ("schedule moving day tomorrow at 3pm", "moving day"),
+        ("schedule ping pong with Bob tomorrow at 3pm", "ping pong with Bob"),
+        ("schedule post workout stretch tomorrow at 3pm", "post workout stretch"),
+        ("schedule trading class tomorrow at 3pm", "trading class"),
+        ("schedule updating my website tomorrow at 3pm", "updating my website"),
+        ("schedule share price review tomorrow at 3pm", "share price review"),
+        ("schedule lunch with the invited speaker tomorrow at 3pm", "lunch with the invited speaker"),
+        ("schedule meeting with the alert team tomorrow at 3pm", "meeting with the alert team"),
         # who says that an entry is meant gets one
         ("put my flight to Rome on my calendar on Friday at 7am", "flight to Rome"),
         ("add “hotel in Tampa” to my calendar on Friday", "hotel in Tampa"),
@@ -103,6 +151,23 @@ async def test_what_only_sounds_like_one_stays_an_entry(intent, title):
     assert (step.tool, step.args["title"]) == ("calendar_create", title)
 
 
+@pytest.mark.parametrize(
+    ("intent", "part"),
+    [
+        ("schedule meeting tomorrow at 3pm with a reminder", "with a reminder"),
+        ("schedule meeting with Bob with alert tomorrow at 3pm", "with alert"),
+        ("schedule lunch tomorrow at 1pm with snacks ordered", "with snacks ordered"),
+        ("schedule video call with Bob with Zoom link tomorrow at 3pm", "with Zoom link"),
+        ("add gym to my calendar tomorrow at 7pm with a notification", "with a notification"),
+    ],
+)
+async def test_what_an_entry_is_wished_with_is_refused_by_name(intent, part):
+    with pytest.raises(Unplannable, match="say it without that") as refused:
+        await plan(intent, TOOLS, CONTEXT)
+
+    assert refused.value.parts == (part,)
+
+
 async def test_a_deed_after_an_and_is_no_part_of_the_entry_before_it():
     for intent, part in [
         ("schedule gym on Monday and order pizza on Tuesday", "order pizza on Tuesday"),
@@ -111,6 +176,8 @@ async def test_a_deed_after_an_and_is_no_part_of_the_entry_before_it():
         with pytest.raises(Unplannable) as refused:
             await plan(intent, TOOLS, CONTEXT)
         assert refused.value.parts == (part,)
+    with pytest.raises(Unplannable):
+        await plan("schedule gym and texting Bob tomorrow at 3pm", TOOLS, CONTEXT)
     assert len((await plan("schedule gym on Monday and call with Ann on Tuesday", TOOLS, CONTEXT)).steps) == 2
 
 

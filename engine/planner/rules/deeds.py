@@ -20,8 +20,8 @@ VERBS: Final = _deeds(
     reserve_anything="reserve, rsvp, make reservation, make reservations, get table, grab table, hold table",
     order_anything="order, place order, put in order, reorder",
     buy_anything="buy, purchase, get tickets, get ticket",
-    pay_anything="pay, pay off, make payment, tip, settle bill",
-    move_money="transfer, wire, remit, make transfer, move money, send money",
+    pay_anything="pay, pay off, make payment, tip, settle bill, top up",
+    move_money="transfer, wire, remit, deposit, make transfer, move money, send money",
     donate_anything="donate",
     invest_anything="invest, trade, bet, place bet",
     sell_anything="sell",
@@ -30,7 +30,7 @@ VERBS: Final = _deeds(
     call_a_car="hail, call taxi, call cab, call uber, call lyft, call car",
     call_anybody="call, phone, dial, ring up",
     send_anything="send, forward",
-    send_messages="text, message, email, e-mail, mail, dm, whatsapp, reply",
+    send_messages="text, message, email, e-mail, mail, dm, whatsapp, reply, ping, notify",
     post_anything="tweet, post, publish, share",
     invite_anybody="invite",
     subscribe_anybody="subscribe, sign up, sign me up, sign us up, register, register me, enroll, enrol",
@@ -39,8 +39,14 @@ VERBS: Final = _deeds(
     set_an_alarm="set alarm, set alarms, set up alarm, set up alarms, put alarm, put alarm on, wake, wake up",
     set_a_timer="set timer, set timers, set up timer, start timer, start stopwatch, put timer, put timer on",
     have_anything_delivered="deliver, ship",
-    switch_anything="turn on, turn off, turn up, turn down, switch on, switch off, dim, lock, unlock, put on",
+    switch_anything="turn on, turn off, turn up, turn down, switch on, switch off, dim, lock, unlock, put on, "
+    "activate, deactivate, enable, disable",
     play_anything="play",
+    renew_anything="renew",
+    submit_anything="submit",
+    move_files="upload, download",
+    print_anything="print",
+    control_servers="restart, reboot, deploy",
 )
 """Verbs that ask for a deed; small words like articles may stand inside them."""
 
@@ -74,6 +80,7 @@ THINGS: Final = _deeds(
     send_messages="email, emails, e-mail, e-mails, text, texts, text message, text messages, message, messages, sms, "
     "dm, fax, notification, notifications",
     post_anything="tweet, tweets, social post, blog post, instagram post, facebook post, linkedin post",
+    remind_anybody="reminder, reminders, alert, alerts",
     switch_anything="lights, thermostat, heating, dishwasher, roomba, sprinkler, sprinklers, air conditioning, "
     "coffee machine, coffee maker, washing machine",
     block_anything="credit card, debit card",
@@ -104,17 +111,35 @@ GET_VERBS: Final = frozenset(
 )  # fmt: skip
 """Verbs by which people ask for a thing, where only the thing says what is to be done: “make a dinner reservation”."""
 
-TITLE_VERBS: Final[Mapping[str, str]] = {
-    **{words[0]: deed for words, deed in VERBS.items() if words in {(verb,) for verb in (
-        "book", "reserve", "order", "buy", "purchase", "pay", "transfer", "wire", "send", "donate", "hire", "rent",
-        "tweet", "publish", "subscribe",
-    )}},
-    "booking": "book anything", "reserving": "reserve anything", "ordering": "order anything",
-    "buying": "buy anything", "purchasing": "buy anything", "paying": "pay anything", "transferring": "move money",
-    "wiring": "move money", "sending": "send anything", "donating": "donate anything", "hiring": "hire anybody",
-    "renting": "rent anything",
-}  # fmt: skip
-"""A title that begins with one of them asks for the deed itself: “schedule paying the rent”."""
+NOUN_LIKE: Final = frozenset(
+    {
+        "call", "phone", "dial", "text", "message", "email", "e-mail", "mail", "dm", "whatsapp", "reply", "ping",
+        "post", "share", "trade", "bet", "tip", "ship", "lock", "lease", "fire", "request", "register", "deposit",
+        "print", "restart", "reboot", "upload", "download", "dim", "invite", "place", "get", "cancel",
+    }
+)  # fmt: skip
+"""Verbs that are nouns as well: a title that begins with one asks for the deed only where an object follows it."""
+
+OWN_TIME: Final = frozenset({"play anything", "set an alarm", "set a timer", "check anybody in"})
+"""Deeds whose verbs also say how people spend their own time: “playing chess”, “waking up early”."""
+
+MORE_TITLE_VERBS: Final = _deeds(
+    apply_to_anything_at_a_set_time="apply, applying",
+    tailor_anything_at_a_set_time="tailor, tailoring",
+    search_for_anything_at_a_set_time="find, search",
+    remind_anybody="remind, reminding",
+)
+"""More verbs that a title may begin with: most are of what is done here, but at once, never at a time that is said."""
+
+TITLE_CHANGES: Final = frozenset({"cancel", "delete", "unsubscribe", "reschedule", "postpone", "revoke", "withdraw"})
+"""Changes that nobody spends their own time with, unlike “updating my website”, “moving house”."""
+
+WISHES: Final = _deeds(
+    remind_anybody="reminder, reminders, alert, alerts, notification, notifications, alarm, alarms",
+    make_links="link, links, zoom, meet link",
+    invite_anybody="invite, invites, invitation, invitations",
+)
+"""What an entry is wished “with” and does not have."""
 
 OWN: Final = frozenset(
     {

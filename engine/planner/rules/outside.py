@@ -6,6 +6,7 @@ booked hotel. They are refused by name.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -16,16 +17,21 @@ from engine.planner.rules.deeds import (
     CHANGES,
     EVENTS,
     GET_VERBS,
+    MORE_TITLE_VERBS,
+    NOUN_LIKE,
     OWN,
+    OWN_TIME,
     SAY_ENTRY,
     TELL_NOTHING,
     THINGS,
-    TITLE_VERBS,
+    TITLE_CHANGES,
     VERBS,
+    WISHES,
     Words,
 )
+from engine.planner.rules.forms import gerunds, nouns, participles
 from engine.planner.rules.numbers import whole
-from engine.planner.rules.slots import match_words
+from engine.planner.rules.slots import as_written, match_words
 from engine.planner.rules.speech import Tokens, past_opening
 from engine.planner.rules.times import Lasting, read_time
 from engine.planner.rules.tokens import Kind, plain
@@ -43,6 +49,21 @@ def _by_first(table: Mapping[Words, str]) -> _ByFirst:
 
 _VERBS: Final = _by_first(VERBS)
 _CHANGES: Final = _by_first(CHANGES)
+_OF_TITLES: Final[Mapping[Words, str]] = {
+    **{words: deed for words, deed in VERBS.items() if deed not in OWN_TIME and words[0] != "put"},
+    **{words: deed for words, deed in CHANGES.items() if words[0] in TITLE_CHANGES and len(words) == 1},
+}
+"""The verbs that a title may begin with."""
+_GERUNDS: Final[Mapping[Words, str]] = {
+    (form, *words[1:]): deed for words, deed in _OF_TITLES.items() for form in gerunds(words[0])
+}
+_NOUNS: Final = {form: deed for words, deed in _OF_TITLES.items() if len(words) == 1 for form in nouns(words[0])}
+_PARTICIPLES: Final = {
+    form: deed for words, deed in _OF_TITLES.items() if len(words) == 1 for form in participles(words[0])
+}
+_JOINT: Final = re.compile(r"\s+(?:and|plus|&)\s+|,\s+")
+_OBJECTS: Final = DETERMINERS | {"someone", "somebody", "people", "mom", "mum", "dad"}
+_LONGEST_WISH: Final = 5
 _LONGEST_NAME: Final = 8
 _LONGEST_THING: Final = 3
 
@@ -92,7 +113,43 @@ def deed_of_entry(verb: Tokens, tokens: Tokens, title: str | None) -> str | None
         return f"{verb[0].word} anything"
     if any(token.kind is Kind.QUOTED for token in tokens):
         return None  # a name, whatever it says
-    return _deed_of_title(words)
+    parts = _JOINT.split(title or "")
+    return _deed_of_title(words, is_named=_is_named(parts[0])) or next(
+        (deed for part in parts if len(parts) > 1 and (deed := _deed_of_part(part))), None
+    )
+
+
+def _deed_of_part(part: str) -> str | None:
+    """The deed that one of the things in a title asks for by its verb: “texting Bob” in “gym and texting Bob”."""
+    words = tuple(plain(text) for text in part.split())
+    return _verb_of_title(words, _head(words), is_named=_is_named(part)) if len(words) > 1 else None
+
+
+def _is_named(title: str) -> bool:
+    """Whether the second word is written as a name: “call Bob”, or an infinitive makes the first a verb."""
+    words = title.split()
+    return len(words) > 1 and (words[1][:1].isupper() or words[0] == "to")
+
+
+def wish_of_entry(tokens: Tokens) -> Refusal | None:
+    """A refusal of what an entry is wished “with”: “a meeting with a reminder”, “lunch with snacks ordered”."""
+    for at, token in enumerate(tokens):
+        if token.word not in {"with", "including", "plus"} or token.kind is not Kind.WORD:
+            continue
+        for place in range(at + 1, min(at + 1 + _LONGEST_WISH, len(tokens))):
+            said = tokens[place]
+            if said.kind is not Kind.WORD or said.word in RELATIONS | JOINS:
+                break
+            behind = tokens[place + 1] if place + 1 < len(tokens) else None
+            is_last = (
+                behind is None
+                or behind.kind is not Kind.WORD
+                or behind.word in RELATIONS | JOINS | {"and", "please"}
+                or read_time(tokens, place + 1) is not None
+            )
+            if is_last and (deed := WISHES.get((said.word,)) or (place > at + 1 and _PARTICIPLES.get(said.word))):
+                return Refusal(f"I can't {deed}; say it without that", part=as_written(tokens[at : place + 1]))
+    return None
 
 
 def _is_own(title: Words, tokens: Tokens, verb: Tokens) -> bool:
@@ -126,16 +183,38 @@ def _asked_thing(tokens: Tokens, at: int) -> tuple[str, int] | None:
     return (deed, end) if deed else None
 
 
-def _deed_of_title(words: Words) -> str | None:
+def _deed_of_title(words: Words, *, is_named: bool = False) -> str | None:
+    """The deed that a title asks for; `is_named` where its second word is written as a name."""
     head = _head(words)
+    if len(head) > 1 and head[-1] == "off":
+        head = head[:-1]
     if head in BARE_THINGS:
         return BARE_THINGS[head]
     for length in range(_LONGEST_THING, 0, -1):
         if deed := THINGS.get(head[-length:]):
             return deed
-    if not head or head[-1] in EVENTS or len(words) == 1:
+    if not head or len(words) == 1:
+        return _NOUNS.get(head[-1]) if head else None
+    return _verb_of_title(words, head, is_named=is_named) or _NOUNS.get(head[-1])
+
+
+def _verb_of_title(words: Words, head: Words, *, is_named: bool) -> str | None:
+    has_object = words[1] in _OBJECTS
+    if not has_object and head[-1] in EVENTS - {"report"}:
         return None
-    return TITLE_VERBS.get(words[0])
+    said = tuple(word for word in words if word not in FILLERS)
+    said = said[1:] if said[:1] == ("to",) else said
+    if deed := next((_GERUNDS[word,] for word in head[:1] if (word,) in _GERUNDS), None):
+        return deed
+    for length in range(min(_LONGEST_THING, len(said)), 0, -1):
+        start = said[:length]
+        if deed := _GERUNDS.get(start) or MORE_TITLE_VERBS.get(start):
+            return deed
+        deed = _OF_TITLES.get(start)
+        is_verb = length > 1 or start[0] not in NOUN_LIKE or has_object or is_named or words[1] == "of"
+        if deed and is_verb and (has_object or head[-1] not in EVENTS):
+            return deed
+    return None
 
 
 def _head(words: Words) -> Words:

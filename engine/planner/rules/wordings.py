@@ -12,7 +12,7 @@ from typing import Any, Final
 from engine.phrases import Choice, Count, Facts, Quantity, Refusal, Said, Span, SpeakableTool, Subject, When
 from engine.planner.rules.doubts import doubt
 from engine.planner.rules.occasions import occasions, period
-from engine.planner.rules.outside import OutsideEffect, deed_of_entry
+from engine.planner.rules.outside import OutsideEffect, deed_of_entry, wish_of_entry
 from engine.planner.rules.reading import Match
 from engine.planner.rules.slots import SEPARATORS, as_written, begins_slot, read_slot
 from engine.planner.rules.speech import IndexedWording, Tokens, opening_end, polite_end
@@ -94,7 +94,11 @@ class WordingReading:
     def _outside(self, facts: Facts) -> Refusal | None:
         """A refusal of what has its effect outside, where the tool would only write it down."""
         slots = self.indexed.wording.writes_down
-        if not slots or any(name in self.values for name in slots):
+        if not slots:
+            return None
+        if wish := wish_of_entry(self.tokens):
+            return wish
+        if any(name in self.values for name in slots):
             return None
         deed = deed_of_entry(self.head, self.tokens, facts.subject)
         return OutsideEffect(deed) if deed else None

@@ -77,6 +77,7 @@ _WHERE: Final[Mapping[str, Slot]] = {
         {
             "remote": True, "remotely": True, "fully remote": True, "remote only": True, "work from home": True,
             "working from home": True, "from home": True, "on-site": False, "onsite": False, "on site": False,
+            "non-remote": False, "non remote": False, "nonremote": False,
         }
     ),
     "min_salary": Said(
@@ -130,7 +131,8 @@ def _searched(facts: Facts, draft: Draft, count: int) -> str:
 
 
 _NO_FILTER: Final = re.compile(
-    r"\b(?:(?:part|full)[- ]time|freelance|permanent|temporary|hybrid|unpaid|nearby|local|recent|latest|newest|urgent"
+    r"\b(?:different|various|separate|distinct|non[- ]?(?:remote|junior|senior|lead)"
+    r"|(?:part|full)[- ]time|freelance|permanent|temporary|hybrid|unpaid|nearby|local|recent|latest|newest|urgent"
     r"|(?:(?:well|best|better|highly|high|highest)[- ])?(?:paid|paying))\b",
     re.IGNORECASE,
 )
@@ -353,7 +355,7 @@ _ON_CALENDAR: Final = Choice(
 _EVENT: Final = Choice(
     {f"{article}{kind}": True for article in ("", "an ", "a ") for kind in (
         "event for", "event called", "event named", "appointment for", "calendar event for", "calendar entry for",
-        "slot for", "time for", "time slot for", "entry for", "reminder for",
+        "slot for", "time for", "time slot for", "entry for",
     )}
     | {f"event {word} {owner}calendar for": True for word in ("on", "in") for owner in ("", "my ", "the ")}
     | {f"{owner}calendar for": True for owner in ("", "my ", "the ")}
@@ -424,6 +426,11 @@ def _groceries(facts: Facts, draft: Draft) -> None:
     dinners: Quantity | None = facts.get("dinners")
     if dinners is not None and dinners.number is None:
         raise Refusal("says no number", part=dinners.text)
+    if found_part := _PARTLY.search(facts.text):
+        raise Refusal(
+            "what is left out is left out everywhere, on all days; say it without a day and without exceptions",
+            part=found_part[0],
+        )
     exclude: tuple[str, ...] = facts.get("exclude") or ()
     days = (facts.get("days"), facts.get("weekly"), dinners and dinners.number, period.days)
     found: dict[str, Any] = {
@@ -438,6 +445,18 @@ def _groceries(facts: Facts, draft: Draft) -> None:
     diet = f"{found['diet'].replace('_', '-')} " if found["diet"] not in {None, "any"} else ""
     people = f" for {found['people']}" if found["people"] is not None else ""
     draft.step("grocery_plan", key="plan_groceries", name=f"Plan {diet}groceries{people}", args=args)
+
+
+_PARTLY: Final = re.compile(
+    r"\b(?:without|no|excluding|except|avoid(?:ing)?|leav(?:e|ing) out|skip|minus|allergic to)\b"
+    r"(?:(?!\b(?:for|starting|from|beginning)\b|,\s*on\b)[^.;])*?"
+    r"(?:\bon\s+\w+|\b(?:mon|tues|wednes|thurs|fri|satur|sun)days?\b|\b(?:today|tonight|tomorrow)\b)"
+    r"|(?:\b(?:no|without|avoid(?:ing)?|leav(?:e|ing) out|skip|allergic to)\b[^.;]*"
+    r"|\b(?:(?:dairy|gluten|lactose|meat)[- ]free|vegan|vegetarian|veggie|pescatarian|plant[- ]based|meatless)\b[^.;]*)"
+    r"\b(?:except|excluding|minus|apart from|other than|but not)\b(?:\s+\w+)?",
+    re.IGNORECASE,
+)
+"""An exclusion that is to hold on some days only, or not for all of what it names."""
 
 
 def _known_exclusion(word: str) -> str:
