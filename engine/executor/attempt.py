@@ -12,8 +12,8 @@ from typing import Final
 
 import structlog
 
-from engine.executor.caller import Broken, Call, Caller, NotMade, ReadReply, Reply
-from engine.executor.outcomes import Outcomes, Stop
+from engine.executor.caller import Broken, Call, Caller, NotMade, ReadReply, Reply, Returned
+from engine.executor.outcomes import Outcomes, Stop, succeeded
 from engine.lag import TOOL_TASK
 from engine.retries import RetryPolicy
 from persistence import ids
@@ -44,7 +44,7 @@ class Attempt:
         "_caller",
         "_done",
         "_on_end",
-        "_outcomes",
+        "_policy",
         "_stopped",
         "_task",
         "_timer",
@@ -57,7 +57,7 @@ class Attempt:
         self.step = step
         self.worker = worker
         self._caller = caller
-        self._outcomes = Outcomes(step, worker.id, policy)
+        self._policy = policy
         self._on_end = on_end
         self._stopped: Stop | None = None
         self._call: Call | None = None
@@ -71,6 +71,10 @@ class Attempt:
     def step_id(self) -> str:
         """The step's id as the API shows it."""
         return ids.step_id(self.step.run, self.step.position)
+
+    @property
+    def _outcomes(self) -> Outcomes:
+        return Outcomes(self.step, self.worker.id, self._policy)
 
     # What the executor does with it
 
@@ -159,11 +163,16 @@ class Attempt:
         if self._done:
             return
         try:
-            outcome = self._of_cancelled() if task.cancelled() else self._outcomes.of(_read(task.result()))
+            outcome = self._of_cancelled() if task.cancelled() else self._of_reply(_read(task.result()))
         except BaseException as error:  # noqa: BLE001 - a fault of ours, or of a caller that raises
             self._fault(error)
         else:
             self._end(outcome)
+
+    def _of_reply(self, reply: ReadReply) -> Outcome:
+        if isinstance(reply, Returned):
+            return succeeded(self.step, self.worker.id, reply)
+        return self._outcomes.of(reply)
 
     def _of_cancelled(self) -> Outcome | None:
         if self._stopped is not None:

@@ -47,9 +47,7 @@ class Outcomes:
         """The call has ended with this reply."""
         match reply:
             case Returned():
-                return self._outcome(
-                    StepState.SUCCEEDED, ToolCallStatus.SUCCEEDED, result=reply.result, notices=reply.notices
-                )
+                return succeeded(self._step, self._owner, reply)
             case Failed():
                 return self._failed(reply)
             case Useless(code, message):
@@ -164,12 +162,10 @@ class Outcomes:
         call: ToolCallStatus,
         reason: Retrying | None = None,
         *,
-        result: str | None = None,
         code: str | None = None,
         message: str | None = None,
         delay: float = 0,
         uncounted: bool = False,
-        notices: tuple[str, ...] = (),
     ) -> Outcome:
         step = self._step
         return Outcome(
@@ -181,13 +177,27 @@ class Outcomes:
             owner=self._owner,
             reason=reason,
             call=call,
-            result=result,
             error_code=code,
             error_message=message,
             delay_seconds=delay,
             uncounted=uncounted,
-            notices=notices,
         )
+
+
+def succeeded(step: ClaimedStep, owner: UUID, reply: Returned) -> Outcome:
+    """The call gave a result. It is what becomes of most attempts, and made without an `Outcomes`."""
+    return Outcome(
+        step.run,
+        step.position,
+        step.attempt,
+        StepState.RUNNING,
+        StepState.SUCCEEDED,
+        owner,
+        None,
+        ToolCallStatus.SUCCEEDED,
+        reply.result,
+        notices=reply.notices,
+    )
 
 
 def _record_only(outcome: Outcome) -> Outcome:
