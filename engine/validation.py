@@ -28,6 +28,7 @@ from engine.settings import EngineSettings
 from engine.tools import ArgsUnfit, Fault, Registry, Tool
 from engine.values import UnfitValue, check_json, check_size, encode, text_fault
 from persistence.moves.begin import NewStep
+from persistence.moves.directives import Directive, PlannedAnswer, StepOrigins
 from persistence.states import Risk
 
 ROOT: Final[Path] = ("plan", "steps")
@@ -62,9 +63,21 @@ class SoundStep(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SoundPlan:
-    """A plan that may be stored and run."""
+    """A plan that may be stored and run.
+
+    `directives` are there for steps with a condition, a list or a wait, and for those that others come after;
+    `origins` for steps whose arguments, or whose own readiness, come from more than the plan.
+    """
 
     steps: tuple[SoundStep, ...]
+    directives: tuple[Directive, ...] = ()
+    answer: PlannedAnswer | None = None
+    origins: tuple[StepOrigins, ...] = ()
+
+    @property
+    def is_elaborate(self) -> bool:
+        """Whether its run is settled in rounds, and has to be stored in several statements."""
+        return bool(self.directives) or self.answer is not None
 
     @property
     def risk(self) -> Risk:

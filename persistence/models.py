@@ -38,6 +38,7 @@ users = Table(
     Column("id", Uuid, primary_key=True),
     Column("name", Text, nullable=False),
     Column("roles", ARRAY(Text), nullable=False),
+    Column("kind", Text, nullable=False, server_default=text("'PERSON'")),
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=text("clock_timestamp()")),
     UniqueConstraint("name", name="users_name_key"),
 )
@@ -86,6 +87,8 @@ runs = Table(
     Column("error_message", Text),
     Column("last_seq", Integer, nullable=False, server_default=text("0")),
     *(Column(state.lower(), Integer, nullable=False, server_default=text("0")) for state in StepState),
+    Column("elaborate", Boolean, nullable=False, server_default=text("false")),
+    Column("expanded", Integer, nullable=False, server_default=text("0")),
     Column("planner", Uuid),
     Column("planning_attempt", Integer, nullable=False, server_default=text("0")),
     Column("created_at", DateTime(timezone=True), nullable=False),
@@ -147,10 +150,54 @@ steps = Table(
     Column("ready_at", DateTime(timezone=True)),
     Column("started_at", DateTime(timezone=True)),
     Column("finished_at", DateTime(timezone=True)),
+    Column("parent", Integer),
+    Column("index", Integer),
+    Column("expands", Boolean, nullable=False, server_default=text("false")),
+    Column("tolerated", Boolean, nullable=False, server_default=text("false")),
+    Index("steps_children", "run_id", "parent", "index", postgresql_where=text("parent IS NOT NULL")),
     Index("steps_due", "submitted_by", "due_at", postgresql_where=text("due_at IS NOT NULL")),
     Index("steps_owned", "owner", postgresql_where=text("owner IS NOT NULL")),
     Index("steps_left", "left_by", postgresql_where=text("left_by IS NOT NULL")),
     Index("steps_dead", "finished_at", "run_id", "position", postgresql_where=text("dead_lettered")),
+)
+
+step_directives = Table(
+    "step_directives",
+    metadata,
+    Column("run_id", Uuid, primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("condition", Text),
+    Column("for_each", Text),
+    Column("for_each_most", Integer),
+    Column("tolerates", Boolean, nullable=False, server_default=text("false")),
+    Column("max_parallel", Integer),
+    Column("delay_seconds", Double),
+    Column("not_before", DateTime(timezone=True)),
+    Column("after", ARRAY(Integer), nullable=False, server_default=text("'{}'")),
+    Column("followers", ARRAY(Integer), nullable=False, server_default=text("'{}'")),
+    Column("items", JSON),
+    Column("open_children", Integer, nullable=False, server_default=text("0")),
+)
+
+step_origins = Table(
+    "step_origins",
+    metadata,
+    Column("run_id", Uuid, primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("trust", SmallInteger, nullable=False),
+    Column("origins", JSON, nullable=False),
+)
+
+run_answers = Table(
+    "run_answers",
+    metadata,
+    Column("run_id", Uuid, ForeignKey("runs.id"), primary_key=True),
+    Column("planned", JSON, nullable=False),
+    Column("needs", ARRAY(Integer), nullable=False),
+    Column("trust", SmallInteger, nullable=False),
+    Column("answer", JSON),
+    Column("error_code", Text),
+    Column("error_message", Text),
 )
 
 approvals = Table(
