@@ -6,9 +6,8 @@ were. A run that has any of it is `elaborate`, and its steps are settled under i
 
 from __future__ import annotations
 
-import re
-
 from alembic import op
+from sqlalchemy import text
 
 revision = "0010"
 down_revision = "0009"
@@ -104,9 +103,7 @@ def downgrade() -> None:
     op.execute("DROP TABLE step_directives, run_answers, step_origins")
     op.execute("ALTER TABLE users DROP CONSTRAINT users_kind_known, DROP COLUMN kind")
     op.execute("DROP INDEX steps_children")
-    op.execute(
-        "ALTER TABLE steps DROP COLUMN parent, DROP COLUMN index, DROP COLUMN expands, DROP COLUMN tolerated"
-    )
+    op.execute("ALTER TABLE steps DROP COLUMN parent, DROP COLUMN index, DROP COLUMN expands, DROP COLUMN tolerated")
     op.execute("ALTER TABLE runs DROP COLUMN elaborate, DROP COLUMN expanded")
 
 
@@ -114,14 +111,15 @@ def change_rules(table: str, *, is_back: bool) -> None:
     """Give the function that knows the table's rules the new columns and rules, or take them away again."""
     connection = op.get_bind()
     columns, rules = CHANGED[table]
-    [body, given] = connection.exec_driver_sql(
-        "SELECT prosrc, pg_get_function_arguments(oid) FROM pg_proc WHERE proname = %s", (f"{table}_sound",)
+    [body, given] = connection.execute(
+        text("SELECT prosrc, pg_get_function_arguments(oid) FROM pg_proc WHERE proname = :name"),
+        {"name": f"{table}_sound"},
     ).one()
     names = [each.strip() for each in given.split(",")]
     for before, after in rules.items():
         old, new = (after, before) if is_back else (before, after)
-        assert old in flat(body)
-        body = flat(body).replace(old, new)
+        assert old in body
+        body = body.replace(old, new)
     names = [each for each in names if each not in columns] if is_back else [*names, *columns]
     op.execute(f"ALTER TABLE {table} DROP CONSTRAINT {table}_sound")
     op.execute(f"DROP FUNCTION {table}_sound")
@@ -131,8 +129,3 @@ def change_rules(table: str, *, is_back: bool) -> None:
     )
     columns_named = ", ".join(each.split()[0] for each in names)
     op.execute(f"ALTER TABLE {table} ADD CONSTRAINT {table}_sound CHECK ({table}_sound({columns_named}))")
-
-
-def flat(text: str) -> str:
-    """The text with single blanks."""
-    return re.sub(r"\s+", " ", text)
