@@ -31,7 +31,7 @@ from persistence.moves.rounds.facts import (
     keep_answers,
     waiting_for_nothing,
 )
-from persistence.moves.rounds.turn import Child, Place, Turned, Verdict, turn
+from persistence.moves.rounds.turn import Child, StepPlace, Turned, Verdict, turn
 from persistence.moves.row import Advance
 from persistence.moves.settle import advance
 from persistence.notices import keep_notices, notices_of
@@ -139,7 +139,7 @@ class Rounds:
         self._rules = rules
         self._runs = runs
         self._steps = {run.id: run.steps for run in runs.values()}
-        self._refused: dict[Place, tuple[str, str]] = {}
+        self._refused: dict[StepPlace, tuple[str, str]] = {}
         self._judged = False
 
     async def begin(self) -> Advance:
@@ -199,10 +199,13 @@ class Rounds:
             else:
                 found.verdicts.append(_refusal((run, step.position), unfit.code, message))
 
-    async def conclude(self) -> Advance:
-        """Give the runs the states that follow, and those that have ended their answers."""
+    async def conclude(self, *, judged: bool = False) -> Advance:
+        """Give the runs the states that follow, and those that have ended their answers.
+
+        `judged`: the caller itself asked for approvals.
+        """
         await share_places(self._tx, self._runs.values())
-        done = await conclude(self._tx, self._runs.values(), judged=self._judged)
+        done = await conclude(self._tx, self._runs.values(), judged=judged or self._judged)
         ended = [mark.run for mark in done.marks if mark.ended and self._runs[mark.run].answers]
         if ended:
             most = self._rules.settings.max_json_bytes
@@ -222,6 +225,6 @@ def _asks(verdicts: Collection[Verdict], children: Collection[Child]) -> bool:
     )
 
 
-def _refusal(place: Place, code: str, message: str) -> Verdict:
+def _refusal(place: StepPlace, code: str, message: str) -> Verdict:
     run, position = place
     return Verdict(run, position, StepState.FAILED, error_code=code, error_message=message)

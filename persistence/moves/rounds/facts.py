@@ -10,7 +10,7 @@ from uuid import UUID
 
 from persistence.database import Connection
 from persistence.moves.record import total
-from persistence.moves.rounds.turn import Place
+from persistence.moves.rounds.turn import StepPlace
 from persistence.states import RunState, StepState
 
 
@@ -88,13 +88,13 @@ ORDER BY s.run_id, s.position
 """
 
 
-async def freed_steps(tx: Connection, places: Sequence[Place]) -> list[FreedStep]:
+async def freed_steps(tx: Connection, places: Sequence[StepPlace]) -> list[FreedStep]:
     """These steps, in the order of their runs and positions."""
     rows = await tx.fetch(_FREED, [run for run, _ in places], [position for _, position in places])
     return [FreedStep._make(row) for row in rows]
 
 
-async def waiting_for_nothing(tx: Connection, runs: Iterable[UUID]) -> list[Place]:
+async def waiting_for_nothing(tx: Connection, runs: Iterable[UUID]) -> list[StepPlace]:
     """The steps of runs that were just stored that wait for no other."""
     rows = await tx.fetch(
         """SELECT run_id, position FROM steps
@@ -140,10 +140,10 @@ ORDER BY 1, 2, 3
 """
 
 
-async def closed_parents(tx: Connection, places: Sequence[Place]) -> list[ClosedParent]:
+async def closed_parents(tx: Connection, places: Sequence[StepPlace]) -> list[ClosedParent]:
     """These parents, with their children in the list's order."""
     given = [run for run, _ in places], [position for _, position in places]
-    children: defaultdict[Place, list[EndedChild]] = defaultdict(list)
+    children: defaultdict[StepPlace, list[EndedChild]] = defaultdict(list)
     for run, parent, index, state, *rest in await tx.fetch(_CHILDREN, *given):
         children[run, parent].append(EndedChild(index, StepState(state), *rest))
     return [ClosedParent._make((*row, children[row[0], row[1]])) for row in await tx.fetch(_PARENTS, *given)]

@@ -38,7 +38,7 @@ from persistence.moves.table import (
 )
 from persistence.states import FINISHED_STEP_STATES, ApprovalKind, SkipReason, StepState
 
-Place = tuple[UUID, int]
+StepPlace = tuple[UUID, int]
 """A step's run, and its position in it."""
 
 
@@ -92,8 +92,8 @@ class Turned:
     """
 
     accepted: set[int] = field(default_factory=set[int])
-    freed: list[Place] = field(default_factory=list[Place])
-    closed: list[Place] = field(default_factory=list[Place])
+    freed: list[StepPlace] = field(default_factory=list[StepPlace])
+    closed: list[StepPlace] = field(default_factory=list[StepPlace])
 
 
 _VERDICTS: Final = (GATE, REFUSE, SKIP, EXPAND, EMPTY, SUCCEED, FAIL, UNBLOCK)
