@@ -209,7 +209,8 @@ REFUSED = [
     # What plans say beyond it
     *(
         Refused(
-            f"{table}_pkey", f"INSERT INTO {table} (run_id, {columns}) SELECT {{run}}, {values} FROM generate_series(1, 2)"
+            f"{table}_pkey",
+            f"INSERT INTO {table} (run_id, {columns}) SELECT {{run}}, {values} FROM generate_series(1, 2)",
         )
         for table, columns, values in (
             ("step_directives", "position", "0"),
