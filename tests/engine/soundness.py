@@ -6,9 +6,8 @@ from itertools import pairwise
 from typing import Any, Final
 
 from persistence.database import DatabaseSettings
-from persistence.moves.table import STEP_MOVES
 from persistence.states import FINISHED_RUN_STATES, RunState, StepState
-from tests.chaos.checker.states import ENTERS
+from tests.chaos.checker.states import ENTERS, may_move
 from tests.lending import LastingDatabase
 
 _QUESTIONS: Final = {
@@ -80,7 +79,8 @@ async def assert_sound(dsn: str) -> None:
             broken = await database.fetch(question)
             assert not broken, f"not so: {rule}: {[tuple(row) for row in broken[:5]]}"
         events = await database.fetch("SELECT run_id, position, type FROM timeline_events ORDER BY run_id, seq")
-        steps = await database.fetch("SELECT run_id, position, key, state, expands FROM steps")
+        steps = await database.fetch("""SELECT s.run_id, s.position, s.key, s.state, d.for_each IS NOT NULL AS lists
+            FROM steps s LEFT JOIN step_directives d USING (run_id, position)""")
         runs = await database.fetch("SELECT id, state FROM runs")
     finally:
         await database.close()
@@ -102,7 +102,7 @@ def _assert_steps_are_told(events: list[Any], steps: list[Any]) -> None:
                 states.append(ENTERS[kind])
             elif states[-1] == "SKIPPED":
                 states.append("PENDING")
-            elif step["expands"]:
+            elif step["lists"]:
                 states.append("RUNNING")
             else:
                 # A gated dead letter asks anew, with no STEP_BLOCKED to repeat it: what follows says which it was.
@@ -110,7 +110,7 @@ def _assert_steps_are_told(events: list[Any], steps: list[Any]) -> None:
                 is_ready = follows == "STEP_RUNNING" or (follows is None and step["state"] == "READY")
                 states.append("READY" if is_ready else step["state"] if follows is None else "BLOCKED")
         for before, after in pairwise(states):
-            assert StepState(after) in STEP_MOVES[StepState(before)], (
+            assert may_move(StepState(before), StepState(after), lists=step["lists"]), (
                 f"{step['key']} went from {before} to {after}: {life}"
             )
         assert states[-1] == step["state"], f"{step['key']} is {step['state']}, and was told to be {states[-1]}: {life}"

@@ -9,8 +9,9 @@ from typing import Any, Final
 from uuid import UUID
 
 from persistence.database import Connection, Database
-from persistence.moves.table import RUN_MOVES, STEP_MOVES
+from persistence.moves.table import RUN_MOVES
 from persistence.states import FINISHED_RUN_STATES, FINISHED_STEP_STATES, EventType, RunState, StepState
+from tests.chaos.checker.states import may_move
 
 _EVERYTHING = """
 SELECT row_to_json(r),
@@ -104,6 +105,7 @@ class Whole:
         told = {step["position"]: StepState.PENDING for step in self.steps}
         gated = {step["position"]: step["gated"] for step in self.steps}
         parents = {step["position"] for step in self.steps if step["expands"]}
+        listed = {place for place, directive in self.directives.items() if directive["for_each"]}
         asked: dict[str, str] = {}
         running: Counter[int] = Counter()
         lost: Counter[int] = Counter()
@@ -129,7 +131,7 @@ class Whole:
                 lost[place] += 1
             if enters is None:
                 continue
-            assert enters in STEP_MOVES[told[place]], f"{event['seq']}: {told[place]} → {enters}"
+            assert may_move(told[place], enters, lists=place in listed), f"{event['seq']}: {told[place]} → {enters}"
             told[place] = enters
             if kind is EventType.STEP_RUNNING and place in parents:
                 assert event["metadata"] == {"children": len(self.children(place))}
