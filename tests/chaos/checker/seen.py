@@ -69,6 +69,10 @@ class Seen:
         """Whether the step has a list, and its children are called in its place."""
         return bool(self.directives.get(place, {}).get("for_each"))
 
+    def lives_with_attempts(self) -> list[tuple[Place, list[Line]]]:
+        """The events of the steps that are called themselves: of a list, its children are."""
+        return [(place, life) for place, life in self.lives.items() if not self.lists(place)]
+
     def called(self, place: Place) -> list[Line]:
         """The ledger's lines about the step."""
         return self.entries.get(self.key(place), [])

@@ -260,9 +260,7 @@ def ended_runs_have_answered(seen: Seen) -> Iterator[Violation]:
 @invariant("I15")
 def one_outcome_an_attempt(seen: Seen) -> Iterator[Violation]:
     """Each attempt starts once and ends at most once, one after the other: their leases don't overlap (I16)."""
-    for place, life in seen.lives.items():
-        if seen.lists(place):
-            continue  # its children have the attempts
+    for place, life in seen.lives_with_attempts():
         running: int | None = None
         last = 0
         for event in life:
