@@ -47,7 +47,8 @@ AT_ONCE = 4
 
 # Plans
 
-VALUES: list[Any] = [None, False, 0, "", "text", {}, {"n": [1, 2]}, [], [1], [1, None, "x"], [[1], [2, 3]], ["a"] * 4]
+LISTS: list[Any] = [[], [1], [1, None, "x"], [[1], [2, 3]], [{"n": 1}, {"n": []}, {}], ["a"] * LONGEST]
+VALUES: list[Any] = [None, False, 0, "", "text", {}, {"n": [1, 2]}]
 
 
 @dataclass(frozen=True)
@@ -87,36 +88,44 @@ def expressions(draw: st.DrawFn, keys: list[str], *, of_item: bool = False) -> E
 
 
 @st.composite
+def lists(draw: st.DrawFn, keys: list[str], given: list[Sketch]) -> Expression:
+    """What is most often a list."""
+    likely = [each.key for each in given if each.key in keys and (each.for_each or isinstance(each.gives, list))]
+    if likely and draw(st.sampled_from([True] * 9 + [False])):
+        return named(draw(st.sampled_from(likely)))
+    return draw(expressions(keys))
+
+
+@st.composite
 def sketches(draw: st.DrawFn) -> list[Sketch]:
     """Up to a dozen steps in a random shape."""
     found: list[Sketch] = []
     reach: list[set[str]] = []
-    for place in range(draw(st.integers(1, STEPS))):
+    for place in range(draw(st.sampled_from([1, 3, 5, 7, 9, 10, 11, STEPS]))):
         # Near ones more often, or a dozen steps would have no depth.
         near = st.sampled_from(range(max(0, place - 5), place)) if place else st.nothing()
         before = sorted(draw(st.lists(near, max_size=3, unique=True))) if place else []
-        ends = draw(st.sampled_from([0, 0, 1, 2])) if before else 0
+        ends = draw(st.sampled_from([0, 0, 0, 1, 2])) if before else 0
         depends_on, after = before[ends:], before[:ends]
         below = set[str]().union(*(reach[each] | {f"s{each}"} for each in depends_on))
         reach.append(below)
         keys = sorted(below | {f"s{each}" for each in after})
-        kind = draw(st.sampled_from(["plain", "plain", "list"])) if keys else "plain"
-        lists = kind == "list"
-        may_refer = bool(keys) and draw(st.booleans())
+        expands = bool(keys) and draw(st.sampled_from([False, False, True]))
+        may_refer = expands or (bool(keys) and draw(st.booleans()))
         found.append(
             Sketch(
                 key=f"s{place}",
                 depends_on=tuple(f"s{each}" for each in depends_on),
                 after=tuple(f"s{each}" for each in after),
-                when=draw(expressions(keys)) if keys and draw(st.sampled_from([False, False, True])) else None,
-                for_each=draw(expressions(keys)) if lists else None,
-                most=draw(st.sampled_from([None, None, None, 2])),
+                when=draw(expressions(keys)) if keys and draw(st.sampled_from([False, False, False, True])) else None,
+                for_each=draw(lists(keys, found)) if expands else None,
+                most=draw(st.sampled_from([None] * 7 + [2])),
                 tolerates=draw(st.booleans()),
                 parallel=draw(st.sampled_from([None, 1, 2])),
                 delay=draw(st.sampled_from([None, None, None, 0.01])),
                 asks=draw(st.sampled_from([False, False, False, True])),
-                value=draw(expressions(keys, of_item=lists)) if may_refer or lists else None,
-                gives=draw(st.sampled_from([ECHO, ECHO, *VALUES])),
+                value=draw(expressions(keys, of_item=expands)) if may_refer else None,
+                gives=draw(st.sampled_from([ECHO] * 3 + LISTS * 2 + VALUES)),
             )
         )
     return found
@@ -127,14 +136,19 @@ def stories(draw: st.DrawFn) -> Story:
     """A plan and what becomes of its calls."""
     steps = draw(sketches())
     keys = [sketch.key for sketch in steps]
-    calls = [
-        *(sketch.key for sketch in steps if sketch.for_each is None),
-        *(f"{sketch.key}[{place}]" for sketch in steps if sketch.for_each is not None for place in range(LONGEST)),
-    ]
-    some = st.frozensets(st.sampled_from(calls), max_size=3)
+    calls = {
+        sketch.key: [sketch.key]
+        if sketch.for_each is None
+        # The first entries more often: most lists are short.
+        else [f"{sketch.key}[{place}]" for place in (0, 0, 0, 1, 1, *range(LONGEST))]
+        for sketch in steps
+    }
+    some = st.frozensets(st.sampled_from([key for keys in calls.values() for key in keys]), max_size=3)
+    asked = [key for sketch in steps if sketch.asks for key in calls[sketch.key]]
+    rejected = draw(st.frozensets(st.sampled_from(asked), max_size=2)) if asked else frozenset[str]()
     answered = draw(st.lists(expressions(keys), max_size=2))
     answer = {f"a{place}": each for place, each in enumerate(answered)} or None
-    return Story(steps, answer, draw(some), draw(some), draw(some), draw(st.lists(st.integers(0, 99), max_size=3)))
+    return Story(steps, answer, draw(some), draw(some), rejected, draw(st.lists(st.integers(0, 99), max_size=3)))
 
 
 # The engine's side
@@ -257,20 +271,21 @@ class Plays:
         row = await self._it.run(run)
         assert (row["state"], row["outcome"]) == (meaning.state, meaning.outcome)
         answer = await self._it.database.fetchrow("SELECT * FROM run_answers WHERE run_id = $1", run)
-        said = (None, None) if answer is None else (json.loads(answer["answer"] or "null"), answer["error_code"])
+        said = (
+            (None, None) if answer is None else (_plain(json.loads(answer["answer"] or "null")), answer["error_code"])
+        )
         assert said == meaning.answer()
         assert calls == Counter({key: times for (told, key), times in self._actors.calls.items() if told == name})
         await check_runs(self._it.database, run)
 
 
 def _plain(result: Any) -> Any:
-    """A result, with the code alone of each error that is listed in it."""
-    if not isinstance(result, list):
-        return result
-    return [
-        {**each, "error": each["error"]["code"]} if isinstance(each, dict) and "error" in each else each
-        for each in result
-    ]
+    """A result, with the code alone of each error that is listed somewhere in it."""
+    if isinstance(result, list):
+        return [_plain(each) for each in result]
+    if isinstance(result, dict):
+        return {name: each["code"] if name == "error" else _plain(each) for name, each in result.items()}
+    return result
 
 
 def tell(dsn: str, *, examples: int, seed: bool) -> None:
