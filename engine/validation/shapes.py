@@ -179,14 +179,20 @@ def _own_forms(root: Schema, schema: Schema) -> Iterator[Form]:
             case "object":
                 yield _record(root, schema)
             case "array":
-                inside = [*cast("Sequence[Any]", schema.get("prefixItems", ())), schema.get("items", True)]
-                yield Listing([Later(root, each) for each in inside])
+                yield _listing(root, schema)
             case "null":
                 pass
             case str() if kind in _SCALARS:
                 yield _SCALARS[kind]
             case _:
                 yield OPEN
+
+
+def _listing(root: Schema, schema: Schema) -> Listing:
+    first = cast("Sequence[Any]", schema.get("prefixItems") or ())
+    most = schema.get("maxItems")
+    has_more = not first or not isinstance(most, int) or most > len(first)
+    return Listing([Later(root, each) for each in (*first, *([schema.get("items", True)] if has_more else ()))])
 
 
 def _record(root: Schema, schema: Schema) -> Record:
