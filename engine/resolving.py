@@ -121,7 +121,8 @@ def fitted(
 ) -> Fitted | Unfitted:
     """The planned arguments of this tool, with what their references stand for.
 
-    `known` are results by key, `now` is when the run was submitted. Raises nothing: the step upstream has succeeded, and nothing that is wrong here may undo that.
+    `known` are results by key, `now` is when the run was submitted. Raises nothing: the step upstream has succeeded,
+    and nothing that is wrong here may undo that.
     """
     try:
         return _fitted(name, planned, known, registry, budget=budget, max_bytes=max_bytes, now=now)
