@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from engine.plans import Plan, PlanStep
 
@@ -51,7 +51,7 @@ def member(of: Expression, name: str) -> Expression:
 
     def value(known: Known) -> Any:
         found = of.value(known)
-        return found.get(name) if isinstance(found, dict) else None
+        return cast("dict[str, Any]", found).get(name) if isinstance(found, dict) else None
 
     return Expression(f"{of.text}.{name}", value)
 
@@ -76,7 +76,7 @@ def length(of: Expression) -> Expression:
 
     def value(known: Known) -> Any:
         found = of.value(known)
-        if not isinstance(found, str | list | dict):
+        if type(found) not in (str, list, dict):
             raise NoValue
         return len(found)
 
@@ -88,17 +88,20 @@ def results_of(of: Expression) -> Expression:
 
     def value(known: Known) -> Any:
         found = of.value(known)
-        if not isinstance(found, list):
+        if type(found) is not list:
             return None
-        flat = [inner for each in found for inner in (each if isinstance(each, list) else [each])]
-        return [each["result"] for each in flat if isinstance(each, dict) and each.get("result") is not None]
+        flat: list[Any] = []
+        for each in cast("list[Any]", found):
+            flat += cast("list[Any]", each) if isinstance(each, list) else [each]
+        objects = [cast("dict[str, Any]", each) for each in flat if isinstance(each, dict)]
+        return [each["result"] for each in objects if each.get("result") is not None]
 
     return Expression(f"{of.text}[].result", value)
 
 
 def holds(value: Any) -> bool:
     """JMESPath's truth: 0 is true."""
-    return not (value is None or value is False or (isinstance(value, str | list | dict) and len(value) == 0))
+    return not (value is None or value is False or value == "" or value == [] or value == {})
 
 
 # Plans
@@ -213,7 +216,7 @@ class Meaning:
         """In how far it did what it was to do."""
         if self.state == "FAILED":
             return "FAILED"
-        left_out = any(step.reasons == {"REJECTED"} for step in self.steps.values())
+        left_out = any("REJECTED" in step.reasons for step in self.steps.values())
         tolerated = any(step.state == "FAILED" for step in self.steps.values())
         return "PARTIAL" if left_out or tolerated else "CLEAN"
 
@@ -302,13 +305,13 @@ class Meaning:
 
     def _expand(self, key: str, known: Known, items: Any) -> None:
         sketch, parent = self.sketches[key], self.steps[key]
-        if not isinstance(items, list):
+        if type(items) is not list:
             parent.state, parent.code = "FAILED", "NOT_A_LIST"
             return
-        if len(items) > (sketch.most or 100):
+        if len(cast("list[Any]", items)) > (sketch.most or 100):
             parent.state, parent.code = "FAILED", "TOO_MANY_ITEMS"
             return
-        for place, item in enumerate(items):
+        for place, item in enumerate(cast("list[Any]", items)):
             child = Ended(tolerated=sketch.tolerates, parent=key, item=item, place=place)
             self.steps[f"{key}[{place}]"] = child
             self._call_child(f"{key}[{place}]", known)

@@ -10,7 +10,7 @@ import json
 import os
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import pytest
@@ -47,7 +47,7 @@ AT_ONCE = 4
 
 # Plans
 
-LISTS: list[Any] = [[], [1], [1, None, "x"], [[1], [2, 3]], [{"n": 1}, {"n": []}, {}], ["a"] * LONGEST]
+LISTS: list[Any] = [[], [1], [1, None, "x"], [[1], [2, 3]], [{"result": 1}, {"result": []}, {}], ["a"] * LONGEST]
 VALUES: list[Any] = [None, False, 0, "", "text", {}, {"n": [1, 2]}]
 
 
@@ -68,15 +68,18 @@ class Story:
 
 
 @st.composite
-def expressions(draw: st.DrawFn, keys: list[str], *, of_item: bool = False) -> Expression:
-    """Something about the results of these steps (or of the entry of the list)."""
-    found = ITEM if of_item and draw(st.booleans()) else named(draw(st.sampled_from(keys)))
+def expressions(draw: st.DrawFn, keys: list[str], given: list[Sketch], *, of_item: bool = False) -> Expression:
+    """Something about the results of these steps (or of the entry of the list), of which these are known."""
+    key = draw(st.sampled_from(keys))
+    found = ITEM if of_item and draw(st.booleans()) else named(key)
     shape = draw(st.sampled_from(["itself"] * 4 + ["member", "results", "results", "length", "not", "either"]))
     match shape:
-        case "member":
-            return member(found, "n")
-        case "results":
-            return results_of(found)
+        case "member" if found is ITEM:
+            return member(found, "result")
+        case "member" if not any(each.key == key and each.for_each for each in given):
+            return member(found, "n")  # which no list has
+        case "member" | "results":
+            return results_of(named(key))
         case "length":
             return length(found)
         case "not":
@@ -93,7 +96,7 @@ def lists(draw: st.DrawFn, keys: list[str], given: list[Sketch]) -> Expression:
     likely = [each.key for each in given if each.key in keys and (each.for_each or isinstance(each.gives, list))]
     if likely and draw(st.sampled_from([True] * 9 + [False])):
         return named(draw(st.sampled_from(likely)))
-    return draw(expressions(keys))
+    return draw(expressions(keys, given))
 
 
 @st.composite
@@ -117,14 +120,16 @@ def sketches(draw: st.DrawFn) -> list[Sketch]:
                 key=f"s{place}",
                 depends_on=tuple(f"s{each}" for each in depends_on),
                 after=tuple(f"s{each}" for each in after),
-                when=draw(expressions(keys)) if keys and draw(st.sampled_from([False, False, False, True])) else None,
+                when=draw(expressions(keys, found))
+                if keys and draw(st.sampled_from([False, False, False, True]))
+                else None,
                 for_each=draw(lists(keys, found)) if expands else None,
                 most=draw(st.sampled_from([None] * 7 + [2])),
                 tolerates=draw(st.booleans()),
                 parallel=draw(st.sampled_from([None, 1, 2])),
                 delay=draw(st.sampled_from([None, None, None, 0.01])),
                 asks=draw(st.sampled_from([False, False, False, True])),
-                value=draw(expressions(keys, of_item=expands)) if may_refer else None,
+                value=draw(expressions(keys, found, of_item=expands)) if may_refer else None,
                 gives=draw(st.sampled_from([ECHO] * 3 + LISTS * 2 + VALUES)),
             )
         )
@@ -146,7 +151,7 @@ def stories(draw: st.DrawFn) -> Story:
     some = st.frozensets(st.sampled_from([key for keys in calls.values() for key in keys]), max_size=3)
     asked = [key for sketch in steps if sketch.asks for key in calls[sketch.key]]
     rejected = draw(st.frozensets(st.sampled_from(asked), max_size=2)) if asked else frozenset[str]()
-    answered = draw(st.lists(expressions(keys), max_size=2))
+    answered = draw(st.lists(expressions(keys, steps), max_size=2))
     answer = {f"a{place}": each for place, each in enumerate(answered)} or None
     return Story(steps, answer, draw(some), draw(some), rejected, draw(st.lists(st.integers(0, 99), max_size=3)))
 
@@ -282,9 +287,10 @@ class Plays:
 def _plain(result: Any) -> Any:
     """A result, with the code alone of each error that is listed somewhere in it."""
     if isinstance(result, list):
-        return [_plain(each) for each in result]
+        return [_plain(each) for each in cast("list[Any]", result)]
     if isinstance(result, dict):
-        return {name: each["code"] if name == "error" else _plain(each) for name, each in result.items()}
+        entries = cast("dict[str, Any]", result)
+        return {name: each["code"] if name == "error" else _plain(each) for name, each in entries.items()}
     return result
 
 
@@ -300,7 +306,7 @@ def tell(dsn: str, *, examples: int, seed: bool) -> None:
             database=None,
             max_examples=examples,
             deadline=None,
-            suppress_health_check=list(HealthCheck),
+            suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
             phases=[Phase.generate] if seed else [Phase.generate, Phase.shrink],
         )
         @given(st.lists(stories(), min_size=AT_ONCE, max_size=AT_ONCE))
