@@ -1,7 +1,8 @@
 """Plans and runs as Mermaid flowcharts: pure text, one line a step and one a step that waits for others."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Final
 
 from engine.runs import PreviewStep
@@ -35,10 +36,14 @@ _RISK_COLOURS: Final = {
 _SPECIAL: Final = re.compile(r"[!-~](?<![\w.,:!?/+@$-])")
 
 
-def run_diagram(steps: Sequence[StepRow]) -> str:
-    """The steps of a run, given in plan order, each marked with its state."""
+def run_diagram(steps: Sequence[StepRow], after: Mapping[int, Sequence[int]] = MappingProxyType({})) -> str:
+    """The steps of a run, given in plan order, each marked with its state.
+
+    `after` has the positions of those that must have ended, however, before a step: their edges are dotted.
+    """
     nodes = [_node(step.position, "[{}]", step.name, f"{step.tool} · {step.state}", step.state) for step in steps]
     edges = [_edge(step.depends_on, step.position) for step in steps if step.depends_on]
+    edges += [_edge(before, position, "-.->") for position, before in after.items() if before]
     return _flowchart(nodes, edges, {str(state): colour for state, colour in _STATE_COLOURS.items()})
 
 
@@ -69,8 +74,8 @@ def _node(position: int, shape: str, name: str, marks: str, style: str) -> str:
     return f"  s{position}{label}:::{style}"
 
 
-def _edge(before: Iterable[int], position: int) -> str:
-    return f"  {' & '.join(f's{each}' for each in before)} --> s{position}"
+def _edge(before: Iterable[int], position: int, arrow: str = "-->") -> str:
+    return f"  {' & '.join(f's{each}' for each in before)} {arrow} s{position}"
 
 
 def _escaped(text: str) -> str:
