@@ -187,7 +187,9 @@ async def test_approvals_of_children_are_their_runs(dsn: str):
 
         data = await it.ask(
             it.admin,
-            "query ($id: ID!) { run(id: $id) { approvals { proposedArgs step { key } } steps { approvals { status } } } }",
+            """query ($id: ID!) { run(id: $id) {
+                approvals { proposedArgs step { key } } steps { approvals { status } }
+            } }""",
             id=run_id(run),
         )
 
