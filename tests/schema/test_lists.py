@@ -85,7 +85,7 @@ async def test_a_run_lists_what_was_planned_and_counts_the_children_too(dsn: str
         }  # fmt: skip
 
 
-async def test_a_child_is_found_by_its_id_and_told_of_in_the_timeline(dsn: str):
+async def test_a_child_is_found_by_its_id_and_named_in_the_timeline(dsn: str):
     async with world(dsn, tools=TOOLS) as it:
         run = await ended(it, *halving([2, 4]))
 
