@@ -206,6 +206,9 @@ class _Check:
         if resolved is None and not dynamic:
             resolved = self._resolved(place, step, tool, found)
         kept = self._kept(place, resolved, args)
+        if step.for_each is not None:
+            # What is called are its children: they have arguments, each its own.
+            dynamic, resolved, kept = True, None, None
         level = risks.effective(tool.risk, step.risk)
         gated = risks.is_gated(level, self._approve_from)
         asked = gated or not tool.idempotent
