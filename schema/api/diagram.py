@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from types import MappingProxyType
 from typing import Final
 
 from engine.runs import PreviewStep
@@ -13,6 +12,8 @@ from schema.shared.visible import visible
 __all__ = ["preview_diagram", "run_diagram"]
 
 _LONGEST_NAME: Final = 80
+_DOTTED: Final = "-.->"
+_NOTHING_AFTER: Final[Mapping[int, Sequence[int]]] = {}
 
 _STATE_COLOURS: Final = {
     StepState.PENDING: "fill:#f3f4f6,stroke:#9ca3af,color:#374151",
@@ -36,14 +37,14 @@ _RISK_COLOURS: Final = {
 _SPECIAL: Final = re.compile(r"[!-~](?<![\w.,:!?/+@$-])")
 
 
-def run_diagram(steps: Sequence[StepRow], after: Mapping[int, Sequence[int]] = MappingProxyType({})) -> str:
+def run_diagram(steps: Sequence[StepRow], after: Mapping[int, Sequence[int]] = _NOTHING_AFTER) -> str:
     """The steps of a run, given in plan order, each marked with its state.
 
-    `after` has the positions of those that must have ended, however, before a step: their edges are dotted.
+    `after` has, for each step that waits for others to end, their positions: dotted lines lead from there.
     """
     nodes = [_node(step.position, "[{}]", step.name, f"{step.tool} · {step.state}", step.state) for step in steps]
     edges = [_edge(step.depends_on, step.position) for step in steps if step.depends_on]
-    edges += [_edge(before, position, "-.->") for position, before in after.items() if before]
+    edges += [_edge(before, position, _DOTTED) for position, before in sorted(after.items()) if before]
     return _flowchart(nodes, edges, {str(state): colour for state, colour in _STATE_COLOURS.items()})
 
 
