@@ -114,7 +114,10 @@ query Tools { tools { name description riskLevel idempotent argsSchema } }
 PREVIEW: Final = f"""
 query Preview($intent: String, $plan: PlanInput) {{
   previewPlan(intent: $intent, plan: $plan) {{
-    riskLevel diagram steps {{ key name tool riskLevel requiresApproval args dependsOn }} {_FAULTS}
+    riskLevel diagram answer {_FAULTS} steps {{
+      key name tool riskLevel requiresApproval args dependsOn when after forEach forEachMost forEachTolerates
+      maxParallel delaySeconds notBefore maxAttempts timeoutSeconds
+    }}
   }}
 }}
 """

@@ -206,6 +206,16 @@ class PlannedStep(Answer):
     requires_approval: bool
     args: Any
     depends_on: tuple[str, ...] = ()
+    when: Any = None
+    after: tuple[str, ...] = ()
+    for_each: Any = None
+    for_each_most: int | None = None
+    for_each_tolerates: bool | None = None
+    max_parallel: int | None = None
+    delay_seconds: float | None = None
+    not_before: datetime | None = None
+    max_attempts: int | None = None
+    timeout_seconds: float | None = None
 
 
 class PlanPreview(Answer):
@@ -214,6 +224,7 @@ class PlanPreview(Answer):
     steps: tuple[PlannedStep, ...] = ()
     risk_level: str | None = None
     diagram: str = ""
+    answer: Any = None
 
 
 class NewUser(Answer):

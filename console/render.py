@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from datetime import datetime
 from difflib import ndiff
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from rich.text import Text
 
 from console.bounded import bounded
 from console.children import how_far
-from console.models import Approval, Event, PlanPreview, Run, Step
+from console.models import Approval, Event, PlannedStep, PlanPreview, Run, Step
 from console.plain import one_line, readable, visible
 from console.screen import Cell
 
@@ -223,9 +223,36 @@ def plan_lines(preview: PlanPreview) -> list[str]:
     for step in preview.steps:
         gate = "  asks first" if step.requires_approval else ""
         after = f"  after {', '.join(step.depends_on)}" if step.depends_on else ""
-        lines.append(f"{step.key}: {step.tool} {step.risk_level}{gate}{after}")
+        ended = f"  whatever becomes of {', '.join(step.after)}" if step.after else ""
+        lines.append(f"{step.key}: {step.tool} {step.risk_level}{gate}{after}{ended}")
+        lines += [f"  {line}" for line in _directive_lines(step)]
         lines += [f"    {line}" for line in readable(step.args)]
+    if preview.answer is not None:
+        lines += ["answers:", *(f"    {line}" for line in readable(preview.answer))]
     return lines
+
+
+def _directive_lines(step: PlannedStep) -> list[str]:
+    """What a step says of when it runs and how often."""
+    lines: list[str] = []
+    if step.when is not None:
+        lines.append(f"if {_expression(step.when)}")
+    if step.for_each is not None:
+        most = f", at most {step.for_each_most}" if step.for_each_most is not None else ""
+        parallel = f", {step.max_parallel} at once" if step.max_parallel is not None else ""
+        tolerates = ", those that fail with their errors" if step.for_each_tolerates else ""
+        lines.append(f"for each of {_expression(step.for_each)}{most}{parallel}{tolerates}")
+    if step.delay_seconds:
+        lines.append(f"{step.delay_seconds:g} seconds after it is ready")
+    if step.not_before is not None:
+        lines.append(f"not before {moment(step.not_before)}")
+    return lines
+
+
+def _expression(reference: Any) -> str:
+    """The expression of a reference; whatever else is there, as it is."""
+    entries = cast("dict[str, Any]", reference) if isinstance(reference, dict) else {}
+    return one_line(str(entries.get("$jmespath", reference)))
 
 
 def clock(when: datetime) -> str:

@@ -62,6 +62,7 @@ def preview_diagram(steps: Sequence[PreviewStep]) -> str:
         for position, step in enumerate(steps)
     ]
     edges = [_edge([place[key] for key in step.depends_on], place[step.key]) for step in steps if step.depends_on]
+    edges += [_edge([place[key] for key in step.after], place[step.key], _DOTTED) for step in steps if step.after]
     return _flowchart(nodes, edges, {risk.name: colour for risk, colour in _RISK_COLOURS.items()})
 
 

@@ -64,6 +64,24 @@ def test_a_preview_is_drawn_with_risks_and_gates():
     assert "  s0 --> s1" in drawn
 
 
+def test_what_need_only_have_ended_is_joined_by_dots():
+    lines = run_diagram([row(0), row(1), row(2, depends_on=(0,)), row(3)], {3: [0, 2], 2: [1], 1: []}).split("\n")
+
+    assert lines[5:8] == ["  s0 --> s2", "  s1 -.-> s2", "  s0 & s2 -.-> s3"]
+
+
+def test_a_preview_is_drawn_with_what_need_only_have_ended():
+    drawn = preview_diagram(
+        [
+            PreviewStep("a", "Look", "note", Risk.L0, gated=False, args={}, depends_on=()),
+            PreviewStep("b", "Tidy", "note", Risk.L0, gated=False, args={}, depends_on=(), after=("a",)),
+        ]
+    )
+
+    assert "  s0 -.-> s1" in drawn
+    assert "-->" not in drawn
+
+
 def test_nothing_is_drawn_for_nothing():
     assert run_diagram([]).startswith("flowchart TD\n  classDef")
 
