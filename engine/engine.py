@@ -80,7 +80,7 @@ class Engine:
         self.audit = AuditLog(database)
         self._scheduler = Scheduler(
             work,
-            settings,
+            self._resources.rules,
             expire=partial(expire_overdue, Resources(work, registry, settings, wakeups, LocalWorker(), gate)),
             wakeups=wakeups,
             also={"steps": self._sweep_steps, "approvals": self._sweep_approvals, "timelines": timeline.sweep},

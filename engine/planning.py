@@ -14,6 +14,7 @@ from engine.errors import InvalidPlan
 from engine.local import LocalWorker
 from engine.planner import Planner, PlanningContext, Unplannable
 from engine.planner.asking import ask
+from engine.rounds import Rules, start_elaborate
 from engine.settings import EngineSettings, gate_policy
 from engine.tools import Registry
 from engine.validation import SoundPlan, check_plan_aside
@@ -177,6 +178,9 @@ class Planning:
         async def write(tx: Connection) -> Advance:
             if not await planning.hold_planning(tx, run, worker.id, risk=sound.risk):
                 return Advance()
+            if sound.is_elaborate:
+                rules = Rules(self._registry, self._settings)
+                return await start_elaborate(tx, rules, run.id, run.submitted_by, sound)
             return await begin.store_steps(
                 tx, sound.for_run(run.id, run.submitted_by), claimer=claimer, gate=self._gate
             )

@@ -19,7 +19,6 @@ from engine.references import Unresolvable, resolve
 from engine.tools import ArgsUnfit, Registry
 from engine.tools.foreign import text_of
 from engine.values import UnfitValue, check_json, dotted, storable
-from persistence.ids import run_id
 from persistence.moves.inputs import Resolution
 from persistence.moves.references import FreedStep
 
@@ -49,82 +48,111 @@ async def resolutions(
     together, and others are served while they are evaluated.
     """
 
-    def work() -> list[Resolution | _Lacking]:
+    def work() -> list[Fitted | Unfitted]:
         budgets: defaultdict[UUID, Budget] = defaultdict(Budget)
-        return [_guarded(step, results, registry, max_bytes, budgets[step.run]) for step in freed]
+        return [
+            fitted(
+                step.tool,
+                orjson.loads(step.args),
+                _known(step, results),
+                registry,
+                budget=budgets[step.run],
+                max_bytes=max_bytes,
+            )
+            for step in freed
+        ]
 
-    found = await aside(work, Lane.REFERENCES) if any(_EXPRESSION in step.args for step in freed) else work()
-    return [each if isinstance(each, Resolution) else await _explained(each, notices_of) for each in found]
-
-
-@dataclass(frozen=True, slots=True)
-class _Lacking:
-    """A step that has nothing to work on."""
-
-    step: FreedStep
-    missing: Missing
-
-
-async def _explained(lacking: _Lacking, notices_of: NoticesOf) -> Resolution:
-    step, missing = lacking.step, lacking.missing
-    return _unfit(step, UNFIT, missing.after(await notices_of(step.run, missing.step)))
+    found = await aside(work, Lane.REFERENCES) if any(EXPRESSION in step.args for step in freed) else work()
+    return [await _resolution(step, each, notices_of) for step, each in zip(freed, found, strict=True)]
 
 
-_EXPRESSION = '"$jmespath"'
-
-
-def _guarded(
-    step: FreedStep,
-    results: Mapping[tuple[UUID, int], str | None],
-    registry: Registry,
-    max_bytes: int,
-    budget: Budget,
-) -> Resolution | _Lacking:
-    """The same, whatever happens: the step upstream has succeeded, and nothing that is wrong here may undo that."""
-    try:
-        return _resolution(step, results, registry, max_bytes, budget)
-    except BaseException as error:
-        log.exception("arguments_not_resolved", run_id=run_id(step.run), position=step.position)
-        return _unfit(step, UNFIT, f"its arguments can't be checked: {text_of(error)}")
-
-
-def _resolution(
-    step: FreedStep,
-    results: Mapping[tuple[UUID, int], str | None],
-    registry: Registry,
-    max_bytes: int,
-    budget: Budget,
-) -> Resolution | _Lacking:
+def _known(step: FreedStep, results: Mapping[tuple[UUID, int], str | None]) -> dict[str, Any]:
     known: dict[str, Any] = orjson.loads(step.known)
     for place, key in step.pending.items():
         result = results.get((step.run, place))
         if result is not None:
             known[key] = orjson.loads(result)
-    tool = registry.get(step.tool)
+    return known
+
+
+async def _resolution(step: FreedStep, found: Fitted | Unfitted, notices_of: NoticesOf) -> Resolution:
+    if isinstance(found, Fitted):
+        return Resolution(step.run, step.position, found.args, found.digest)
+    return Resolution(step.run, step.position, None, None, found.code, await explained(step.run, found, notices_of))
+
+
+EXPRESSION = '"$jmespath"'
+"""What arguments with an expression hold in their JSON text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """The arguments (JSON text) that a step will be called with, and their digest."""
+
+    args: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unfitted:
+    """Why a step can't be called: an error code, and the words; `missing` where it has nothing to work on."""
+
+    code: str
+    message: str
+    missing: Missing | None = None
+
+
+def fitted(
+    name: str,
+    planned: Mapping[str, Any],
+    known: Mapping[str, Any],
+    registry: Registry,
+    *,
+    budget: Budget,
+    max_bytes: int,
+) -> Fitted | Unfitted:
+    """The planned arguments of this tool, with what their references stand for; `known` are results by key.
+
+    Raises nothing: the step upstream has succeeded, and nothing that is wrong here may undo that.
+    """
+    try:
+        return _fitted(name, planned, known, registry, budget=budget, max_bytes=max_bytes)
+    except BaseException as error:
+        log.exception("arguments_not_resolved", tool=name)
+        return _unfitted(UNFIT, f"its arguments can't be checked: {text_of(error)}")
+
+
+def _fitted(
+    name: str,
+    planned: Mapping[str, Any],
+    known: Mapping[str, Any],
+    registry: Registry,
+    *,
+    budget: Budget,
+    max_bytes: int,
+) -> Fitted | Unfitted:
+    tool = registry.get(name)
     if tool is None:
-        return Resolution(
-            step.run,
-            step.position,
-            None,
-            None,
-            UNFIT,
-            f"this process has no tool {step.tool}: its arguments can't be checked",
-        )
-    planned = orjson.loads(step.args)
+        return _unfitted(UNFIT, f"this process has no tool {name}: its arguments can't be checked")
     try:
         args = tool.fit(resolve(planned, known, budget))
         text = check_json(args, max_bytes=max_bytes, what="the resolved arguments")
     except Unresolvable as error:
-        return _unfit(step, UNRESOLVABLE, f"{dotted(('args', *error.path))}: {error.message}")
+        return _unfitted(UNRESOLVABLE, f"{dotted(('args', *error.path))}: {error.message}")
     except ArgsUnfit as error:
-        missing = missing_entry(planned, known, error.faults)
-        if missing is not None:
-            return _Lacking(step, missing)
-        return _unfit(step, UNFIT, "; ".join(f"{dotted(('args', *each.path))} {each.message}" for each in error.faults))
+        message = "; ".join(f"{dotted(('args', *each.path))} {each.message}" for each in error.faults)
+        return _unfitted(UNFIT, message, missing_entry(planned, known, error.faults))
     except UnfitValue as error:
-        return _unfit(step, UNFIT, f"{dotted(('args', *error.path))} {error.message}")
-    return Resolution(step.run, step.position, text.decode(), args_digest(step.tool, args))
+        return _unfitted(UNFIT, f"{dotted(('args', *error.path))} {error.message}")
+    return Fitted(text.decode(), args_digest(name, args))
 
 
-def _unfit(step: FreedStep, code: str, message: str) -> Resolution:
-    return Resolution(step.run, step.position, None, None, code, storable(message[:4000]))
+def _unfitted(code: str, message: str, missing: Missing | None = None) -> Unfitted:
+    return Unfitted(code, storable(message[:4000]), missing)
+
+
+async def explained(run: UUID, unfit: Unfitted, notices_of: NoticesOf) -> str:
+    """Why, in words: where a result has too few entries to work on, what its own step said of that comes first."""
+    if unfit.missing is None:
+        return unfit.message
+    return storable(unfit.missing.after(await notices_of(run, unfit.missing.step))[:4000])

@@ -13,7 +13,7 @@ from uuid import UUID
 import structlog
 
 from engine.retries import is_exhausted
-from engine.settings import EngineSettings, gate_policy
+from engine.rounds import Rules, settle
 from persistence import workers
 from persistence.database import Connection, Database, Unavailable
 from persistence.moves import planning
@@ -21,7 +21,6 @@ from persistence.moves.inputs import Outcome
 from persistence.moves.locks import lock_free_runs
 from persistence.moves.rescue import LostStep, close_orphaned_calls, lost_steps, runs_of
 from persistence.moves.row import Advance
-from persistence.moves.settle import advance
 from persistence.states import Retrying, StepState, ToolCallStatus
 from persistence.supervisor import Background, failed, known
 from persistence.wakeups import Wakeups
@@ -46,7 +45,7 @@ class Scheduler:
     def __init__(
         self,
         database: Database,
-        settings: EngineSettings,
+        rules: Rules,
         *,
         expire: Callable[[], Awaitable[int]],
         wakeups: Wakeups,
@@ -54,12 +53,11 @@ class Scheduler:
         sweeps_steps: bool,
     ) -> None:
         self._database = database
-        self._settings = settings
+        self._rules = rules
         self._expire_overdue = expire
         self._wakeups = wakeups
         parts = {"rescue": self._rescue, "expiry": self._expire} if sweeps_steps else {}
         self._parts = {known(f"sweep-{name}"): part for name, part in {**parts, **also}.items()}
-        self._gate = gate_policy(settings)
         self._signless: dict[UUID, float] = {}
         self._sweeping = Background("scheduler", self._sweep_on)
 
@@ -79,7 +77,7 @@ class Scheduler:
                 # Others had no chance to show that they live, and may need a moment when we don't.
                 self._signless.clear()
                 log.warning("sweep_waits_for_the_database", error=str(error))
-            await asyncio.sleep(self._settings.sweep_seconds)
+            await asyncio.sleep(self._rules.settings.sweep_seconds)
 
     async def sweep(self) -> None:
         """Do once what is due. What fails in one part keeps none of the others from being done."""
@@ -129,7 +127,7 @@ class Scheduler:
             if not lost:
                 return Advance(), 0
             log.warning("steps_rescued", steps=len(lost))
-            return await advance(tx, [rescue(step) for step in lost], gate=self._gate), len(lost)
+            return await settle(tx, self._rules, [rescue(step) for step in lost]), len(lost)
 
         return await self._database.transaction(write)
 

@@ -26,6 +26,7 @@ class EngineSettings:
     retry_base_seconds: float = 1
     retry_cap_seconds: float = 300
     max_plan_steps: int = 2000
+    max_run_steps: int = 10_000
     max_json_bytes: int = 262_144
     max_intent_characters: int = 8192
     planning_seconds: float = 30

@@ -40,6 +40,11 @@ async def linked_steps(tx: Connection, run: UUID) -> dict[int, LinkedStep]:
     }
 
 
+async def has_step(tx: Connection, run: UUID, position: int) -> bool:
+    """Whether the run has a step at this position."""
+    return await tx.fetchval("SELECT EXISTS (SELECT FROM steps WHERE run_id = $1 AND position = $2)", run, position)
+
+
 async def state_of(tx: Connection, run: UUID) -> RunState:
     """The state of a run: why a move of it did nothing. The caller holds its lock."""
     return RunState(await tx.fetchval("SELECT state FROM runs WHERE id = $1", run))

@@ -14,18 +14,16 @@ from engine.executor.attempt import Attempt
 from engine.executor.slots import Slots
 from engine.executor.tasks import Tasks
 from engine.gather import Gather
-from engine.resolving import resolutions
+from engine.rounds import Rules, settle
 from engine.settings import EngineSettings, gate_policy
 from engine.tools import Registry
 from persistence import ids
 from persistence.database import Connection, Database, Unavailable
 from persistence.moves.inputs import Claimer, Outcome
 from persistence.moves.locks import lock_runs
-from persistence.moves.references import freed_references
 from persistence.moves.row import Advance
-from persistence.moves.settle import SettleFree, advance, advance_free
+from persistence.moves.settle import SettleFree, advance_free
 from persistence.moves.succeed import is_success, succeed
-from persistence.notices import keep_notices, notices_of
 from persistence.states import StepState
 from persistence.wakeups import Wakeups
 
@@ -51,8 +49,7 @@ class Settling:
         take: Callable[[Claimer, Advance], None],
     ) -> None:
         self._database = database
-        self._registry = registry
-        self._settings = settings
+        self._rules = Rules(registry, settings)
         self._slots = slots
         self._wakeups = wakeups
         self._tasks = tasks
@@ -177,22 +174,11 @@ class Settling:
 
     async def _settle_locked(self, outcomes: Sequence[Outcome]) -> None:
         """Settle these, once their runs are ours alone. Locks the runs in the order of their ids."""
-        feeding = [outcome for outcome in outcomes if self._feeds(outcome)]
-        results = {(outcome.run, outcome.position): outcome.result for outcome in feeding}
+        feeding = [outcome for outcome in outcomes if outcome.enters is StepState.SUCCEEDED and self._feeds(outcome)]
 
         async def write(tx: Connection) -> Advance:
-            await lock_runs(tx, (outcome.run for outcome in outcomes))
-            freed = await freed_references(tx, feeding) if feeding else []
-            found = await resolutions(
-                freed,
-                results,
-                self._registry,
-                max_bytes=self._settings.max_json_bytes,
-                notices_of=partial(notices_of, tx, about=outcomes),
-            )
-            done = await advance(tx, outcomes, resolutions=found, claimer=claimer, gate=self._gate)
-            await keep_notices(tx, (outcome for place, outcome in enumerate(outcomes) if place in done.accepted))
-            return done
+            elaborate = await lock_runs(tx, (outcome.run for outcome in outcomes))
+            return await settle(tx, self._rules, outcomes, claimer=claimer, elaborate=elaborate, feeding=feeding)
 
         with self._slots.reserve(own=self._slots_of(outcomes)) as claimer:
             done = await self._database.transaction(write)
@@ -211,8 +197,6 @@ class Settling:
         return sum(map(self._slots.holds, outcomes))
 
     def _feeds(self, outcome: Outcome) -> bool:
-        """Whether the outcome may free a step with references."""
-        if outcome.enters is not StepState.SUCCEEDED:
-            return False
+        """Whether the outcome may free a step with references, or belongs to an elaborate run."""
         attempt = self._slots.running.get((outcome.run, outcome.position))
         return attempt is None or attempt.step.feeds

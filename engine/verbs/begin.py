@@ -18,6 +18,7 @@ from engine.access import Viewer
 from engine.aside import Lane, aside
 from engine.audit import line_of
 from engine.errors import Forbidden, IdempotencyConflict
+from engine.rounds import start_elaborate
 from engine.runs import Submission, check_submission, input_digest
 from engine.validation import SoundPlan, check_plan_aside, is_long
 from engine.verbs.resources import Resources
@@ -108,9 +109,10 @@ async def _digest(submission: Submission) -> bytes | None:
 async def begin_all(
     resources: Resources, connection: Connection, group: Sequence[Checked], *, claimer: Claimer = NOBODY
 ) -> Begun:
-    """Begin all of these. If they all have plans, it is one statement, and needs no transaction of its own."""
+    """Begin all of these. If they all have plain plans, it is one statement, and needs no transaction of its own."""
     to_plan = [each.run for each in group if each.plan is None]
-    planned = [(each.run, each.plan) for each in group if each.plan is not None]
+    planned = [(each.run, each.plan) for each in group if each.plan is not None and not each.plan.is_elaborate]
+    elaborate = [(each.run, each.plan) for each in group if each.plan is not None and each.plan.is_elaborate]
     runs = await beginning.store_runs(connection, to_plan) if to_plan else {}
     done = Advance()
     if planned:
@@ -118,6 +120,12 @@ async def begin_all(
         done = await submit(connection, [run for run, _ in planned], steps, claimer=claimer, gate=resources.gate)
         new = {mark.run for mark in done.marks}
         runs |= {run.id: beginning.StoredRun(run.id, run.input_digest) for run, _ in planned if run.id in new}
+    for run, plan in elaborate:
+        stored = (await beginning.store_runs(connection, [run]))[run.id]
+        if stored.id == run.id:
+            begun = await start_elaborate(connection, resources.rules, run.id, run.submitted_by, plan)
+            done.marks += begun.marks
+        runs[run.id] = stored
     return Begun(runs, done, are_to_plan=bool(to_plan))
 
 

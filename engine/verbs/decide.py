@@ -15,6 +15,7 @@ from engine.audit import line_of
 from engine.digest import args_digest
 from engine.errors import ArgsChanged, Fault, InvalidInput, InvalidState
 from engine.references import check_secrets
+from engine.rounds import settle
 from engine.tools import ArgsUnfit
 from engine.unset import UNSET, Unset
 from engine.values import UnfitValue, check_json, text_fault
@@ -28,7 +29,6 @@ from persistence.moves.approve import Asker, Grant, approve, approve_as_proposed
 from persistence.moves.decide import ApprovalFacts, DecidedStep, find_approval
 from persistence.moves.inputs import Claimer
 from persistence.moves.row import Advance
-from persistence.moves.settle import advance
 from persistence.states import ApprovalDecision, ApprovalKind, ApprovalStatus, EventType, SkipReason, StepState
 
 _ANOTHER_USER = UUID(int=0)
@@ -122,7 +122,8 @@ async def _decided(
         kind = EventType.APPROVAL_REJECTED
         outcome = leaving_blocked(decided, StepState.SKIPPED, SkipReason.REJECTED)
     event = note(decided, kind, given.viewer, given.reason, edited=edited is not None)
-    return await advance(tx, [outcome], notes=[event], gate=resources.gate)
+    elaborate = {facts.run} if facts.is_elaborate else ()
+    return await settle(tx, resources.rules, [outcome], notes=[event], elaborate=elaborate)
 
 
 async def _approved_at_once(resources: Resources, given: Answer) -> bool:
@@ -164,6 +165,7 @@ async def _approved_edited(
         or not may_answer(resources, given.viewer, facts)
         or facts.kind is not ApprovalKind.EXECUTE
         or facts.status is not ApprovalStatus.REQUIRED
+        or facts.is_elaborate
         or given.seen not in (None, facts.digest)
     ):
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from engine.rounds import settle
 from engine.verbs.answering import leaving_blocked
 from engine.verbs.resources import Resources
 from persistence.database import Connection
@@ -9,7 +10,6 @@ from persistence.moves.decide import expire, overdue_runs
 from persistence.moves.inputs import Note
 from persistence.moves.locks import lock_free_runs
 from persistence.moves.row import Advance
-from persistence.moves.settle import advance
 from persistence.states import EventType, SkipReason, StepState
 
 _EXPIRED_AT_ONCE = 500
@@ -23,8 +23,9 @@ async def expire_overdue(resources: Resources) -> int:
         expired = await expire(tx, runs) if runs else []
         if not expired:
             return Advance()
-        return await advance(
+        return await settle(
             tx,
+            resources.rules,
             [leaving_blocked(each, StepState.SKIPPED, SkipReason.APPROVAL_EXPIRED) for each in expired],
             notes=[
                 Note(
@@ -37,7 +38,6 @@ async def expire_overdue(resources: Resources) -> int:
                 )
                 for each in expired
             ],
-            gate=resources.gate,
         )
 
     done = await resources.database.transaction(write)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from uuid import UUID
 
 import orjson
@@ -12,7 +11,7 @@ from engine.audit import line_of
 from engine.digest import canonical
 from engine.errors import Fault, InvalidInput, InvalidState
 from engine.references import secrets_in
-from engine.resolving import resolutions
+from engine.rounds import settle
 from engine.unset import UNSET, Unset
 from engine.values import UnfitValue, check_json
 from engine.verbs.answering import answer, decided_before, leaving_blocked, note
@@ -22,10 +21,7 @@ from persistence.database import Connection
 from persistence.ids import approval_id
 from persistence.moves.decide import ApprovalFacts, DecidedStep, decide
 from persistence.moves.inputs import Outcome
-from persistence.moves.references import freed_references
 from persistence.moves.row import Advance
-from persistence.moves.settle import advance
-from persistence.notices import notices_of
 from persistence.states import (
     ApprovalKind,
     ApprovalStatus,
@@ -78,15 +74,8 @@ async def resolve(
         kind = EventType.APPROVAL_REJECTED if abandoned else EventType.APPROVAL_APPROVED
         event = note(decided, kind, viewer, reason, resolution=resolution)
         outcome = _outcome(decided, resolution, text)
-        freed = await freed_references(tx, [outcome]) if happened else []
-        found = await resolutions(
-            freed,
-            {(outcome.run, outcome.position): text},
-            resources.registry,
-            max_bytes=resources.settings.max_json_bytes,
-            notices_of=partial(notices_of, tx),
-        )
-        return await advance(tx, [outcome], resolutions=found, notes=[event], gate=resources.gate)
+        elaborate = {facts.run} if facts.is_elaborate else ()
+        return await settle(tx, resources.rules, [outcome], notes=[event], elaborate=elaborate)
 
     line = line_of(viewer, Action.RESOLVE_IN_DOUBT, approval_id(approval), detail=resolution)
     await answer(resources, viewer, approval, write, line)

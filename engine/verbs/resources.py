@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from engine.errors import InvalidInput
 from engine.local import LocalWorker
+from engine.rounds import Rules
 from engine.settings import EngineSettings
 from engine.tools import Fault, Registry
 from engine.values import text_fault
@@ -27,6 +28,11 @@ class Resources:
     wakeups: Wakeups
     worker: LocalWorker
     gate: GatePolicy
+
+    @property
+    def rules(self) -> Rules:
+        """What settling goes by."""
+        return Rules(self.registry, self.settings)
 
     def announce(self, done: Advance) -> None:
         """Let everybody know of what was written."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +14,7 @@ from engine.audit import line_of
 from engine.digest import args_digest
 from engine.errors import Forbidden, InvalidState, NotFound
 from engine.references import Unresolvable, resolve
+from engine.rounds.redriving import redrive_elaborate
 from engine.tools import ArgsUnfit
 from engine.values import UnfitValue, check_json
 from engine.verbs.resources import Resources, check_reason
@@ -21,10 +23,12 @@ from persistence.database import Connection
 from persistence.ids import step_id, user_id
 from persistence.moves.locks import lock_runs
 from persistence.moves.redrive import redrive
+from persistence.moves.rounds.facts import elaborate_runs
+from persistence.moves.rounds.redrive import directed_steps
 from persistence.moves.row import Advance
 from persistence.reads.where import submitter_of
 from persistence.states import RunState, SkipReason, StepState
-from persistence.steering import LinkedStep, Unresolved, asked_about, linked_steps, state_of, unresolved
+from persistence.steering import LinkedStep, Unresolved, asked_about, has_step, linked_steps, state_of, unresolved
 
 
 async def retry(resources: Resources, viewer: Viewer, run: UUID, position: int, *, reason: str | None) -> None:
@@ -35,26 +39,16 @@ async def retry(resources: Resources, viewer: Viewer, run: UUID, position: int, 
         submitted_by = await submitter_of(tx, viewer.scope, run)
         if submitted_by is None:
             raise NotFound(("stepId",))
-        await lock_runs(tx, [run])
-        steps = await linked_steps(tx, run)
-        if position not in steps:
+        is_elaborate = bool(await lock_runs(tx, [run]))
+        if not await has_step(tx, run, position):
             raise NotFound(("stepId",))
         if not may_steer(viewer, submitted_by):
             raise Forbidden("to be the run's submitter, or an administrator")
-        args, digest = await _args_anew(resources, tx, run, position)
-        done = await redrive(
-            tx,
-            run,
-            position,
-            back=coming_back(position, steps),
-            args=args,
-            digest=digest,
-            reason=reason,
-            by=user_id(viewer.id),
-            gate=resources.gate,
-        )
-        if not done.marks:
-            raise await _refusal(tx, run, steps[position])
+        sent = _SentBack(run, position, reason, user_id(viewer.id))
+        if is_elaborate:
+            done = await _send_back_elaborate(resources, tx, sent)
+        else:
+            done = await _send_back(resources, tx, sent)
         await write_lines(tx, [line_of(viewer, Action.RETRY_STEP, step_id(run, position))])
         return done
 
@@ -62,9 +56,50 @@ async def retry(resources: Resources, viewer: Viewer, run: UUID, position: int, 
     resources.wakeups.announce(done.marks, work=True)
 
 
+@dataclass(frozen=True, slots=True)
+class _SentBack:
+    """The step that goes back, why, and the id of the person who sends it."""
+
+    run: UUID
+    position: int
+    reason: str | None
+    by: str
+
+
+async def _send_back(resources: Resources, tx: Connection, sent: _SentBack) -> Advance:
+    steps = await linked_steps(tx, sent.run)
+    args, digest = await _args_anew(resources, tx, sent.run, sent.position)
+    done = await redrive(
+        tx,
+        sent.run,
+        sent.position,
+        back=coming_back(sent.position, steps),
+        args=args,
+        digest=digest,
+        reason=sent.reason,
+        by=sent.by,
+        gate=resources.gate,
+    )
+    if not done.marks:
+        raise await _refusal(tx, sent.run, steps[sent.position])
+    return done
+
+
+async def _send_back_elaborate(resources: Resources, tx: Connection, sent: _SentBack) -> Advance:
+    facts = (await elaborate_runs(tx, [sent.run]))[sent.run]
+    if facts.state is RunState.CANCELLED:
+        raise _cancelled()
+    steps = await directed_steps(tx, sent.run)
+    return await redrive_elaborate(tx, resources.rules, facts, steps, sent.position, reason=sent.reason, by=sent.by)
+
+
+def _cancelled() -> InvalidState:
+    return InvalidState("the run is CANCELLED, and cancelled runs stay so", RunState.CANCELLED)
+
+
 async def _refusal(tx: Connection, run: UUID, step: LinkedStep) -> InvalidState:
     if await state_of(tx, run) is RunState.CANCELLED:
-        return InvalidState("the run is CANCELLED, and cancelled runs stay so", RunState.CANCELLED)
+        return _cancelled()
     return InvalidState(f"the step is {step.state}: only a dead letter is retried", step.state)
 
 

@@ -30,6 +30,8 @@ class Submitting:
         ready = await checked(self._resources, viewer, submission, began_by=API)
         if ready.plan is None:
             stored = await self._storing_intents.add(ready)
+        elif ready.plan.is_elaborate:
+            stored = await self._store_elaborate(ready)
         else:
             stored = await self._storing.add(ready) or await self._repeating.add(ready)
         return same_input(ready, stored)
@@ -39,6 +41,10 @@ class Submitting:
         begun = await resources.database.transaction(lambda tx: begin_all(resources, tx, group))
         begun.announce(resources)
         return [begun.runs[each.run.id] for each in group]
+
+    async def _store_elaborate(self, ready: Checked) -> StoredRun:
+        [stored] = await self._store_intents([ready])
+        return stored
 
     async def _store(self, group: Sequence[Checked]) -> Sequence[StoredRun | None]:
         """What became of each; None for those whose idempotency key was used before.

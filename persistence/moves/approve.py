@@ -1,7 +1,7 @@
 """A person approves, and the step begins at once: what `decide`, `advance` and `claim` do, in one commit.
 
 A person who has just said yes is waiting for it. Every other case (the run is held, the approval is no longer
-open, or is for other arguments) is left to those three. A test compares the two ways.
+open, is for other arguments, or of an elaborate run) is left to those three. A test compares the two ways.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ async def approve_as_proposed(
     """
     where = Where()
     where.add("a.id = {}::uuid", approval)
-    where.add("a.kind = 'EXECUTE' AND a.status = 'REQUIRED'")
+    where.add("a.kind = 'EXECUTE' AND a.status = 'REQUIRED' AND NOT r.elaborate")
     where.add("CASE WHEN r.submitted_by = {}::uuid THEN {}::bool ELSE {}::bool END", asker.scope.user, *asker.rights)
     if seen is not None:
         where.add("a.digest = {}::text", seen)

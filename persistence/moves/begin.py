@@ -181,13 +181,19 @@ async def _write_repeated(tx: Connection, runs: Sequence[NewRun], stored: Mappin
 
 
 _COLUMNS: Final = columns_of(NewStep)
-_FIELDS: Final = ", ".join(f"{each.name} {column.type}" for each, column in zip(fields(NewStep), _COLUMNS, strict=True))
+STEP_FIELDS: Final = ", ".join(
+    f"{each.name} {column.type}" for each, column in zip(fields(NewStep), _COLUMNS, strict=True)
+)
+"""The columns of a step given as JSON, with their types."""
+
+STEP_ROW: Final = {each.name: each.source or each.name for each in _COLUMNS}
+"""The columns of a step to be stored, and what each is of the one that was given."""
 
 GIVEN: Final = f"""given AS (
     SELECT *, row_number() OVER (PARTITION BY remaining = 0 AND NOT gated ORDER BY run_id, position) AS nth
     FROM (
         SELECT run AS run_id, cardinality(depends_on) AS remaining, s.*
-        FROM json_to_recordset($1::json) AS s ({_FIELDS})) AS g),
+        FROM json_to_recordset($1::json) AS s ({STEP_FIELDS})) AS g),
 turn AS (
     SELECT *, CASE WHEN remaining > 0 THEN '{PENDING}' WHEN gated THEN '{GATE.enters}'
         WHEN nth <= (CASE WHEN {alive("$2::uuid")} THEN $3::int ELSE 0 END) THEN '{START.enters}'
@@ -196,7 +202,7 @@ turn AS (
 """Steps to be stored ($1, as JSON), each with the state that it begins in for this claimer ($2, with $3 slots)."""
 
 _STORED: Final = {
-    **{each.name: each.source or each.name for each in _COLUMNS},
+    **STEP_ROW,
     "remaining": "remaining",
     "state": "state",
     "created_at": "at",

@@ -106,11 +106,12 @@ class ApprovalFacts:
     decided_at: datetime | None
     resolution: str | None
     submitted_by: UUID
+    is_elaborate: bool
 
 
 _FACTS = """
     a.id, a.run_id, a.position, a.kind, a.status, s.name, s.tool, a.digest, a.risk, a.attempt, a.edited_args::text,
-    a.decided_by, u.name, a.decided_at, a.resolution, r.submitted_by
+    a.decided_by, u.name, a.decided_at, a.resolution, r.submitted_by, r.elaborate
 FROM approvals a
 JOIN steps s ON s.run_id = a.run_id AND s.position = a.position
 JOIN runs r ON r.id = a.run_id

@@ -72,8 +72,12 @@ def event_of_move(
     major: str,
     enters: str = "enters",
     values: Mapping[str, str] | None = None,
+    follows_if: str = "",
 ) -> str:
-    """The SELECT of the event for each step of the source, which has made one of these moves; and what follows it."""
+    """The SELECT of the event for each step of the source, which has made one of these moves; and what follows it.
+
+    What follows stands only where the condition `follows_if` holds, if there is one.
+    """
     given = values or {}
     first = event_select(
         by_move(moves, enters, lambda move: f"'{move.event.type}'"),
@@ -86,7 +90,14 @@ def event_of_move(
     follows = {move.enters: move.then for move in moves if move.then is not None}
     conjunction = "AND" if " WHERE " in source else "WHERE"
     then = [
-        event(then, Rank.STEP, f"{source} {conjunction} {enters} = '{state}'", major=major, minor="1", **given)
+        event(
+            then,
+            Rank.STEP,
+            f"{source} {conjunction} {enters} = '{state}'{follows_if and f' AND {follows_if}'}",
+            major=major,
+            minor="1",
+            **given,
+        )
         for state, then in follows.items()
     ]
     return union(first, *then)

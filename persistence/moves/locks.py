@@ -8,9 +8,15 @@ from uuid import UUID
 from persistence.database import Connection
 
 
-async def lock_runs(tx: Connection, runs: Iterable[UUID]) -> None:
-    """Wait for the rows of these runs, in the order of their ids, and hold them until the transaction ends."""
-    await tx.execute("SELECT FROM runs WHERE id = ANY($1::uuid[]) ORDER BY id FOR NO KEY UPDATE", list(set(runs)))
+async def lock_runs(tx: Connection, runs: Iterable[UUID]) -> set[UUID]:
+    """Wait for the rows of these runs, in the order of their ids, and hold them until the transaction ends.
+
+    Gives back those that are elaborate, which no run becomes after it was stored.
+    """
+    rows = await tx.fetch(
+        "SELECT id, elaborate FROM runs WHERE id = ANY($1::uuid[]) ORDER BY id FOR NO KEY UPDATE", list(set(runs))
+    )
+    return {row["id"] for row in rows if row["elaborate"]}
 
 
 async def lock_free_runs(tx: Connection, runs: Iterable[UUID]) -> list[UUID]:

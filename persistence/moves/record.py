@@ -120,6 +120,14 @@ def record(*, ends_as: RunState | None = None) -> str:
     return _record(_TALLY, tuple(StepState), at="clock.at", ends_as=ends_as)
 
 
+def record_quietly(*, also: str) -> str:
+    """The same, but without the events of the run itself: others follow in the transaction, and then `conclude`.
+
+    `also` are further columns of the run, as a SET list; `r` is its row.
+    """
+    return _record(_TALLY, tuple(StepState), at="clock.at", resumes=False, is_quiet=True, also=also)
+
+
 def record_success() -> str:
     """The CTEs that follow `moved` and `event` when running steps succeed: they touch five of the counters.
 
@@ -130,12 +138,19 @@ def record_success() -> str:
 
 
 def _record(
-    tally: str, states: Sequence[StepState], *, at: str, ends_as: RunState | None = None, resumes: bool = True
+    tally: str,
+    states: Sequence[StepState],
+    *,
+    at: str,
+    ends_as: RunState | None = None,
+    resumes: bool = True,
+    is_quiet: bool = False,
+    also: str = "",
 ) -> str:
     kept = ", ".join(f"{counter(each)} = v.{counter(each)}" for each in states)
     return f"""{tally.format(counters=_counted(states))}{_verdict(states, at=at, ends_as=ends_as, resumes=resumes)},
 every_event AS (
-    {_events(resumes=resumes)}),
+    {_EVENTS_OF_STEPS if is_quiet else _events(resumes=resumes)}),
 numbered AS (
     SELECT e.run_id, e.type, e.position, e.approval_id, e.message, e.metadata, v.at,
         v.last_seq + row_number() OVER (PARTITION BY e.run_id ORDER BY rank, major, minor)::int AS seq
@@ -143,7 +158,9 @@ numbered AS (
 {written("numbered", created_at="at")},
 recorded AS (
     UPDATE runs r SET state = v.state, {kept},
-        last_seq = v.last_seq + v.events + v.resumes::int + v.waits::int + v.ends::int,
+        last_seq = v.last_seq + v.events{"" if is_quiet else " + v.resumes::int + v.waits::int + v.ends::int"},{
+        also and f"{chr(10)}        {also},"
+    }
         asked = r.asked OR v.asks, moved_at = v.at, planner = null,
         started_at = CASE WHEN v.running > 0 THEN coalesce(r.started_at, v.at) ELSE r.started_at END,
         finished_at = CASE WHEN v.ends OR v.state = '{RunState.CANCELLED}' THEN v.at END,
@@ -186,6 +203,9 @@ verdict AS (
     FROM ruled)"""
 
 
+_EVENTS_OF_STEPS: Final = "SELECT run_id, rank, major, minor, type, position, approval_id, message, metadata FROM event"
+
+
 def _events(*, resumes: bool) -> str:
     """The events of steps, and those of runs that follow from them."""
     own = {"run": "id", "position": "null"}
@@ -193,7 +213,7 @@ def _events(*, resumes: bool) -> str:
             WHEN {_skipped} > 0 THEN {words(RUN_COMPLETE_IN_PART.message)}
             ELSE {words(RUN_COMPLETE.message)} END"""
     selects = [
-        "SELECT run_id, rank, major, minor, type, position, approval_id, message, metadata FROM event",
+        _EVENTS_OF_STEPS,
         *([event(RESUMED, Rank.RUN, "verdict WHERE resumes", **own)] if resumes else []),
         event(WAITING, Rank.RUN, "verdict WHERE waits", major="1", **own),
         event_select(

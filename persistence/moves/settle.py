@@ -67,14 +67,18 @@ class SettleFree(Protocol):
         ...
 
 
-_SETTLING: Final = (SUCCEED, CONFIRM, FAIL, DROP, DOUBT, RETRY, RESCUE, HAND_BACK, RELEASE)
+SETTLING: Final = (SUCCEED, CONFIRM, FAIL, DROP, DOUBT, RETRY, RESCUE, HAND_BACK, RELEASE)
 """The moves that outcomes may be."""
 _FOLLOWING: Final = (GATE, REFUSE, SKIP, UNBLOCK)
 """The moves of the steps that depend on them; an unblocked step may start at once, which is a move of its own."""
 
 
-_ENDS: Final = tuple(state for state in entered(_SETTLING) if state in FINISHED_STEP_STATES)
+_ENDS: Final = tuple(state for state in entered(SETTLING) if state in FINISHED_STEP_STATES)
 _ENDS_DEPENDENT: Final = tuple(state for state in entered(_FOLLOWING) if state in FINISHED_STEP_STATES)
+
+OUTCOME_FIELDS: Final = """run_id uuid, position int, attempt int, leaves text, enters text, owner uuid, reason text,
+    call text, result text, code text, message text, delay float8, uncounted bool, nth int"""
+"""An outcome's columns with their types."""
 
 _OUTCOMES: Final = """outcome AS MATERIALIZED (
     SELECT * FROM unnest($1::uuid[], $2::int[], $3::int[], $4::text[], $5::text[], $6::uuid[], $7::text[], $8::text[],
@@ -86,23 +90,32 @@ resolution AS MATERIALIZED (
     SELECT * FROM unnest($13::uuid[], $14::int[], $15::text[], $16::text[], $17::text[], $18::text[])
         AS r (run_id, position, args, digest, code, message))"""
 
-_SETTLED: Final = f"""settled AS (
+
+def settled(*, tolerates: bool = False, due: str = "clock.at + o.delay * interval '1 second'") -> str:
+    """The CTE that gives each outcome's step its state. `due` is when one that is READY may begin.
+
+    With `tolerates`, a step whose failure is tolerated is no dead letter.
+    """
+    return f"""settled AS (
     UPDATE steps s SET
         state = o.enters,
         skip_reason = CASE WHEN o.enters = '{SKIPPED}' THEN o.reason END,
         result = CASE WHEN o.enters = '{SUCCEEDED}' THEN o.result::json END,
         error_code = o.code, error_message = o.message,
         owner = null,
-        due_at = CASE WHEN o.enters = '{READY}' THEN clock.at + o.delay * interval '1 second' END,
+        due_at = CASE WHEN o.enters = '{READY}' THEN {due} END,
         ready_at = CASE WHEN o.enters = '{READY}' THEN coalesce(s.ready_at, clock.at) ELSE s.ready_at END,
         calls = s.calls - (o.uncounted AND s.calls > 0)::int,
         losses = s.losses + (o.reason IS NOT DISTINCT FROM '{RESCUE.reason}')::int,
-        dead_lettered = o.enters = '{FAILED}',
+        dead_lettered = o.enters = '{FAILED}'{" AND NOT s.tolerated" if tolerates else ""},
         finished_at = CASE WHEN {among("o.enters", _ENDS)} THEN clock.at END
     FROM outcome o, clock
     WHERE {holds_as("o")}
     RETURNING s.run_id, s.position, s.name, s.tool, s.risk, s.attempt, s.execution, s.resolved_args, s.args, s.digest,
-        s.dependents, s.due_at, o.nth, o.leaves, o.enters, o.reason, o.code, o.message, o.delay)"""
+        s.dependents, s.due_at, o.nth, o.leaves, o.enters, o.reason, o.code, o.message, o.delay{
+        ", s.parent, s.tolerated" if tolerates else ""
+    })"""
+
 
 _CONFIRMED: Final = f"o.leaves = '{BLOCKED}' AND o.call = '{ToolCallStatus.SUCCEEDED}'"
 _CALL_END: Final = closing(
@@ -116,7 +129,7 @@ _CALL_END: Final = closing(
             ELSE left(c.error_message || ' Later: ' || o.message, 8000) END""",
 )
 
-_CLOSED: Final = f"""
+CLOSED: Final = f"""
 -- Also of an attempt that was taken over: a late word moves nothing, but it is kept where it can be read.
 -- What a person said of a doubt counts only as the decision that it is.
 closed AS (
@@ -200,7 +213,7 @@ _NOTES: Final = f"""SELECT run_id, {Rank.DECISION}, nth, 0, type, position, appr
         AS note (run_id, type, position, approval_id, message, metadata, nth)
     WHERE EXISTS (SELECT FROM settled s WHERE s.run_id = note.run_id AND s.position = note.position)"""
 
-_OF_SETTLED: Final = {"error": "coalesce(message, code)", "why": skipped_because("reason")}
+OF_SETTLED: Final = {"error": "coalesce(message, code)", "why": skipped_because("reason")}
 _OF_TURNED: Final = {
     "error": "error_message",
     "code": "error_code",
@@ -211,7 +224,7 @@ _OF_TURNED: Final = {
 
 _EVENTS: Final = union(
     _NOTES,
-    event_of_move(_SETTLING, "settled", major="nth", values=_OF_SETTLED),
+    event_of_move(SETTLING, "settled", major="nth", values=OF_SETTLED),
     event_of_move(_FOLLOWING, "turned WHERE enters IS NOT NULL", major="1000000 + position", values=_OF_TURNED),
     asked((ApprovalKind.EXECUTE, ApprovalKind.IN_DOUBT)),
     started(f"turned WHERE enters = '{RUNNING}'"),
@@ -226,8 +239,8 @@ def _statement(*, free_only: bool) -> str:
         (
             f"{free(runs) if free_only else ''}{CLOCK}",
             _OUTCOMES.format(of_free=of_free),
-            _SETTLED,
-            _CLOSED,
+            settled(),
+            CLOSED,
             _DEPENDENTS,
             _TURN,
             _TURNED,

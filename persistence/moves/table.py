@@ -85,6 +85,12 @@ REFUSE: Final = Move(
 """Its references lead to arguments that it can't be called with."""
 SKIP: Final = Move(frozenset({PENDING}), SKIPPED, _SKIPPED)
 """A step before it failed or was skipped."""
+EXPAND: Final = Move(
+    frozenset({PENDING}), RUNNING, Event(EventType.STEP_RUNNING, "{name} is running", {"children": "children"})
+)
+"""Its list is known, and each entry has a child from now on."""
+EMPTY: Final = Move(frozenset({PENDING}), SUCCEEDED, _SUCCEEDED)
+"""Its list is known, and has no entry."""
 START: Final = Move(
     frozenset({READY}),
     RUNNING,
@@ -136,6 +142,8 @@ CANCEL: Final = Move(
 )
 REDRIVE: Final = Move(frozenset({FAILED}), READY, _SENT_BACK)
 REDRIVE_GATED: Final = Move(frozenset({FAILED}), BLOCKED, _SENT_BACK)
+REOPEN: Final = Move(frozenset({FAILED}), RUNNING, Event(EventType.STEP_REDRIVEN, "{name} came back with its steps"))
+"""The last of its children that had failed was redriven."""
 RESTORE: Final = Move(frozenset({SKIPPED}), PENDING, Event(EventType.STEP_REDRIVEN, "{name} came back with it"))
 """The step before it, whose failure skipped it, was redriven."""
 
@@ -144,6 +152,8 @@ MOVES: Final = (
     GATE,
     REFUSE,
     SKIP,
+    EXPAND,
+    EMPTY,
     START,
     SUCCEED,
     FAIL,
@@ -157,6 +167,7 @@ MOVES: Final = (
     CANCEL,
     REDRIVE,
     REDRIVE_GATED,
+    REOPEN,
     RESTORE,
 )
 """All of them. Nothing else ever happens to a step."""
@@ -170,6 +181,7 @@ SKIPPED_BECAUSE: Final = {
     SkipReason.REJECTED: "a person said no",
     SkipReason.APPROVAL_EXPIRED: "nobody decided in time",
     SkipReason.ABANDONED: "a person left it",
+    SkipReason.CONDITION_FALSE: "its condition did not hold",
     SkipReason.DEPENDENCY_FAILED: "a step before it failed",
     SkipReason.DEPENDENCY_SKIPPED: "a step before it was skipped",
 }

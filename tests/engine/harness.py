@@ -274,9 +274,11 @@ def acting(*acts: Act) -> Registry:
     return Registry.of(*(act.tool for act in acts))
 
 
-def submission(*steps: PlanStep, key: str | None = None, approve_from: Risk | None = None) -> Submission:
+def submission(
+    *steps: PlanStep, key: str | None = None, approve_from: Risk | None = None, answer: Any = None
+) -> Submission:
     """A submission of a plan."""
-    plan = Plan(tuple(steps))
+    plan = Plan(tuple(steps), answer)
     return Submission(None, plan, key, approve_from, {"plan": repr(plan)})
 
 
