@@ -49,6 +49,7 @@ class Settings(BaseSettings):
     retry_base_seconds: float = Field(1, ge=0, le=86_400)
     retry_cap_seconds: float = Field(300, ge=0, le=7 * 86_400)
     max_plan_steps: int = Field(2000, ge=1, le=100_000)
+    max_run_steps: int = Field(10_000, ge=1, le=1_000_000)
     max_json_bytes: int = Field(262_144, ge=1024, le=64 * 1024 * 1024)
     max_body_bytes: int = Field(2_097_152, ge=1024, le=1024 * 1024 * 1024)
     max_query_tokens: int = Field(2000, ge=1)
@@ -145,6 +146,7 @@ class Settings(BaseSettings):
             retry_base_seconds=self.retry_base_seconds,
             retry_cap_seconds=self.retry_cap_seconds,
             max_plan_steps=self.max_plan_steps,
+            max_run_steps=self.max_run_steps,
             max_json_bytes=self.max_json_bytes,
             time_zone=ZoneInfo(self.time_zone) if self.time_zone else None,
             secrets=secrets_of_environment(),

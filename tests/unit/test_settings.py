@@ -67,6 +67,7 @@ BAD: dict[str, tuple[str, ...]] = {
     "RETRY_BASE_SECONDS": SECONDS,
     "RETRY_CAP_SECONDS": SECONDS,
     "MAX_PLAN_STEPS": (*INTEGER, "0"),
+    "MAX_RUN_STEPS": (*INTEGER, "0"),
     "MAX_JSON_BYTES": (*INTEGER, "5"),
     "MAX_BODY_BYTES": (*INTEGER, "5"),
     "MAX_QUERY_TOKENS": (*INTEGER, "0"),
