@@ -6,7 +6,7 @@ import asyncio
 import json
 from asyncio.subprocess import PIPE, Process
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 SERVER = Path(__file__).with_name("server.py")
 _LONGEST_LINE = 2**24
@@ -24,7 +24,7 @@ class Bridge:
         self._process: Process | None = None
         self._turn = asyncio.Lock()
 
-    async def __aenter__(self) -> Bridge:
+    async def __aenter__(self) -> Self:
         self._process = await asyncio.create_subprocess_exec(
             self._python, "-W", "ignore", SERVER, stdin=PIPE, stdout=PIPE, limit=_LONGEST_LINE
         )
@@ -40,7 +40,7 @@ class Bridge:
         return await self._ask("describe", suite=suite)
 
     async def open(self, suite: str, task: str, injections: dict[str, str] | None = None) -> dict[str, Any]:
-        """Begin a task in a world of its own; its prompt, the calls that solve it, and the output that goes with them."""
+        """Begin a task in a world of its own; its prompt, the calls that solve it, and the output with them."""
         return await self._ask("open", suite=suite, task=task, injections=injections or {})
 
     async def call(self, function: str, args: dict[str, Any]) -> Any:

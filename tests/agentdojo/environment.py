@@ -1,4 +1,4 @@
-"""AgentDojo's own environment: made once for all tests, beside ours, with nothing in it that the suites don't import."""
+"""AgentDojo's own environment: made once for all tests, with nothing in it that the suites don't import."""
 
 from __future__ import annotations
 

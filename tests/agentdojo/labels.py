@@ -70,7 +70,8 @@ LABELS: dict[str, Labels] = {
     "get_user_info": _OURS,
     "update_password": Labels("L3"),
     "update_user_info": _CHANGE,
-    # Slack. Existing channels and their members are a list of ours; what is said in them is not. To read a page is to be seen by it.
+    # Slack. Existing channels and their members are a list of ours; what is said in them is not. To read a page is to
+    # be seen by it.
     "get_channels": _OURS,
     "add_user_to_channel": Labels("L2", outward=True, destinations=("user", "channel")),
     "read_channel_messages": _THEIRS,

@@ -96,7 +96,7 @@ def texts_in(value: Json) -> Iterator[str]:
 
 
 def joined(*tasks: Task, answer: Json) -> Task:
-    """Tasks that are done in the order they are given: each waits for all steps of those before it, however they ended."""
+    """Tasks in the order they are given: each waits for all steps of those before it, however they ended."""
     steps: list[Mapping[str, Json]] = []
     for each in tasks:
         before = [earlier["key"] for earlier in steps]

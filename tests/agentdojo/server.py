@@ -1,7 +1,7 @@
 """Runs in AgentDojo's own environment: holds one task's world, and answers requests as JSON lines.
 
-A request is `{"method": …, "params": {…}}` on a line of stdin, its answer `{"result": …}` or `{"error": {"type", "message"}}`
-on a line of stdout. It imports nothing of Life OS, and is imported by nothing.
+A request is `{"method": …, "params": {…}}` on a line of stdin, its answer `{"result": …}` on a line of stdout, or
+`{"error": {"type", "message"}}`. It imports nothing of Life OS, and is imported by nothing.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ def main() -> None:
             answer = {"result": result}
         except Exception as error:  # noqa: BLE001 - whatever it is, the other side is to hear of it
             answer = {"error": {"type": type(error).__name__, "message": str(error)}}
-        print(json.dumps(answer), file=answers, flush=True)  # noqa: T201 - the protocol
+        print(json.dumps(answer), file=answers, flush=True)
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ def _tool(described: Mapping[str, Any], bridge: Bridge) -> Function:
 
 def _parameters(schema: Mapping[str, Any]) -> list[inspect.Parameter]:
     types = _Types(schema)
-    parameters = [
+    return [
         inspect.Parameter(
             name,
             inspect.Parameter.KEYWORD_ONLY,
@@ -47,7 +47,6 @@ def _parameters(schema: Mapping[str, Any]) -> list[inspect.Parameter]:
         )
         for name, field in schema.get("properties", {}).items()
     ]
-    return parameters
 
 
 def _result(described: Mapping[str, Any]) -> Any:
@@ -76,7 +75,7 @@ class _Types:
         if kind == "object":
             values = schema.get("additionalProperties")
             return dict[str, self.of(values) if isinstance(values, Mapping) else Any]
-        return _PLAIN[kind] if kind in _PLAIN else Any
+        return _PLAIN.get(kind, Any)
 
     def _named(self, name: str) -> Any:
         if name not in self._made:
