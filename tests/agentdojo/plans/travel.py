@@ -1,6 +1,7 @@
 """The traveller's tasks. The catalogue answers in prose, whose form alone the plans know.
 
-Ratings are “Rating: 4.2” and then reviews, prices “Price range: 120 - 180”. Lists of names come as “…: A, a line each”; all else as objects by name.
+Ratings are “Rating: 4.2” and then reviews, prices “Price range: 120 - 180”, both by name. Lists of names come as
+“…: A, a line each”.
 """
 
 from __future__ import annotations
