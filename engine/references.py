@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
-from engine.expressions import Budget, Evaluation, ExpressionFault, compiled, roots
+from engine.expressions import Budget, Evaluation, ExpressionFault, look
 from engine.tools.errors import ArgsUnfit, Fault
 from engine.values import fault_of
 
@@ -37,29 +37,35 @@ class Unresolvable(Exception):
 class References:
     """What planned arguments refer to: step keys (`everything`: all that there are), and what is wrong with them.
 
-    `keys` come with the place of the reference, one entry for each that a reference looks at.
+    `keys` come with the place of the reference, one entry for each that a reference looks at; `expressions` with it
+    too, and with the keys that each looks at (None: all). `calls_now` says whether one of them calls `now()`.
     """
 
     keys: tuple[tuple[Path, str], ...]
     everything: bool
     dynamic: bool
     faults: tuple[Fault, ...]
+    calls_now: bool = False
+    expressions: tuple[tuple[Path, str, frozenset[str] | None], ...] = ()
 
 
-def references(args: Mapping[str, Any]) -> References:
-    """All references in planned arguments. Depth is bounded by who checked the arguments as JSON before."""
+def references(args: object) -> References:
+    """All references in planned arguments, or in another value. Depth is bounded by who checked it as JSON before."""
     keys: list[tuple[Path, str]] = []
-    everything = dynamic = False
+    expressions: list[tuple[Path, str, frozenset[str] | None]] = []
+    everything = dynamic = calls_now = False
     faults: list[Fault] = []
     for path, mark, value in _marked(args, ()):
         if mark == JMESPATH:
             dynamic = True
             try:
-                found = roots(compiled(value))
+                found, is_timely = look(value)
             except ExpressionFault as error:
                 faults.append(Fault(path, str(error)))
                 continue
             everything = everything or found is None
+            calls_now = calls_now or is_timely
+            expressions.append((path, value, found))
             keys.extend((path, key) for key in sorted(found or ()))
         elif mark == LITERAL:
             dynamic = True
@@ -70,18 +76,21 @@ def references(args: Mapping[str, Any]) -> References:
         else:
             faults.extend(_secret_faults(path, value))
     faults.extend(_crowded(args, ()))
-    return References(tuple(keys), everything, dynamic, tuple(faults))
+    return References(tuple(keys), everything, dynamic, tuple(faults), calls_now, tuple(expressions))
 
 
-def resolve(args: Mapping[str, Any], results: Mapping[str, Any], budget: Budget | None = None) -> dict[str, Any]:
+def resolve(
+    args: Mapping[str, Any], results: Mapping[str, Any], budget: Budget | None = None, *, now: str | None = None
+) -> dict[str, Any]:
     """The arguments with every reference replaced by what it stands for; secrets stay references.
 
-    With a `budget`, its expressions share their work with others'.
+    With a `budget`, its expressions share their work with others'. `now` is when the run was submitted, in RFC 3339
+    with Z.
 
     Raises Unresolvable at the first expression that has no value at all (a wrong type, an unknown function), one that
     can't be kept as JSON, or one that holds a secret's reference: only those that the plan wrote are left in the end.
     """
-    found = cast("dict[str, Any]", _resolved(dict(args), Evaluation(results, budget), ()))
+    found = cast("dict[str, Any]", _resolved(dict(args), Evaluation(results, budget, now=now), ()))
     fault = fault_of(found)
     if fault is not None:
         raise Unresolvable(fault.path, fault.message)

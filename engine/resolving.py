@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -85,6 +86,12 @@ EXPRESSION = '"$jmespath"'
 """What arguments with an expression hold in their JSON text."""
 
 
+def moment(at: datetime) -> str:
+    """A time as expressions and the API write it: RFC 3339 with Z."""
+    parts = "microseconds" if at.microsecond % 1000 else "milliseconds"
+    return at.astimezone(UTC).isoformat(timespec=parts).replace("+00:00", "Z")
+
+
 @dataclass(frozen=True, slots=True)
 class Fitted:
     """The arguments (JSON text) that a step will be called with, and their digest."""
@@ -110,13 +117,15 @@ def fitted(
     *,
     budget: Budget,
     max_bytes: int,
+    now: str | None = None,
 ) -> Fitted | Unfitted:
-    """The planned arguments of this tool, with what their references stand for; `known` are results by key.
+    """The planned arguments of this tool, with what their references stand for.
 
-    Raises nothing: the step upstream has succeeded, and nothing that is wrong here may undo that.
+    `known` are results by key, `now` is when the run was submitted. Raises nothing: the step upstream has succeeded,
+    and nothing that is wrong here may undo that.
     """
     try:
-        return _fitted(name, planned, known, registry, budget=budget, max_bytes=max_bytes)
+        return _fitted(name, planned, known, registry, budget=budget, max_bytes=max_bytes, now=now)
     except BaseException as error:
         log.exception("arguments_not_resolved", tool=name)
         return _unfitted(UNFIT, f"its arguments can't be checked: {text_of(error)}")
@@ -130,12 +139,13 @@ def _fitted(
     *,
     budget: Budget,
     max_bytes: int,
+    now: str | None,
 ) -> Fitted | Unfitted:
     tool = registry.get(name)
     if tool is None:
         return _unfitted(UNFIT, f"this process has no tool {name}: its arguments can't be checked")
     try:
-        args = tool.fit(resolve(planned, known, budget))
+        args = tool.fit(resolve(planned, known, budget, now=now))
         text = check_json(args, max_bytes=max_bytes, what="the resolved arguments")
     except Unresolvable as error:
         return _unfitted(UNRESOLVABLE, f"{dotted(('args', *error.path))}: {error.message}")

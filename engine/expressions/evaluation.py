@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from jmespath.exceptions import JMESPathError
 from jmespath.parser import ParsedResult
@@ -49,15 +49,42 @@ def _parsed(expression: str) -> ParsedResult:
 
 def compiled(expression: object) -> ParsedResult:
     """The expression, parsed. Raises ExpressionFault."""
+    return _parsed(_text(expression))
+
+
+def _text(expression: object) -> str:
     if not isinstance(expression, str):
         raise ExpressionFault("a $jmespath is an expression as text")
-    return _parsed(expression)
+    return expression
 
 
 def roots(expression: ParsedResult) -> frozenset[str] | None:
     """The top-level keys that an expression looks at; None when it may look at all of them."""
     found: set[str] = set()
     return None if _looks_everywhere(expression.parsed, found) else frozenset(found)
+
+
+class Look(NamedTuple):
+    """What an expression looks at, before there is any data."""
+
+    roots: frozenset[str] | None
+    """The top-level keys; None when it may look at all of them."""
+    calls_now: bool
+    """Whether its value depends on the moment at which its run was submitted."""
+
+
+@lru_cache(maxsize=4096)
+def _look(expression: str) -> Look:
+    parsed = _parsed(expression)
+    calls_now = "now" in expression and any(
+        node["type"] == "function_expression" and node["value"] == "now" for _, node in walk(parsed.parsed)
+    )
+    return Look(roots(parsed), calls_now)
+
+
+def look(expression: object) -> Look:
+    """What the expression looks at. Raises ExpressionFault."""
+    return _look(_text(expression))
 
 
 class Budget:
@@ -70,11 +97,14 @@ class Budget:
 
 
 class Evaluation:
-    """Evaluates any number of expressions over the same results, within one bound for all of them together."""
+    """Evaluates any number of expressions over the same results, within one bound for all of them together.
 
-    def __init__(self, results: Mapping[str, Any], budget: Budget | None = None) -> None:
+    `now` is when their run was submitted, in RFC 3339 with Z; without it, what calls `now()` has no value.
+    """
+
+    def __init__(self, results: Mapping[str, Any], budget: Budget | None = None, *, now: str | None = None) -> None:
         self._results = results
-        self._interpreter = _Bounded(budget or Budget())
+        self._interpreter = _Bounded(budget or Budget(), now)
 
     def value_of(self, expression: object) -> Any:
         """The expression's value, null where it finds nothing. Raises ExpressionFault."""
@@ -100,8 +130,8 @@ else:
 class _Bounded(_Interpreter):
     """The library's interpreter, which counts its steps and weighs what it builds."""
 
-    def __init__(self, budget: Budget) -> None:
-        super().__init__(Options(custom_functions=cast("Any", CommunityFunctions(self._spend))))
+    def __init__(self, budget: Budget, now: str | None) -> None:
+        super().__init__(Options(custom_functions=cast("Any", CommunityFunctions(self._spend, now))))
         self._work = 0
         self._variables: list[dict[str, Any]] = []
         self._budget = budget

@@ -57,10 +57,11 @@ def _takes(*arguments: Argument) -> Callable[[Method], Method]:
 
 
 class CommunityFunctions(_Functions):
-    """The functions of one evaluation; `spend` counts its work."""
+    """The functions of one evaluation; `spend` counts its work, and `now` is when its run was submitted."""
 
-    def __init__(self, spend: Callable[[int], None]) -> None:
+    def __init__(self, spend: Callable[[int], None], now: str | None = None) -> None:
         self._spend = spend
+        self._now = now
 
     def call_function(self, function_name: str, resolved_args: Sequence[Any]) -> Any:
         """The function's value; its work is counted. Raises ExpressionFault and the library's JMESPathError."""
@@ -210,6 +211,13 @@ class CommunityFunctions(_Functions):
     @_takes(_TEXT, _TEXT)
     def _func_date_parse(self, text: str, layout: str) -> str | None:
         return dates.parsed(text, layout)
+
+    @_takes()
+    def _func_now(self) -> str:
+        # Not the clock's time: a step that is tried again must be called with the same.
+        if self._now is None:
+            raise ExpressionFault("now() is the moment at which a run is submitted, and is known in runs only")
+        return self._now
 
 
 TABLE: Final[Mapping[str, Sequence[Argument]]] = {

@@ -7,6 +7,7 @@ from typing import Any, Final
 import orjson
 
 from engine.references import Unresolvable, resolve
+from engine.resolving import moment
 from engine.values import UnfitValue, check_size, dotted, encode, storable
 from persistence.moves.rounds.facts import Answer, Answering
 
@@ -18,7 +19,7 @@ def answer_of(asked: Answering, *, json_bytes: int) -> Answer:
     """The planned answer with what its references stand for, or why it has no value. Raises nothing of the data."""
     known: dict[str, Any] = orjson.loads(asked.known)
     try:
-        found = resolve({"answer": orjson.loads(asked.planned)}, known)["answer"]
+        found = resolve({"answer": orjson.loads(asked.planned)}, known, now=moment(asked.created_at))["answer"]
     except Unresolvable as error:
         return Answer(asked.run, None, UNRESOLVED, storable(f"{dotted(error.path)}: {error.message}"[:4000]))
     text = encode(found)

@@ -9,7 +9,7 @@ import orjson
 
 from engine.errors import InvalidState
 from engine.expressions import Budget, Evaluation, ExpressionFault
-from engine.resolving import Fitted, Unfitted, fitted
+from engine.resolving import Fitted, Unfitted, fitted, moment
 from engine.rounds.settling import Rounds, Rules
 from persistence.database import Connection
 from persistence.moves.rounds.facts import RunFacts
@@ -120,10 +120,10 @@ async def _anew(tx: Connection, rules: Rules, run: RunFacts, step: DirectedStep)
     known: dict[str, Any] = orjson.loads(found.known)
     if found.place is not None:
         known |= {"item": None if found.item is None else orjson.loads(found.item), "index": found.place}
-    budget = Budget()
+    budget, now = Budget(), moment(run.created_at)
     if found.condition is not None:
         try:
-            Evaluation(known, budget).value_of(found.condition)
+            Evaluation(known, budget, now=now).value_of(found.condition)
         except ExpressionFault as error:
             raise _again(str(error)) from error
     fit = fitted(
@@ -133,6 +133,7 @@ async def _anew(tx: Connection, rules: Rules, run: RunFacts, step: DirectedStep)
         rules.registry,
         budget=budget,
         max_bytes=rules.settings.max_json_bytes,
+        now=now,
     )
     if isinstance(fit, Unfitted):
         raise _again(fit.message)

@@ -10,7 +10,7 @@ import orjson
 
 from engine.expressions import Budget, Evaluation, ExpressionFault
 from engine.references import secrets_in
-from engine.resolving import UNRESOLVABLE, Fitted, Unfitted, fitted
+from engine.resolving import UNRESOLVABLE, Fitted, Unfitted, fitted, moment
 from engine.tools import Registry
 from engine.values import UnfitValue, check_json, storable
 from persistence.moves.begin import NewStep
@@ -51,6 +51,7 @@ class Looking:
         self._registry = registry
         self._bounds = bounds
         self._budget = Budget()
+        self._now = moment(run.created_at)
 
     def look(self, step: FreedStep, found: Found) -> None:
         """Add what becomes of this step."""
@@ -67,7 +68,7 @@ class Looking:
 
     def _value(self, known: Mapping[str, Any], name: str, expression: str) -> Any:
         try:
-            return Evaluation(known, self._budget).value_of(expression)
+            return Evaluation(known, self._budget, now=self._now).value_of(expression)
         except ExpressionFault as error:
             raise _Failed(UNRESOLVABLE, f"{name}: {error}") from error
 
@@ -91,7 +92,15 @@ class Looking:
         )
 
     def _fitted(self, step: FreedStep, planned: dict[str, Any], known: Mapping[str, Any]) -> Fitted | Unfitted:
-        return fitted(step.tool, planned, known, self._registry, budget=self._budget, max_bytes=self._bounds.json_bytes)
+        return fitted(
+            step.tool,
+            planned,
+            known,
+            self._registry,
+            budget=self._budget,
+            max_bytes=self._bounds.json_bytes,
+            now=self._now,
+        )
 
     # A list
 

@@ -26,6 +26,14 @@ def words_at(root: Schema, path: Sequence[str | int]) -> list[str]:
     return [word for word in found if isinstance(word, str)]
 
 
+def referred(root: Schema, reference: str) -> Schema | None:
+    """The schema that a `$ref` leads to within its document; None if there is none."""
+    here: Any = root
+    for part in reference.removeprefix("#/").split("/"):
+        here = cast("Schema", here).get(part) if isinstance(here, Mapping) else None
+    return cast("Schema", here) if isinstance(here, Mapping) else None
+
+
 def _at(root: Schema, path: Sequence[str | int]) -> list[Schema]:
     here = _forms(root, [root])
     for part in path:
@@ -51,15 +59,8 @@ def _forms(root: Schema, schemas: list[Schema]) -> list[Schema]:
         found.append(schema)
         reference = schema.get("$ref")
         if isinstance(reference, str):
-            target = _referred(root, reference)
+            target = referred(root, reference)
             schemas += [] if target is None else [target]
         for branch in _BRANCHES:
             schemas += [each for each in cast("Sequence[Any]", schema.get(branch, ())) if isinstance(each, Mapping)]
     return found
-
-
-def _referred(root: Schema, reference: str) -> Schema | None:
-    here: Any = root
-    for part in reference.removeprefix("#/").split("/"):
-        here = cast("Schema", here).get(part) if isinstance(here, Mapping) else None
-    return cast("Schema", here) if isinstance(here, Mapping) else None

@@ -20,6 +20,8 @@ _TABLES: Final = {
     "users": "SELECT id, name, roles FROM users",
     "runs": "SELECT * FROM runs ORDER BY created_at",
     "steps": "SELECT * FROM steps ORDER BY run_id, position",
+    "directives": "SELECT * FROM step_directives ORDER BY run_id, position",
+    "answers": "SELECT * FROM run_answers ORDER BY run_id",
     "approvals": "SELECT * FROM approvals ORDER BY created_at",
     "calls": "SELECT * FROM tool_calls ORDER BY run_id, position, attempt",
     "events": "SELECT * FROM timeline_events ORDER BY run_id, seq",

@@ -1,4 +1,7 @@
-"""A small history in which everything holds, to be spoilt: a submission of three steps, one of them asked about."""
+"""Small histories in which everything holds, to be spoilt: a submission of three steps, one of them asked about.
+
+And one of a list: of its two entries one fails and is tolerated, a step is skipped by its condition, the run answers.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from persistence import ids
 from tests.chaos.history import History, Line
 
 RUN: Final = "00000000-0000-7000-8000-000000000001"
+LISTED: Final = "00000000-0000-7000-8000-000000000002"
 ANN: Final = "00000000-0000-7000-8000-0000000000a1"
 CAT: Final = "00000000-0000-7000-8000-0000000000c1"
 APPROVAL: Final = "00000000-0000-7000-8000-0000000000b1"
@@ -47,6 +51,8 @@ def sound() -> History:
             _step(1, "two", "gated", gated=True, idempotent=False, depends_on=[0], digest="d2"),
             _step(2, "three", "plain", idempotent=False, depends_on=[1]),
         ],
+        "directives": [],
+        "answers": [],
         "approvals": [
             {
                 "id": APPROVAL,
@@ -152,6 +158,85 @@ def sound() -> History:
     }
 
 
+def listed() -> History:
+    """The story, with another run: `each` has a list of two, `maybe` a condition, and `last` comes after both."""
+    history = sound()
+    counted = dict.fromkeys(("pending", "ready", "running", "blocked", "cancelled"), 0)
+    history["runs"].append(
+        {
+            **history["runs"][0],
+            **counted,
+            "id": LISTED,
+            "outcome": "PARTIAL",
+            "idempotency_key": "key-2",
+            "succeeded": 3,
+            "failed": 1,
+            "skipped": 1,
+            "last_seq": 17,
+        }
+    )
+    failed = {"state": "FAILED", "result": None, "error_code": "TOOL_ERROR", "error_message": "never"}
+    entries = [
+        {"item": "a", "result": {"answer": 4}},
+        {"item": "b", "result": None, "error": {"code": "TOOL_ERROR", "message": "never"}},
+    ]
+    steps = [
+        _step(0, "each", "keyed", attempt=0, calls=0, expands=True, result=entries),
+        _step(1, "maybe", "keyed", attempt=0, calls=0, state="SKIPPED", skip_reason="CONDITION_FALSE", result=None),
+        _step(2, "last", "keyed", result={"answer": 5}),
+        _step(3, "each[0]", "keyed", parent=0, index=0, tolerated=True, result={"answer": 4}),
+        _step(4, "each[1]", "keyed", parent=0, index=1, tolerated=True, **failed),
+    ]
+    history["steps"] += [{**step, "run_id": LISTED} for step in steps]
+    directives = [
+        {"position": 0, "for_each": "list", "tolerates": True, "items": ["a", "b"], "after": []},
+        {"position": 1, "condition": "list", "for_each": None, "after": []},
+        {"position": 2, "for_each": None, "after": [0, 1]},
+    ]
+    history["directives"] = [{"run_id": LISTED, "condition": None, **each} for each in directives]
+    history["answers"] = [{"run_id": LISTED, "answer": 5, "error_code": None}]
+    calls = [
+        _call(2, 1, "keyed", "SUCCEEDED", 7),
+        _call(3, 1, "keyed", "SUCCEEDED", 2),
+        _call(4, 1, "keyed", "FAILED", 2),
+    ]
+    history["calls"] += [{**call, "run_id": LISTED} for call in calls]
+    events = [
+        _event("WORKFLOW_STARTED", 0),
+        _event("WORKFLOW_PLANNED", 0),
+        _event("STEP_RUNNING", 1, 0, children=2),
+        _event("STEP_READY", 1, 3),
+        _event("STEP_READY", 1, 4),
+        _event("STEP_SKIPPED", 1, 1, reason="CONDITION_FALSE"),
+        _event("STEP_RUNNING", 2, 3, attempt=1),
+        _event("STEP_RUNNING", 2, 4, attempt=1),
+        _event("STEP_FAILED", 3, 4, attempt=1),
+        _event("STEP_SUCCEEDED", 5, 3, attempt=1),
+        _event("STEP_SUCCEEDED", 5, 0, attempt=0),
+        _event("STEP_READY", 5, 2),
+        _event("STEP_RUNNING", 7, 2, attempt=1),
+        _event("STEP_SUCCEEDED", 9, 2, attempt=1),
+        _event("WORKFLOW_COMPLETE", 9),
+    ]
+    history["runs"][1]["last_seq"] = len(events)
+    history["events"] += [{**event, "run_id": LISTED, "seq": seq} for seq, event in enumerate(events, 1)]
+    entered = [
+        _entry(5, 3, 1, "keyed", 2.5, answer=4),
+        _entry(6, 4, 1, "keyed", 2.6, applied=False, refused="never"),
+        _entry(7, 2, 1, "keyed", 7.5, answer=5),
+    ]
+    places = (3, 4, 2)
+    history["ledger"] += [
+        {**line, "run": ids.run_id(UUID(LISTED)), "key": ids.execution_key(UUID(LISTED), place)}
+        for line, place in zip(entered, places, strict=True)
+    ]
+    history["audit"].append({"user_id": ANN, "subject": ids.run_id(UUID(LISTED)), "outcome": "ACCEPTED"})
+    history["people"].append(
+        {**history["people"][0], "key": "key-2", "answer": {"run": {"id": ids.run_id(UUID(LISTED))}}}
+    )
+    return history
+
+
 _TYPES: Final = [
     "WORKFLOW_STARTED", "WORKFLOW_PLANNED", "STEP_READY", "STEP_RUNNING", "STEP_RETRYING", "STEP_RUNNING",
     "STEP_SUCCEEDED", "STEP_BLOCKED", "APPROVAL_REQUIRED", "APPROVAL_APPROVED", "STEP_READY", "STEP_RUNNING",
@@ -169,6 +254,11 @@ def _step(position: int, key: str, tool: str, **more: Any) -> Line:
         "gated": False,
         "idempotent": True,
         "depends_on": [],
+        "parent": None,
+        "index": None,
+        "expands": False,
+        "tolerated": False,
+        "skip_reason": None,
         "digest": None,
         "result": {"answer": position + 1},
         "attempt": 1,

@@ -8,15 +8,16 @@ import pytest
 
 from tests.chaos.checker import CHECKS, check
 from tests.chaos.history import History
-from tests.chaos.story import ANN, RUN, at, sound
+from tests.chaos.story import ANN, RUN, at, listed, sound
 
 Spoil = Callable[[History], None]
-SPOILS: list[tuple[str, str, Spoil]] = []
+Story = Callable[[], History]
+SPOILS: list[tuple[str, str, Spoil, Story]] = []
 
 
-def spoils(invariant: str) -> Callable[[Spoil], Spoil]:
+def spoils(invariant: str, of: Story = sound) -> Callable[[Spoil], Spoil]:
     def register(spoil: Spoil) -> Spoil:
-        SPOILS.append((invariant, spoil.__name__.replace("_", " "), spoil))
+        SPOILS.append((invariant, spoil.__name__.replace("_", " "), spoil, of))
         return spoil
 
     return register
@@ -414,13 +415,102 @@ def a_fault_of_ours_in_a_log(history: History) -> None:
     history["logs"]["worker1"] += '{"event": "claim_failed", "level": "error", "exception": "Traceback"}\n'
 
 
-def test_nothing_is_found_where_everything_holds() -> None:
-    assert check(sound()) == []
+# Of the run with a list: its events are all after those of the other
 
 
-@pytest.mark.parametrize(("invariant", "spoil"), [pytest.param(name, spoil, id=text) for name, text, spoil in SPOILS])
-def test_what_is_spoilt_is_found(invariant: str, spoil: Spoil) -> None:
-    history = sound()
+def of_list(history: History, kind: str, position: int | None = None) -> dict[str, object]:
+    return event({"events": history["events"][17:]}, kind, position)
+
+
+def without_of_list(history: History, kind: str, position: int) -> None:
+    history["events"].remove(of_list(history, kind, position))
+    for seq, each in enumerate(history["events"][17:], 1):
+        each["seq"] = seq
+    history["runs"][1]["last_seq"] -= 1
+
+
+@spoils("I9", of=listed)
+def a_child_that_runs_without_having_been_ready(history: History) -> None:
+    without_of_list(history, "STEP_READY", 3)
+
+
+@spoils("I9", of=listed)
+def a_step_with_a_list_that_is_called_itself(history: History) -> None:
+    of_list(history, "STEP_RUNNING", 0)["type"] = "STEP_READY"
+
+
+@spoils("I8", of=listed)
+def a_step_before_the_end_of_one_that_it_comes_after(history: History) -> None:
+    history["directives"][1]["after"] = [2]
+    history["directives"][0]["after"] = [1]
+    of_list(history, "STEP_SKIPPED", 1)["type"] = "STEP_RETRYING"
+
+
+@spoils("I35", of=listed)
+def a_cycle_through_what_comes_after(history: History) -> None:
+    history["directives"][0]["after"] = [2]
+
+
+@spoils("I41", of=listed)
+def a_child_too_few(history: History) -> None:
+    history["directives"][0]["items"].append("c")
+
+
+@spoils("I41", of=listed)
+def a_list_that_succeeded_although_a_child_failed(history: History) -> None:
+    history["directives"][0]["tolerates"] = False
+
+
+@spoils("I41", of=listed)
+def a_result_that_is_not_the_childrens(history: History) -> None:
+    history["steps"][3]["result"].reverse()
+
+
+@spoils("I41", of=listed)
+def children_of_a_step_that_has_none(history: History) -> None:
+    history["steps"][3]["expands"] = False
+
+
+@spoils("I41", of=listed)
+def a_parent_that_waits_for_nobody(history: History) -> None:
+    history["steps"][3] |= {"state": "RUNNING", "result": None}
+
+
+@spoils("I42", of=listed)
+def a_condition_that_nobody_wrote(history: History) -> None:
+    history["directives"][1]["condition"] = None
+
+
+@spoils("I43", of=listed)
+def an_answer_before_the_end(history: History) -> None:
+    history["runs"][1] |= {"state": "EXECUTING", "outcome": None, "finished_at": None}
+
+
+@spoils("I43", of=listed)
+def an_end_without_an_answer(history: History) -> None:
+    history["answers"][0]["answer"] = None
+
+
+@spoils("I19", of=listed)
+def a_tolerated_failure_that_is_a_dead_letter(history: History) -> None:
+    history["steps"][7]["dead_lettered"] = True
+
+
+@spoils("I10", of=listed)
+def a_failure_that_nobody_tolerated(history: History) -> None:
+    history["steps"][7]["tolerated"] = False
+
+
+@pytest.mark.parametrize("story", [sound, listed])
+def test_nothing_is_found_where_everything_holds(story: Story) -> None:
+    assert check(story()) == []
+
+
+@pytest.mark.parametrize(
+    ("invariant", "spoil", "story"), [pytest.param(name, spoil, story, id=text) for name, text, spoil, story in SPOILS]
+)
+def test_what_is_spoilt_is_found(invariant: str, spoil: Spoil, story: Story) -> None:
+    history = story()
     spoil(history)
 
     assert invariant in {violation.invariant for violation in check(history)}
@@ -428,8 +518,8 @@ def test_what_is_spoilt_is_found(invariant: str, spoil: Spoil) -> None:
 
 def test_every_check_has_something_that_it_finds() -> None:
     found: set[str] = set()
-    for _, _, spoil in SPOILS:
-        history = sound()
+    for _, _, spoil, story in SPOILS:
+        history = story()
         spoil(history)
         found |= {violation.invariant for violation in check(history)}
 

@@ -10,6 +10,7 @@ import pytest
 from engine.errors import InvalidState
 from engine.plans import PlanStep
 from engine.tools import InDoubt, Registry, ToolError, tool
+from schema.fast.scalars import write_time
 from tests.engine.harness import ABANDON, APPROVE, REJECT, Act, running
 
 NO_RETRY = {"max_attempts": 1}
@@ -249,3 +250,18 @@ async def test_what_a_person_leaves_is_over_for_those_that_come_after(dsn: str) 
         row = await it.finished(run)
 
         assert (row["outcome"], (await it.states(run))["tell"]) == ("PARTIAL", "SUCCEEDED")
+
+
+async def test_now_is_when_the_run_was_submitted_wherever_it_is_asked(dsn: str) -> None:
+    async with running(dsn, echoing()) as it:
+        run = await it.submit(
+            planned("first", args={"value": mark("now()")}),
+            planned("second", needs=("first",), when=mark("first == now()"), args={"value": mark("[first, now()]")}),
+            answer=mark("now()"),
+        )
+
+        row = await it.finished(run)
+
+        created = write_time(row["created_at"])
+        assert (await it.steps(run))["second"]["result"] == [created, created]
+        assert await it.database.fetchval("SELECT answer #>> '{}' FROM run_answers") == created

@@ -309,3 +309,23 @@ async def test_children_are_cancelled_with_their_run(dsn: str) -> None:
 
         states = await it.states(run)
         assert {states[key] for key in ("each", "each[0]", "each[1]")} == {"CANCELLED"}
+
+
+async def test_arguments_that_no_entry_changes_are_those_of_the_children_alone(dsn: str) -> None:
+    act = Act("act")
+    async with running(dsn, echoing(act)) as it:
+        run = await it.submit(
+            planned("list", args={"value": [1, 2]}),
+            planned("each", "act", needs=("list",), for_each=mark("list"), args={"value": "same"}),
+            planned("plain", "act", for_each=mark("['one']")),
+        )
+
+        await it.finished(run)
+
+        steps = await it.steps(run)
+        assert [steps[key]["resolved_args"] for key in ("each", "plain")] == [None, None]
+        assert [steps[key]["resolved_args"] for key in ("each[0]", "each[1]", "plain[0]")] == [
+            {"value": "same"},
+            {"value": "same"},
+            {"value": None},
+        ]

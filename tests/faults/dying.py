@@ -168,7 +168,7 @@ POINTS: Final[Mapping[str, tuple[Scenario, ModuleType | type | None, str, Patch 
     "after the plan": (_plans, planning.Planning, "_store", after),
     "before the decision commits": (_decides, decide, "approve_as_proposed", before_its_commit),
     "after the decision": (_decides, decide, "approve_as_proposed", after),
-    "before the commit of a rejection": (_rejects, decide, "advance", before_its_commit),
+    "before the commit of a rejection": (_rejects, decide, "settle", before_its_commit),
 }
 """By name: what the process does, and around which call of the engine it dies how."""
 

@@ -9,15 +9,18 @@ from typing import Any, Final
 from uuid import UUID
 
 from persistence.database import Connection, Database
-from persistence.moves.table import RUN_MOVES, STEP_MOVES
+from persistence.moves.table import RUN_MOVES
 from persistence.states import FINISHED_RUN_STATES, FINISHED_STEP_STATES, EventType, RunState, StepState
+from tests.chaos.checker.states import may_move
 
 _EVERYTHING = """
 SELECT row_to_json(r),
     (SELECT json_agg(s ORDER BY position) FROM steps s WHERE run_id = r.id),
     (SELECT json_agg(a ORDER BY created_at, id) FROM approvals a WHERE run_id = r.id),
     (SELECT json_agg(c ORDER BY position, attempt) FROM tool_calls c WHERE run_id = r.id),
-    (SELECT json_agg(e ORDER BY seq) FROM timeline_events e WHERE run_id = r.id)
+    (SELECT json_agg(e ORDER BY seq) FROM timeline_events e WHERE run_id = r.id),
+    (SELECT json_agg(d ORDER BY position) FROM step_directives d WHERE run_id = r.id),
+    (SELECT json_agg(n) FROM run_answers n WHERE run_id = r.id)
 FROM runs r WHERE r.id = ANY($1::uuid[]) ORDER BY r.id
 """
 
@@ -47,9 +50,10 @@ class Whole:
 
     def __init__(self, row: Any) -> None:
         self.run: dict[str, Any] = json.loads(row[0])
-        self.steps, self.approvals, self.calls, self.events = (
+        self.steps, self.approvals, self.calls, self.events, directives, self.answers = (
             list[dict[str, Any]](json.loads(part) if part else []) for part in row[1:]
         )
+        self.directives: dict[int, dict[str, Any]] = {each["position"]: each for each in directives}
 
     @property
     def settled(self) -> list[Any]:
@@ -57,12 +61,21 @@ class Whole:
         calls = [[call["position"], call["attempt"], call["args"], call["approval_id"]] for call in self.calls]
         return [self.run, self.steps, self.approvals, calls, self.events]
 
+    def after(self, step: dict[str, Any]) -> list[int]:
+        """The steps that must have ended before this one began; a child has none of its own."""
+        return self.directives[step["position"]]["after"] if step["position"] in self.directives else []
+
+    def children(self, parent: int) -> list[dict[str, Any]]:
+        """The children of a step, in their order."""
+        return [step for step in self.steps if step["parent"] == parent]
+
     def check(self) -> None:
         """Raises AssertionError naming what does not hold."""
         self._counters()
         self._timeline()
         self._fold()
         self._steps()
+        self._lists()
         self._approvals()
         self._calls()
         self._run()
@@ -80,7 +93,7 @@ class Whole:
         for before, after in pairwise(self.events):
             assert before["created_at"] <= after["created_at"], f"time goes back at {after['seq']}"
         for place, event in enumerate(self.events):
-            if event["type"] == EventType.STEP_FAILED:
+            if event["type"] == EventType.STEP_FAILED and not self.steps[event["position"]]["tolerated"]:
                 follows = self.events[place + 1]
                 assert follows["type"] == EventType.STEP_DEAD_LETTERED, f"{event['seq']}: a failure alone"
                 assert follows["position"] == event["position"]
@@ -91,6 +104,8 @@ class Whole:
         """The timeline alone tells the state of every step and approval, by moves that the table allows."""
         told = {step["position"]: StepState.PENDING for step in self.steps}
         gated = {step["position"]: step["gated"] for step in self.steps}
+        parents = {step["position"] for step in self.steps if step["expands"]}
+        listed = {place for place, directive in self.directives.items() if directive["for_each"]}
         asked: dict[str, str] = {}
         running: Counter[int] = Counter()
         lost: Counter[int] = Counter()
@@ -105,6 +120,7 @@ class Whole:
             enters = STARTS.get(kind)
             if kind is EventType.STEP_REDRIVEN:
                 back = StepState.BLOCKED if gated[place] else StepState.READY
+                back = StepState.RUNNING if place in parents else back
                 enters = back if told[place] is StepState.FAILED else StepState.PENDING
             if kind is EventType.STEP_REDRIVEN:
                 lost[place] = 0
@@ -115,9 +131,11 @@ class Whole:
                 lost[place] += 1
             if enters is None:
                 continue
-            assert enters in STEP_MOVES[told[place]], f"{event['seq']}: {told[place]} → {enters}"
+            assert may_move(told[place], enters, lists=place in listed), f"{event['seq']}: {told[place]} → {enters}"
             told[place] = enters
-            if enters is StepState.RUNNING:
+            if kind is EventType.STEP_RUNNING and place in parents:
+                assert event["metadata"] == {"children": len(self.children(place))}
+            elif enters is StepState.RUNNING and place not in parents:
                 running[place] += 1
                 assert event["metadata"]["attempt"] == running[place]
         assert told == {step["position"]: step["state"] for step in self.steps}
@@ -131,19 +149,56 @@ class Whole:
             before = [states[place] for place in step["depends_on"]]
             missing = sum(state != StepState.SUCCEEDED for state in before)
             if step["state"] == StepState.PENDING:
-                assert step["remaining"] == missing > 0, (
-                    f"{step['position']} waits for {step['remaining']}, not {missing}"
-                )
+                unmet = missing + sum(states[place] not in FINISHED_STEP_STATES for place in self.after(step))
+                assert step["remaining"] == unmet > 0, f"{step['position']} waits for {step['remaining']}, not {unmet}"
                 lost = {StepState.FAILED, StepState.SKIPPED, StepState.CANCELLED}
                 assert not lost & set(before), f"{step['position']} waits for what will never come"
             if step["state"] in {"READY", "RUNNING", "BLOCKED", "SUCCEEDED", "FAILED"}:
                 assert step["remaining"] == missing == 0, f"{step['position']} is {step['state']} too early"
                 unfit = step["state"] == StepState.FAILED and step["attempt"] == 0
-                assert unfit or not step["dynamic"] or step["resolved_args"] is not None
+                listed = step["position"] in self.directives and self.directives[step["position"]]["for_each"]
+                assert unfit or listed or not step["dynamic"] or step["resolved_args"] is not None
             if step["skip_reason"] in {"DEPENDENCY_FAILED", "DEPENDENCY_SKIPPED"}:
                 assert {StepState.FAILED, StepState.SKIPPED} & set(before)
             if step["max_attempts"] is not None:
                 assert step["calls"] <= step["max_attempts"] + step["losses"], "more calls than it may have"
+
+    def _lists(self) -> None:
+        """A parent runs while a child of it has not ended, and then follows from them."""
+        assert self.run["elaborate"] == bool(self.directives or self.answers)
+        for step in self.steps:
+            children = self.children(step["position"])
+            assert step["expands"] == bool(children)
+            if step["parent"] is not None:
+                assert self.steps[step["parent"]]["expands"]
+                assert step["key"] == f"{self.steps[step['parent']]['key']}[{step['index']}]"
+            if not children:
+                continue
+            self._parent(step, children)
+        parents = [step["state"] for step in self.steps if step["expands"]]
+        if self.run["state"] != RunState.CANCELLED:
+            assert self.run["expanded"] == parents.count(StepState.RUNNING)
+
+    def _parent(self, step: dict[str, Any], children: list[dict[str, Any]]) -> None:
+        directive, states = self.directives[step["position"]], Counter(child["state"] for child in children)
+        assert [child["index"] for child in children] == list(range(len(directive["items"])))
+        assert all(child["tolerated"] == directive["tolerates"] for child in children)
+        still = sum(number for state, number in states.items() if state not in FINISHED_STEP_STATES)
+        failed = bool(states["FAILED"]) and not directive["tolerates"]
+        if step["state"] != StepState.CANCELLED:
+            assert directive["open_children"] == still
+            # Until the last of its failed children comes back, a parent stays failed.
+            assert step["state"] == StepState.FAILED or (step["state"] == StepState.RUNNING) == bool(still)
+            assert step["state"] != StepState.SUCCEEDED or not failed
+            assert step["state"] != StepState.FAILED or failed or step["error_code"] == "RESULT_TOO_LARGE"
+        if directive["max_parallel"] is not None:
+            assert states["RUNNING"] <= directive["max_parallel"]
+            held = [child for child in children if child["due_at"] == "infinity"]
+            seats = states["RUNNING"] + states["READY"] - len(held)
+            assert seats <= directive["max_parallel"]
+            assert not held or seats == directive["max_parallel"], "children are held back, and places are free"
+        else:
+            assert all(child["due_at"] != "infinity" for child in children)
 
     def _approvals(self) -> None:
         still = Counter(each["position"] for each in self.approvals if each["status"] == "REQUIRED")
@@ -170,7 +225,9 @@ class Whole:
                 assert started or not runs, f"{place} runs, and its call has ended"
                 left = step["state"] == StepState.CANCELLED and number == attempt
                 assert not started or runs or left, f"call {number} of {place} never ended"
-            if step["state"] == StepState.SUCCEEDED:
+            if step["state"] == StepState.SUCCEEDED and not step["expands"] and made.get((place, attempt)) is None:
+                assert step["result"] == [], f"{place} succeeded without a call"
+            elif step["state"] == StepState.SUCCEEDED and not step["expands"]:
                 # Its last call, or the one in doubt of which a person said that it happened.
                 assert made[place, attempt]["status"] == "SUCCEEDED"
                 assert made[place, attempt]["result"] == step["result"]
@@ -187,10 +244,11 @@ class Whole:
             assert self.run["outcome"] == "CANCELLED"
             assert set(steps) <= FINISHED_STEP_STATES
             return
-        moving, waiting = steps["READY"] + steps["RUNNING"], steps["BLOCKED"]
-        if moving + waiting + steps["PENDING"] == 0:
-            expected = RunState.FAILED if steps["FAILED"] else RunState.COMPLETED
-            outcome = "FAILED" if steps["FAILED"] else "PARTIAL" if steps["SKIPPED"] else "CLEAN"
+        moving, waiting = steps["READY"] + steps["RUNNING"] - self.run["expanded"], steps["BLOCKED"]
+        failed = sum(step["state"] == StepState.FAILED and not step["tolerated"] for step in self.steps)
+        if moving + waiting + steps["PENDING"] + self.run["expanded"] == 0:
+            expected = RunState.FAILED if failed else RunState.COMPLETED
+            outcome = "FAILED" if failed else "PARTIAL" if self._is_partial() else "CLEAN"
         else:
             assert moving + waiting > 0, "nothing will ever move this run again"
             expected, outcome = RunState.EXECUTING if moving else RunState.WAITING_APPROVAL, None
@@ -198,6 +256,13 @@ class Whole:
         assert self.run["outcome"] == outcome
         assert (self.run["finished_at"] is not None) == (RunState(state) in FINISHED_RUN_STATES)
         assert self.run["asked"] == bool(self.approvals)
+
+    def _is_partial(self) -> bool:
+        """Something was left out that the plan itself did not leave out, or a failure was tolerated."""
+        reasons = {step["skip_reason"] for step in self.steps if step["state"] == StepState.SKIPPED}
+        return bool(reasons & {"REJECTED", "APPROVAL_EXPIRED", "ABANDONED"}) or any(
+            step["state"] == StepState.FAILED for step in self.steps
+        )
 
     def _run_events(self) -> None:
         """What is told of the run is a path of the run's moves, and ends where the run stands."""

@@ -10,10 +10,11 @@ import hashlib
 import json
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
+from engine.rounds import redriving
 from engine.scheduler import rescue
 from engine.verbs.retry import coming_back
 from persistence import users, workers
@@ -25,11 +26,18 @@ from persistence.moves.approve import Asker, Grant, approve, approve_as_proposed
 from persistence.moves.cancel import cancel
 from persistence.moves.claim import Entry, claim, enter
 from persistence.moves.decide import ApprovalFacts, DecidedStep, decide, expire, find_approval
+from persistence.moves.directives import Directive
 from persistence.moves.inputs import NO_EXPIRY, NOBODY, Claimer, GatePolicy, Note, Outcome, Resolution
 from persistence.moves.locks import lock_free_runs, lock_runs
 from persistence.moves.redrive import redrive
 from persistence.moves.references import FreedStep, freed_references
 from persistence.moves.rescue import lost_steps, runs_of
+from persistence.moves.rounds.begin import store_elaborate
+from persistence.moves.rounds.conclude import conclude, share_places
+from persistence.moves.rounds.facts import elaborate_runs
+from persistence.moves.rounds.redrive import Target, directed_steps
+from persistence.moves.rounds.redrive import redrive as redrive_directed
+from persistence.moves.rounds.turn import Child, Verdict, turn
 from persistence.moves.row import Advance, ClaimedStep
 from persistence.moves.settle import advance, advance_free
 from persistence.scope import Reach, Scope
@@ -176,6 +184,78 @@ class Stage:
     async def begun(self, *drafts: Draft, **more: Any) -> UUID:
         """The id of a new run with these steps."""
         return (await self.submit(*drafts, **more))[0]
+
+    async def elaborate(self, *drafts: Draft, directives: Sequence[Directive]) -> UUID:
+        """The id of a new run with these steps, all PENDING, and what its plan says of them beyond."""
+        run = new_id()
+
+        async def write(tx: Connection) -> None:
+            await begin.store_runs(tx, [begin.NewRun(run, self.user, None, 0, 3)])
+            await store_elaborate(tx, run, planned(run, drafts, self.user), directives, None)
+            await conclude(tx, (await elaborate_runs(tx, [run])).values(), judged=False)
+
+        await self.database.transaction(write)
+        return run
+
+    async def turn(
+        self, run: UUID, *outcomes: Outcome, verdicts: Sequence[Verdict] = (), children: Sequence[Child] = ()
+    ) -> None:
+        """The outcomes, then what follows in another round, in one transaction with the run's state."""
+
+        async def write(tx: Connection) -> None:
+            await lock_runs(tx, [run])
+            facts = await elaborate_runs(tx, [run])
+            await turn(tx, outcomes=outcomes)
+            await turn(tx, verdicts=verdicts, children=children)
+            await share_places(tx, facts.values())
+            await conclude(tx, facts.values(), judged=any(each.state is StepState.BLOCKED for each in children))
+
+        await self.database.transaction(write)
+
+    async def expand(self, run: UUID, position: int, children: int, *, draft: Draft | None = None) -> None:
+        """Give a PENDING step with a list so many children, which follow all other steps."""
+        first, draft = len(await self.steps(run)), draft or Draft()
+        [step] = planned(run, [draft], self.user)
+        rows = [
+            Child(
+                replace(step, position=first + index, key=f"s{position}[{index}]", name=f"Step {position} [{index}]"),
+                parent=position,
+                index=index,
+                state=StepState.BLOCKED if draft.asks else StepState.READY,
+                tolerated=False,
+            )
+            for index in range(children)
+        ]
+        items = json.dumps(list(range(children)))
+        expanded = Verdict(run, position, StepState.RUNNING, items=items, children=children)
+        await self.turn(run, verdicts=[expanded], children=rows)
+
+    async def redrive_elaborate(self, run: UUID, position: int) -> int:
+        """Send a dead letter of an elaborate run back; how many went: none when it is none."""
+
+        async def write(tx: Connection) -> int:
+            await lock_runs(tx, [run])
+            facts, steps = await elaborate_runs(tx, [run]), await directed_steps(tx, run)
+            targets = redriving.failed_children(steps[position], steps) if steps[position].lists else [steps[position]]
+            going = {each.position for each in targets}
+            reopened = redriving.parents_coming_back(going, steps)
+            back = redriving.coming_back(reopened | {each.position for each in targets if each.parent is None}, steps)
+            after = going | reopened | back
+            done = await redrive_directed(
+                tx,
+                run,
+                [Target(place) for place in sorted(going)],
+                reopened=sorted(reopened),
+                back=[(place, redriving.waits_for(steps[place], steps, after)) for place in sorted(back)],
+                recounted=[],
+                reason=None,
+                by="a test",
+                gate=NO_EXPIRY,
+            )
+            await conclude(tx, facts.values(), judged=True)
+            return done
+
+        return await self.database.transaction(write)
 
     async def queued(self, intent: str = "do something") -> UUID:
         """A new run without steps, to be planned."""

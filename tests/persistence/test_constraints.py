@@ -75,6 +75,8 @@ def call(place: int, change: str) -> str:
 
 
 OTHER = "gen_random_uuid()"
+ANSWERS = """INSERT INTO run_answers (run_id, planned, needs, trust, answer, error_code)
+    VALUES ({run}, '1', '{{{{}}}}', {trust}, {more})"""
 
 REFUSED = [
     # People
@@ -83,6 +85,7 @@ REFUSED = [
     Refused("users_roles_known", "UPDATE users SET roles = '{{}}'"),
     Refused("users_roles_known", "UPDATE users SET roles = '{{ADMIN,KING}}'"),
     Refused("users_roles_known", "UPDATE users SET roles = '{{ADMIN,NULL}}'"),
+    Refused("users_kind_known", "UPDATE users SET kind = 'ROBOT'"),
     Refused("tokens_pkey", "INSERT INTO tokens (hash, user_id) SELECT hash, user_id FROM tokens"),
     Refused("tokens_user_id_fkey", f"UPDATE tokens SET user_id = {OTHER}"),
     Refused("tokens_hash_is_sha256", "UPDATE tokens SET hash = substr(hash, 2)"),
@@ -143,6 +146,8 @@ REFUSED = [
     Refused("runs_executing_can_move", run("pending = 0, ready = 0, running = 0")),
     Refused("runs_waiting_is_blocked", run("state = 'WAITING_APPROVAL'")),
     Refused("runs_waiting_is_blocked", "UPDATE runs SET state = 'WAITING_APPROVAL' WHERE id = {queued}"),
+    *(Refused("runs_waiting_is_blocked", run(f"state = 'WAITING_APPROVAL', expanded = {n}")) for n in (0, 2, 4)),
+    Refused("runs_waiting_is_blocked", run("state = 'WAITING_APPROVAL', expanded = 3, blocked = 0")),
     Refused("runs_idempotency_covers_input", "UPDATE runs SET idempotency_key = 'k' WHERE id = {queued}"),
     Refused("runs_idempotency_covers_input", "UPDATE runs SET input_digest = 'd' WHERE id = {queued}"),
     Refused(
@@ -164,6 +169,7 @@ REFUSED = [
         Refused("steps_running_has_a_lease", step(place, f"owner = {OTHER}"))
         for place in (PENDING, READY, BLOCKED, SUCCEEDED, DEAD, SKIPPED, DOUBT)
     ),
+    Refused("steps_running_has_a_lease", step(RUNNING, "expands = true")),
     Refused("steps_left_when_cancelled", step(RUNNING, f"left_by = {OTHER}")),
     Refused("steps_ready_is_due", step(READY, "due_at = null")),
     *(
@@ -184,6 +190,10 @@ REFUSED = [
     ),
     Refused("steps_dead_letter_failed", step(DEAD, "dead_lettered = false")),
     Refused("steps_dead_letter_failed", step(SKIPPED, "dead_lettered = true")),
+    Refused("steps_dead_letter_failed", step(DEAD, "tolerated = true")),
+    Refused("steps_dead_letter_failed", step(READY, "parent = 0")),
+    Refused("steps_dead_letter_failed", step(READY, "index = 0")),
+    Refused("steps_dead_letter_failed", step(READY, "parent = 0, index = 0, expands = true")),
     *(
         Refused("steps_counts_hold", step(RUNNING, change))
         for change in (
@@ -196,6 +206,42 @@ REFUSED = [
             "timeout_seconds = 0",
         )
     ),
+    # What plans say beyond it
+    *(
+        Refused(
+            f"{table}_pkey",
+            f"INSERT INTO {table} (run_id, {columns}) SELECT {{run}}, {values} FROM generate_series(1, 2)",
+        )
+        for table, columns, values in (
+            ("step_directives", "position", "0"),
+            ("step_origins", "position, trust, origins", "0, 0, '[]'"),
+            ("run_answers", "planned, needs, trust", "'1', '{{}}', 0"),
+        )
+    ),
+    *(
+        Refused(
+            "step_directives_bounded",
+            f"INSERT INTO step_directives (run_id, position, {column}) VALUES ({{run}}, 0, {value})",
+        )
+        for column, value in (
+            ("for_each_most", 0),
+            ("for_each_most", 1001),
+            ("max_parallel", 0),
+            ("delay_seconds", -0.1),
+            ("open_children", -1),
+        )
+    ),
+    *(
+        Refused(
+            "step_origins_trust_known",
+            f"INSERT INTO step_origins (run_id, position, trust, origins) VALUES ({{run}}, 0, {trust}, '[]')",
+        )
+        for trust in (-1, 3)
+    ),
+    Refused("run_answers_run_id_fkey", ANSWERS.format(run=OTHER, trust=0, more="null, null")),
+    Refused("run_answers_trust_known", ANSWERS.format(run="{run}", trust=-1, more="null, null")),
+    Refused("run_answers_trust_known", ANSWERS.format(run="{run}", trust=3, more="null, null")),
+    Refused("run_answers_one_of_two", ANSWERS.format(run="{run}", trust=0, more="'1', 'ANSWER_TOO_LARGE'")),
     # Approvals
     Refused(
         "approvals_pkey",

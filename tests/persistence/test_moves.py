@@ -11,10 +11,12 @@ import pytest
 
 from persistence.moves import begin
 from persistence.moves.decide import decide
+from persistence.moves.directives import Directive
 from persistence.moves.inputs import NO_EXPIRY, Claimer, Note, Outcome
 from persistence.moves.locks import lock_runs
 from persistence.moves.planning import ClaimedRun, claim_planning, fail_planning, hold_planning, release_planning
 from persistence.moves.redrive import redrive
+from persistence.moves.rounds.turn import Verdict
 from persistence.moves.table import RUN_MOVES, STEP_MOVES
 from persistence.states import (
     ApprovalKind,
@@ -96,7 +98,54 @@ class Scene:
         await self.running()
         await self.cancels()
 
+    # Where a step of an elaborate run stands
+
+    async def unjudged(self, **directive: Any) -> None:
+        """It waits for nothing, and nobody has looked at what its plan says of it."""
+        self.run = await self.stage.elaborate(Draft(), directives=[Directive(STEP, **directive)])
+
+    async def listed(self) -> None:
+        await self.unjudged(for_each="list")
+
+    async def expanded(self) -> Any:
+        """A parent of two, and its children as they are claimed."""
+        await self.listed()
+        await self.expands()
+        return await self.stage.claim(self.worker)
+
+    async def failed_parent(self) -> None:
+        await self.ends(await self.expanded(), FAILED)
+
     # How it leaves
+
+    async def ruled(self, enters: StepState, **more: Any) -> None:
+        """What its condition or its list leads to."""
+        await self.stage.turn(self.run, verdicts=[Verdict(self.run, STEP, enters, **more)])
+
+    async def expands(self) -> None:
+        await self.stage.expand(self.run, STEP, 2)
+
+    async def ends(self, children: Any, enters: StepState) -> None:
+        """The children end, one of them like the parent, and the parent with them."""
+        one, two = children
+        error = {"error_code": "ITEMS_FAILED", "error_message": "one failed"}
+        await self.stage.turn(
+            self.run,
+            succeeded(one, self.worker),
+            outcome(two, self.worker, enters),
+            verdicts=[
+                Verdict(
+                    self.run,
+                    STEP,
+                    enters,
+                    leaves=RUNNING,
+                    **({"result": "[]"} if enters is SUCCEEDED else error),  # pyright: ignore[reportArgumentType]
+                )
+            ],
+        )
+
+    async def sent_back(self) -> None:
+        assert await self.stage.redrive_elaborate(self.run, STEP) == 1
 
     async def settles(self, step: Any, enters: StepState, **more: Any) -> None:
         await self.stage.settle(outcome(step, self.worker, enters, **more))
@@ -176,6 +225,33 @@ WAYS: list[Way] = [
         lambda it, _: it.redrives(),
     ),
     (SKIPPED, PENDING, "what it waited for was redriven", Scene.skipped, lambda it, _: it.redrives(1)),
+    (PENDING, READY, "its condition holds", Scene.unjudged, lambda it, _: it.ruled(READY)),
+    (
+        PENDING,
+        SKIPPED,
+        "its condition does not hold",
+        Scene.unjudged,
+        lambda it, _: it.ruled(SKIPPED, reason=SkipReason.CONDITION_FALSE),
+    ),
+    (
+        PENDING,
+        FAILED,
+        "its list is none",
+        Scene.listed,
+        lambda it, _: it.ruled(FAILED, error_code="NOT_A_LIST", error_message="null"),
+    ),
+    (PENDING, RUNNING, "its list is expanded", Scene.listed, lambda it, _: it.expands()),
+    (PENDING, SUCCEEDED, "its list is empty", Scene.listed, lambda it, _: it.ruled(SUCCEEDED, result="[]")),
+    (RUNNING, SUCCEEDED, "its children have ended", Scene.expanded, lambda it, them: it.ends(them, SUCCEEDED)),
+    (RUNNING, FAILED, "one of its children failed", Scene.expanded, lambda it, them: it.ends(them, FAILED)),
+    (RUNNING, CANCELLED, "cancelled with its children", Scene.expanded, lambda it, _: it.cancels()),
+    (
+        FAILED,
+        RUNNING,
+        "the last of its failed children was redriven",
+        Scene.failed_parent,
+        lambda it, _: it.sent_back(),
+    ),
 ]
 """A way for each move of the table: what brings a step there, and what then moves it."""
 

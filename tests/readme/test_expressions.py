@@ -13,6 +13,7 @@ from tests.readme.markdown import PAGES, blocks_of, code_in, tables_of
 
 PAGE = PAGES["docs/expressions.md"]
 (DATA,) = (json.loads(block.text) for block in blocks_of(PAGE) if block.words == ("json", "data"))
+SUBMITTED = "2026-11-29T09:00:00.000Z"
 TABLES = list(tables_of(PAGE))
 FUNCTIONS = [
     [code_in(row[0]), code_in(row[2])] for table in TABLES if table.head[0] == "function" for row in table.rows
@@ -27,7 +28,7 @@ def examples() -> Iterator[tuple[str, str]]:
 
 @pytest.mark.parametrize(("expression", "shown"), list(examples()))
 def test_an_example_has_the_value_that_is_shown(expression: str, shown: str) -> None:
-    value = Evaluation(DATA).value_of(expression)
+    value = Evaluation(DATA, now=SUBMITTED).value_of(expression)
 
     assert json.dumps(value, ensure_ascii=False) == shown
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.expressions import Evaluation, ExpressionFault, compiled, roots
+from engine.expressions import Evaluation, ExpressionFault, compiled, look, roots
 
 JOBS = [
     {"title": "Backend", "city": "Berlin", "pay": 60, "tags": ["py", "sql"]},
@@ -275,3 +275,22 @@ def test_a_message_about_an_expression_begins_with_words_of_ours() -> None:
         value("sum(text)")
 
     assert str(caught.value).startswith("the expression sum(text) has no value: ")
+
+
+def test_now_is_the_moment_that_the_evaluation_is_given() -> None:
+    evaluation = Evaluation({}, now="2026-11-29T09:00:00.000Z")
+
+    assert evaluation.value_of("date_add(now(), `1`, 'hour')") == "2026-11-29T10:00:00Z"
+    assert evaluation.value_of("now() == now()") is True
+
+
+def test_now_has_no_value_outside_of_a_run() -> None:
+    with pytest.raises(ExpressionFault) as caught:
+        value("now()")
+
+    assert "known in runs only" in str(caught.value)
+
+
+def test_it_is_known_beforehand_whether_an_expression_calls_now() -> None:
+    assert look("a[?at < now()].b").calls_now
+    assert not any(look(expression).calls_now for expression in ("now", "a.now", "'now()'", "length(now)"))

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from dateutil.tz import tzlocal
 from icalendar import Event
 from pydantic import Field
+from typing_extensions import TypedDict
 
 from engine.tools.builtin import phrases
 from engine.tools.builtin.calendars import add_events, token_of
@@ -26,6 +27,24 @@ Repeat = Literal["DAILY", "WEEKLY", "MONTHLY"]
 Starts = Annotated[list[datetime], Field(min_length=1, max_length=366)]
 
 
+class CreatedEvent(TypedDict):
+    """An event of the calendar; its times are ISO 8601 text, with an offset where they were given one."""
+
+    uid: str
+    start: str
+    end: str
+    title: str
+
+
+class CreatedEvents(TypedDict):
+    """What was put into the calendar, and where it is."""
+
+    events: list[CreatedEvent]
+    notes: list[str]
+    calendar: str
+    feed: str
+
+
 @tool(risk="L1", phrases=phrases.CALENDAR_CREATE)
 def calendar_create(
     ctx: ToolContext,
@@ -38,7 +57,7 @@ def calendar_create(
     repeat: Repeat | None = None,
     repeat_until: date | None = None,
     avoid_conflicts: bool = False,
-) -> dict[str, Any]:
+) -> CreatedEvents:
     """Creates an event at each of the times, each repeated if asked for, in your calendar.ics.
 
     A time with an offset is that moment everywhere; one without is that hour wherever you are. What begins at
@@ -52,7 +71,7 @@ def calendar_create(
     length = timedelta(minutes=duration_minutes)
     text, left_out = holdable(description or "")
     notes = [f"{left_out} control characters of the description were left out"] if left_out else []
-    said: list[dict[str, Any]] = []
+    said: list[CreatedEvent] = []
 
     def made(calendar: bytes) -> list[Any]:
         """The events; where they go may depend on what else is in the calendar."""

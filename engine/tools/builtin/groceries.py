@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from fractions import Fraction
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from pydantic import AfterValidator, Field, WithJsonSchema
+from typing_extensions import TypedDict
 
 from engine.tools.builtin import phrases
 from engine.tools.builtin.quantities import total
@@ -66,6 +67,40 @@ class Course:
     recipe: Recipe
 
 
+class PlannedMeal(TypedDict):
+    """One meal of the menu, as it is given; days count from 1."""
+
+    day: int
+    date: str | None
+    meal: Meal
+    recipe: str
+    minutes: int
+
+
+class Purchase(TypedDict):
+    """So much to buy of one thing."""
+
+    name: str
+    quantity: float
+    unit: str
+
+
+class Aisle(TypedDict):
+    """What to buy in one part of the shop."""
+
+    aisle: str
+    items: list[Purchase]
+
+
+class GroceryPlan(TypedDict):
+    """A menu, what to buy for it, and both as text."""
+
+    people: int
+    menu: list[PlannedMeal]
+    shopping: list[Aisle]
+    markdown: str
+
+
 @tool(risk="L0", phrases=phrases.GROCERY_PLAN)
 def grocery_plan(
     ctx: ToolContext,
@@ -76,7 +111,7 @@ def grocery_plan(
     meals_per_day: Annotated[int, Field(ge=1, le=3)] = 1,
     exclude: Annotated[list[Unwanted], Field(max_length=50)] = [],  # noqa: B006 -- never changed
     start: date | None = None,
-) -> dict[str, Any]:
+) -> GroceryPlan:
     """Plans meals from the recipe book, and adds up what to buy for them, by aisle.
 
     One meal a day is dinner, two add lunch, three breakfast. `exclude` names allergens, groups such as dairy,
@@ -147,20 +182,20 @@ def _shuffled(recipes: Sequence[Recipe], start: date | None) -> list[Recipe]:
     return sorted(recipes, key=lambda each: hashlib.sha256(f"{seed}\n{each.name}".encode()).digest())
 
 
-def _shopping(book: Book, courses: Sequence[Course], people: int) -> list[dict[str, Any]]:
+def _shopping(book: Book, courses: Sequence[Course], people: int) -> list[Aisle]:
     amounts: dict[str, list[tuple[Fraction, str]]] = {}
     for course in courses:
         for amount in course.recipe.ingredients:
             needed = amount.for_people(people, course.recipe.servings)
             amounts.setdefault(amount.name, []).append((needed, amount.unit))
-    aisles: dict[str, list[dict[str, Any]]] = {aisle: [] for aisle in AISLES}
+    aisles: dict[str, list[Purchase]] = {aisle: [] for aisle in AISLES}
     for name in sorted(amounts):
         aisle = aisles[book.ingredients[name].aisle]
         aisle.extend({"name": name, "quantity": quantity, "unit": unit} for quantity, unit in total(amounts[name]))
     return [{"aisle": aisle, "items": items} for aisle, items in aisles.items() if items]
 
 
-def _markdown(courses: Sequence[Course], shopping: Sequence[Mapping[str, Any]], people: int) -> str:
+def _markdown(courses: Sequence[Course], shopping: Sequence[Aisle], people: int) -> str:
     menu = [
         f"- {each.date or f'Day {each.day}'}, {each.meal}: {each.recipe.name} ({each.recipe.minutes} minutes)"
         for each in courses

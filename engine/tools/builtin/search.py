@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, cast
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
+from typing_extensions import TypedDict
 
 from engine.tools.builtin import phrases
 from engine.tools.builtin.folders import folder_to_read
@@ -13,6 +14,24 @@ from engine.tools.builtin.ranking import rank
 from engine.tools.builtin.words import words_of
 from engine.tools.context import ToolContext
 from engine.tools.declaration import tool
+
+
+class FoundJob(Posting):
+    """A posting that was found. What somebody's own file says beyond its fields comes along, and is not promised."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    score: float
+    """How well it answers the query; the best come first."""
+    why: str
+
+
+class FoundJobs(TypedDict):
+    """What a search gives."""
+
+    jobs: list[FoundJob]
+    found: int
+    unknown_words: list[str]
 
 
 @tool(risk="L0", phrases=phrases.JOB_SEARCH)
@@ -25,7 +44,7 @@ def job_search(
     remote: bool | None = None,
     min_salary: Annotated[int, Field(ge=0, le=10**9)] | None = None,
     seniority: Seniority | None = None,
-) -> dict[str, Any]:
+) -> FoundJobs:
     """Finds job postings, best first, in your own jobs.json or else in the catalogue of examples.
 
     Each filter must hold: the posting's location has the words of `location`, and its salary, in its own
@@ -41,9 +60,14 @@ def job_search(
         and (seniority is None or posting.seniority == seniority)
     ]
     found, unknown = rank(postings, query)
-    jobs = [
-        {**ranked.posting.model_dump(mode="json"), "score": ranked.score, "why": ranked.why} for ranked in found[:count]
-    ]
+    # The annotation says their form; here they are JSON already.
+    jobs = cast(
+        "list[FoundJob]",
+        [
+            {**ranked.posting.model_dump(mode="json"), "score": ranked.score, "why": ranked.why}
+            for ranked in found[:count]
+        ],
+    )
     if len(jobs) < count:
         ctx.notice(f"{len(jobs)} of {count} found")
     if unknown and postings:

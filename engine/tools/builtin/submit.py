@@ -11,10 +11,11 @@ import secrets
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Final, cast
+from typing import Annotated, Final, cast
 
 import orjson
 from pydantic import Field
+from typing_extensions import TypedDict
 
 from engine.tools.builtin import phrases
 from engine.tools.builtin.addresses import Mailbox
@@ -34,6 +35,25 @@ _RECEIPT: Final = "receipt.json"
 _INCOMPLETE: Final = "the mail is not complete: its arguments must be fitted before they are called with"
 
 
+class AppliedJob(TypedDict):
+    """The posting that was applied for, in short."""
+
+    id: str
+    title: str
+    company: str
+    apply_to: str
+
+
+class Receipt(TypedDict):
+    """What was written, for whom, and where it is."""
+
+    submitted: bool
+    job: AppliedJob
+    recipient: str
+    package: str
+    message_id: str
+
+
 @tool(risk="L3", idempotent=True, phrases=phrases.JOB_SUBMIT, prepare=composed)
 def job_submit(
     ctx: ToolContext,
@@ -46,7 +66,7 @@ def job_submit(
     recipient: Mailbox | None = None,
     subject: Annotated[OfOneLine, Field(max_length=500)] | None = None,
     file_names: FileNames | None = None,
-) -> dict[str, Any]:
+) -> Receipt:
     """Applies for a job: writes the e-mail to the posting's address, with the CV, into your outbox.
 
     What is not given of the mail is composed from the posting and the CV before anybody is asked: `sender`,
@@ -63,11 +83,11 @@ def job_submit(
     with locked(outbox / ".lock"):
         done = next(outbox.glob(f"[!.]*-{key}"), None)
         if done is not None:
-            return cast("dict[str, Any]", orjson.loads((done / _RECEIPT).read_bytes()))
+            return cast("Receipt", orjson.loads((done / _RECEIPT).read_bytes()))
         for left in outbox.glob(f".{key}-*"):  # by an attempt that died: the lock is ours, so it is nobody's
             shutil.rmtree(left)
         package = outbox / f"{slug(f'{job.company} {job.title}')}-{key}"
-        receipt: dict[str, Any] = {
+        receipt: Receipt = {
             "submitted": True,
             "job": {"id": job.id, "title": job.title, "company": job.company, "apply_to": job.apply_to},
             "recipient": recipient.address,

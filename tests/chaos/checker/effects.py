@@ -26,7 +26,7 @@ def effects_at_most_once(seen: Seen) -> Iterator[Violation]:
 def success_means_one_effect(seen: Seen) -> Iterator[Violation]:
     """What SUCCEEDED happened once, and its result is what the tool answered."""
     for place, step in seen.steps.items():
-        if step["state"] != "SUCCEEDED" or step["tool"] not in TOOLS:
+        if step["state"] != "SUCCEEDED" or step["tool"] not in TOOLS or seen.lists(place):
             continue
         applied = [line for line in seen.called(place) if line["applied"]]
         if not applied:

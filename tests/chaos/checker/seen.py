@@ -39,6 +39,7 @@ class Seen:
     raw: History
     runs: dict[str, Line] = field(default_factory=dict[str, Line])
     steps: dict[Place, Line] = field(default_factory=dict[Place, Line])
+    directives: dict[Place, Line] = field(default_factory=dict[Place, Line])
     events: dict[str, list[Line]] = field(default_factory=lambda: defaultdict(list))
     lives: dict[Place, list[Line]] = field(default_factory=lambda: defaultdict(list))
     calls: dict[tuple[str, int, int], Line] = field(default_factory=dict[tuple[str, int, int], Line])
@@ -49,6 +50,7 @@ class Seen:
     def __post_init__(self) -> None:
         self.runs = {run["id"]: run for run in self.raw["runs"]}
         self.steps = {(step["run_id"], step["position"]): step for step in self.raw["steps"]}
+        self.directives = {(each["run_id"], each["position"]): each for each in self.raw["directives"]}
         for event in self.raw["events"]:
             self.events[event["run_id"]].append(event)
             if event["position"] is not None and event["type"].startswith("STEP_"):
@@ -62,6 +64,14 @@ class Seen:
     def key(self, place: Place) -> str:
         """The step's execution key."""
         return ids.execution_key(UUID(place[0]), place[1])
+
+    def lists(self, place: Place) -> bool:
+        """Whether the step has a list, and its children are called in its place."""
+        return bool(self.directives.get(place, {}).get("for_each"))
+
+    def lives_with_attempts(self) -> list[tuple[Place, list[Line]]]:
+        """The events of the steps that are called themselves: of a list, its children are."""
+        return [(place, life) for place, life in self.lives.items() if not self.lists(place)]
 
     def called(self, place: Place) -> list[Line]:
         """The ledger's lines about the step."""
