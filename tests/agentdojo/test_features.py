@@ -40,7 +40,7 @@ def test_every_other_task_has_a_reason() -> None:
     assert named == {(suite, n) for suite, count in counts.items() for n in range(count) if n not in PLANS[suite]}
 
 
-def test_a_plan_that_needs_nothing_new_is_told_from_others() -> None:
+def test_a_plan_that_needs_nothing_new_has_a_letter_of_its_own() -> None:
     assert letters(task(step("a", "noop", value={"$jmespath": "max_by(b, &c).d"}))) == "S"
     assert letters(task(step("a", "noop", value={"$jmespath": "items(b)"}))) == "F"
     assert letters(task(step("a", "noop"), answer=[{"$jmespath": "let $a = b in $a"}])) == "F"
