@@ -10,6 +10,7 @@ import typer
 from rich.rule import Rule
 
 from console.answers import Answers
+from console.children import with_children
 from console.client import Client
 from console.complaints import complain
 from console.digest import checked_digest
@@ -21,6 +22,7 @@ from console.models import Approval, Run
 from console.plain import one_line, visible
 from console.render import (
     STEP_COLUMNS,
+    answer_lines,
     approval_lines,
     edited_lines,
     notice_lines,
@@ -40,6 +42,7 @@ from console.settings import read_address
 _PLANNED_WITHIN_SECONDS: Final = 10
 _APPROVALS_SHOWN: Final = 20
 _LINES_IN_A_PIPE: Final = 30
+_ANSWER_LINES: Final = 40
 _LINES_AROUND: Final = 12
 """The fields of an approval that are shown beside its arguments."""
 
@@ -296,7 +299,7 @@ async def _watch_to_the_end(
         raise typer.Exit(INTERRUPTED) from None
     if not as_json:
         run = await client.run(run_id, results=True)
-        for line in result_lines(run):
+        for line in (*result_lines(run), *answer_lines(run, most=_ANSWER_LINES)):
             screen.line(line)
         screen.line(run_line(run))
     if run.state != "COMPLETED":
@@ -332,9 +335,11 @@ def _show_run(screen: Screen, run: Run, *, full: bool) -> None:
         for step in run.steps:
             for line in step_lines(step):
                 screen.line(line)
+        for line in answer_lines(run):
+            screen.line(line)
         return
-    screen.table((*STEP_COLUMNS, "id"), ((*step_row(step), step.id) for step in run.steps))
-    lines = result_lines(run)
+    screen.table((*STEP_COLUMNS, "id"), ((*step_row(step), step.id) for step in with_children(run.steps)))
+    lines = [*result_lines(run), *answer_lines(run, most=_ANSWER_LINES)]
     if lines:
         screen.line()
     for line in lines:

@@ -12,7 +12,7 @@ from console.errors import ConsoleError, RunNotCompleted
 from console.gate import Gate
 from console.live import spectator_for, watch
 from console.made import made_lines
-from console.render import notice_lines, run_line, why_not_completed
+from console.render import answer_lines, notice_lines, run_line, why_not_completed
 from console.screen import Screen
 
 INTENT: Final = "Apply to 2 backend jobs, schedule gym 3x this week, and plan groceries"
@@ -42,7 +42,7 @@ async def run_demo(client: Client, *, yes: bool, intent: str = INTENT, data_dir:
             raise
     run = await client.run(run.id, whole=True)
     screen.line()
-    for line in made_lines(run, data_dir=data_dir):
+    for line in (*made_lines(run, data_dir=data_dir), *answer_lines(run)):
         screen.line(line)
     for line in notice_lines(run):
         screen.line(line)

@@ -2,6 +2,8 @@
 
 from typing import Final
 
+from console.children import SHOWN
+
 _RUN: Final = """
 fragment RunLine on Run {
   id intent state riskLevel outcome createdAt startedAt finishedAt
@@ -16,6 +18,19 @@ fragment StepLine on Step {
   error { code message } dependsOn { key } approvals { id kind status } notices
 }
 """
+
+_CHILDREN: Final = f"""
+fragment Children on Step {{
+  children(first: {SHOWN}) {{ totalCount nodes {{ ...StepLine index }} }}
+  notable: children(first: {SHOWN}, states: [BLOCKED, FAILED, RUNNING, READY, PENDING]) {{
+    nodes {{ ...StepLine index }}
+  }}
+  ended: children(first: 0, states: [SUCCEEDED, FAILED, SKIPPED, CANCELLED]) {{ totalCount }}
+  failed: children(first: 0, states: [FAILED]) {{ totalCount }}
+}}
+"""
+
+_ANSWER: Final = "answer answerError { code message }"
 
 _APPROVAL: Final = """
 fragment ApprovalWhole on Approval {
@@ -57,14 +72,24 @@ REVOKE_TOKENS: Final = (
 )
 
 RUN: Final = f"""
-query Run($id: ID!) {{ run(id: $id) {{ ...RunLine steps {{ ...StepLine }} }} }} {_RUN} {_STEP}
+query Run($id: ID!) {{ run(id: $id) {{ ...RunLine steps {{ ...StepLine ...Children }} }} }} {_RUN} {_STEP} {_CHILDREN}
 """
 RUN_RESULTS: Final = f"""
-query RunResults($id: ID!) {{ run(id: $id) {{ ...RunLine steps {{ ...StepLine result }} }} }} {_RUN} {_STEP}
+query RunResults($id: ID!) {{
+  run(id: $id) {{ ...RunLine {_ANSWER} steps {{ ...StepLine result ...Children }} }}
+}} {_RUN} {_STEP} {_CHILDREN}
 """
 RUN_WHOLE: Final = f"""
-query RunWhole($id: ID!) {{ run(id: $id) {{ ...RunLine diagram steps {{ ...StepLine resolvedArgs result }} }} }}
-{_RUN} {_STEP}
+query RunWhole($id: ID!) {{
+  run(id: $id) {{
+    ...RunLine {_ANSWER} diagram steps {{
+      ...StepLine when forEach after {{ key }} resolvedArgs result
+      children(first: 100) {{
+        totalCount nodes {{ ...StepLine index resolvedArgs result }} pageInfo {{ hasNextPage endCursor }}
+      }}
+    }}
+  }}
+}} {_RUN} {_STEP}
 """
 RUNS: Final = f"""
 query Runs($filter: RunFilter, $first: Int!, $after: String) {{
@@ -89,7 +114,10 @@ query Tools { tools { name description riskLevel idempotent argsSchema } }
 PREVIEW: Final = f"""
 query Preview($intent: String, $plan: PlanInput) {{
   previewPlan(intent: $intent, plan: $plan) {{
-    riskLevel diagram steps {{ key name tool riskLevel requiresApproval args dependsOn }} {_FAULTS}
+    riskLevel diagram answer {_FAULTS} steps {{
+      key name tool riskLevel requiresApproval args dependsOn when after forEach forEachMost forEachTolerates
+      maxParallel delaySeconds notBefore maxAttempts timeoutSeconds
+    }}
   }}
 }}
 """

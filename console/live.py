@@ -13,6 +13,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from console.children import with_children
 from console.client import Client
 from console.complaints import complain
 from console.delays import growing_delays
@@ -239,11 +240,13 @@ class Picture(Lines):
             more = Text(f"… and {len(notices) - _MOST_NOTICES} more notices", style="dim")
             notices = [*notices[:_MOST_NOTICES], more]
         room = max(3, self._screen.console.height - 6 - len(notices))
-        shown = worth_showing(self._run.steps, room)
+        steps = list(with_children(self._run.steps))
+        shown = worth_showing(steps, room)
         parts: list[RenderableType] = [Text(), _on_one_row(run_line(self._run)), _bar(self._run)]
         parts.append(table_of(STEP_COLUMNS, (step_row(step) for step in shown)))
-        if len(shown) < len(self._run.steps):
-            parts.append(_on_one_row(Text(f"… and {len(self._run.steps) - len(shown)} more steps", style="dim")))
+        left = max(len(steps), self._run.progress.total) - len(shown)
+        if left:
+            parts.append(_on_one_row(Text(f"… and {left:,} more steps", style="dim")))
         parts += map(_on_one_row, notices)
         if self._lost is not None:
             parts.append(_on_one_row(Text(f"{one_line(str(self._lost))}; trying again …", style="yellow")))

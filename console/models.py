@@ -7,7 +7,7 @@ Fields that an operation does not ask for keep their defaults.
 from datetime import datetime
 from typing import Any, Final
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 ENDED: Final = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
@@ -98,7 +98,10 @@ class ApprovalRef(Answer):
 
 
 class Step(Answer):
-    """One step of a run."""
+    """One step of a run; a child has an `index`, its place in the list of its step.
+
+    `children` are the first ones; `notable` are those that have not ended, or failed; `ended` and `failed` are counted.
+    """
 
     id: str
     key: str
@@ -114,10 +117,33 @@ class Step(Answer):
     dead_lettered: bool = False
     error: Failure | None = None
     depends_on: tuple[StepRef, ...] = ()
+    after: tuple[StepRef, ...] = ()
+    when: Any = None
+    for_each: Any = None
+    index: int | None = None
+    children: "Children" = Field(default_factory=lambda: Children())  # noqa: PLW0108 - it stands below
+    notable: "Children" = Field(default_factory=lambda: Children())  # noqa: PLW0108
+    ended: "Children" = Field(default_factory=lambda: Children())  # noqa: PLW0108
+    failed: "Children" = Field(default_factory=lambda: Children())  # noqa: PLW0108
     approvals: tuple[ApprovalRef, ...] = ()
     resolved_args: Any = None
     result: Any = None
     notices: tuple[str, ...] = ()
+
+
+class PageInfo(Answer):
+    """Whether a page is the last one, and where the next one begins."""
+
+    has_next_page: bool = False
+    end_cursor: str | None = None
+
+
+class Children(Answer):
+    """Some children of a step, and how many there are."""
+
+    total_count: int = 0
+    nodes: tuple[Step, ...] = ()
+    page_info: PageInfo = PageInfo()
 
 
 class Run(Answer):
@@ -137,6 +163,8 @@ class Run(Answer):
     notices: tuple[str, ...] = ()
     steps: tuple[Step, ...] = ()
     diagram: str | None = None
+    answer: Any = None
+    answer_error: Failure | None = None
 
     @property
     def has_ended(self) -> bool:
@@ -178,6 +206,16 @@ class PlannedStep(Answer):
     requires_approval: bool
     args: Any
     depends_on: tuple[str, ...] = ()
+    when: Any = None
+    after: tuple[str, ...] = ()
+    for_each: Any = None
+    for_each_most: int | None = None
+    for_each_tolerates: bool | None = None
+    max_parallel: int | None = None
+    delay_seconds: float | None = None
+    not_before: datetime | None = None
+    max_attempts: int | None = None
+    timeout_seconds: float | None = None
 
 
 class PlanPreview(Answer):
@@ -186,6 +224,7 @@ class PlanPreview(Answer):
     steps: tuple[PlannedStep, ...] = ()
     risk_level: str | None = None
     diagram: str = ""
+    answer: Any = None
 
 
 class NewUser(Answer):

@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from datetime import datetime
 from difflib import ndiff
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from rich.text import Text
 
 from console.bounded import bounded
-from console.models import Approval, Event, PlanPreview, Run, Step
+from console.children import how_far
+from console.models import Approval, Event, PlannedStep, PlanPreview, Run, Step
 from console.plain import one_line, readable, visible
 from console.screen import Cell
 
@@ -104,7 +105,7 @@ def step_row(step: Step) -> Sequence[Cell]:
     """A step's cells in a table of a run's steps."""
     tries = "" if step.attempt == 0 else f"{step.attempt}/{step.max_attempts or '∞'}"
     return (
-        one_line(step.key),
+        one_line(step.key) if step.index is None else f"  {one_line(step.key)}",
         one_line(step.tool),
         risk(step.risk_level),
         state(step.state),
@@ -114,7 +115,11 @@ def step_row(step: Step) -> Sequence[Cell]:
 
 
 def step_note(step: Step) -> str:
-    """Why a step is where it is, if there is anything to say."""
+    """Why a step is where it is, and how far its children are, if there is anything to say."""
+    return "; ".join(filter(None, (how_far(step), _note(step))))
+
+
+def _note(step: Step) -> str:
     if step.state in {"PENDING", "READY", "BLOCKED"}:
         asked = [approval.id for approval in step.approvals if approval.status == "REQUIRED"]
         return " ".join([step.waiting_for or "", *(f"({approval_id})" for approval_id in asked)]).strip()
@@ -125,15 +130,38 @@ def step_note(step: Step) -> str:
 
 def step_lines(step: Step) -> list[str]:
     """Everything about one step: what it was given and what it answered."""
-    after = ", ".join(other.key for other in step.depends_on)
+    after = ", ".join(
+        [*(other.key for other in step.depends_on), *(f"{other.key} (however it ends)" for other in step.after)]
+    )
     lines = [f"{step.key}: {step.name} ({step.id})", f"  {step.tool} {step.risk_level} {step.state}"]
     lines += [f"  after: {after}"] if after else []
+    for label, reference in (("when", step.when), ("for each", step.for_each)):
+        lines += [f"  {label}: {line}" for line in readable(reference)] if reference is not None else []
     note = step_note(step)
     lines += [f"  {one_line(note)}"] if note else []
     for label, value in (("args", step.resolved_args), ("result", step.result)):
         if value is not None:
             lines += [f"  {label}:", *(f"    {line}" for line in readable(value))]
-    return [visible(line) for line in lines]
+    shown = [visible(line) for line in lines]
+    for child in step.children.nodes:
+        shown += [f"  {line}" for line in step_lines(child)]
+    more = step.children.total_count - len(step.children.nodes)
+    return [*shown, f"  … and {more:,} more children"] if more else shown
+
+
+def answer_lines(run: Run, *, most: int | None = None) -> list[str]:
+    """A run's answer, all of it or in about `most` lines, or why it has none; nothing for most runs."""
+    if run.answer_error is not None:
+        return [one_line(f"No answer: {run.answer_error.message} ({run.answer_error.code})")]
+    if run.answer is None:
+        return []
+    shown, all_of_it = (readable(run.answer), True) if most is None else bounded(run.answer, most)
+    if isinstance(run.answer, str) and len(shown) == 1 and all_of_it:
+        return [f"Answer: {one_line(run.answer)}"]
+    if len(shown) == 1 and not isinstance(run.answer, dict | list):
+        return [f"Answer: {shown[0]}"]
+    lines = ["Answer:", *(f"  {visible(line)}" for line in shown)]
+    return lines if all_of_it else [*lines, f"The answer in part; all of it: lifeos show {run.id} --full"]
 
 
 def approval_lines(approval: Approval, *, most: int | None = None) -> list[str]:
@@ -196,9 +224,36 @@ def plan_lines(preview: PlanPreview) -> list[str]:
     for step in preview.steps:
         gate = "  asks first" if step.requires_approval else ""
         after = f"  after {', '.join(step.depends_on)}" if step.depends_on else ""
-        lines.append(f"{step.key}: {step.tool} {step.risk_level}{gate}{after}")
+        ended = f"  whatever becomes of {', '.join(step.after)}" if step.after else ""
+        lines.append(f"{step.key}: {step.tool} {step.risk_level}{gate}{after}{ended}")
+        lines += [f"  {line}" for line in _directive_lines(step)]
         lines += [f"    {line}" for line in readable(step.args)]
+    if preview.answer is not None:
+        lines += ["answers:", *(f"    {line}" for line in readable(preview.answer))]
     return lines
+
+
+def _directive_lines(step: PlannedStep) -> list[str]:
+    """What a step says of when it runs and how often."""
+    lines: list[str] = []
+    if step.when is not None:
+        lines.append(f"if {_expression(step.when)}")
+    if step.for_each is not None:
+        most = f", at most {step.for_each_most}" if step.for_each_most is not None else ""
+        parallel = f", {step.max_parallel} at once" if step.max_parallel is not None else ""
+        tolerates = ", those that fail with their errors" if step.for_each_tolerates else ""
+        lines.append(f"for each of {_expression(step.for_each)}{most}{parallel}{tolerates}")
+    if step.delay_seconds:
+        lines.append(f"{step.delay_seconds:g} seconds after it is ready")
+    if step.not_before is not None:
+        lines.append(f"not before {moment(step.not_before)}")
+    return lines
+
+
+def _expression(reference: Any) -> str:
+    """The expression of a reference; whatever else is there, as it is."""
+    entries = cast("dict[str, Any]", reference) if isinstance(reference, dict) else {}
+    return one_line(str(entries.get("$jmespath", reference)))
 
 
 def clock(when: datetime) -> str:

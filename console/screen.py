@@ -47,7 +47,7 @@ class Screen:
             self.show(table_of(columns, rows))
             return
         for row in rows:
-            _write("\t".join(one_line(str(cell)) for cell in row))
+            _write("\t".join(one_line(str(cell)).strip() for cell in row))
 
     def json(self, value: Any) -> None:
         """Write a value as indented JSON; all but ASCII is escaped, so that nothing in it can speak to a terminal."""

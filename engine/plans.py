@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from persistence.states import Risk
+
+USUAL_CHILDREN: Final = 100
+"""How many entries a step's list may have where the step does not say it."""
 
 
 @dataclass(frozen=True, slots=True)

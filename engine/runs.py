@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from engine.digest import canonical
@@ -34,7 +35,7 @@ class Submission:
 
 @dataclass(frozen=True, slots=True)
 class PreviewStep:
-    """A step as it would run."""
+    """A step as it would run; what belongs to its list is None where there is no list."""
 
     key: str
     name: str
@@ -43,6 +44,17 @@ class PreviewStep:
     gated: bool
     args: Mapping[str, Any]
     depends_on: tuple[str, ...]
+    when: Any = None
+    after: tuple[str, ...] = ()
+    for_each: Any = None
+    for_each_most: int | None = None
+    for_each_tolerates: bool | None = None
+    max_parallel: int | None = None
+    delay_seconds: float | None = None
+    not_before: datetime | None = None
+    max_attempts: int | None = None
+    """None: without end."""
+    timeout_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +63,7 @@ class Preview:
 
     steps: tuple[PreviewStep, ...]
     risk: Risk | None
+    answer: Any = None
 
 
 def input_digest(canonical_input: object) -> bytes:

@@ -12,7 +12,7 @@ from typing import Any, Final, cast
 from engine.errors import Path
 from engine.expressions import ExpressionFault
 from engine.expressions.negations import negated_field
-from engine.plans import Plan, PlanStep
+from engine.plans import USUAL_CHILDREN, Plan, PlanStep
 from engine.references import JMESPATH, References, references, secrets_in
 from engine.tools import Fault
 from engine.validation.faults import ANSWER, STEPS, Faults
@@ -22,9 +22,6 @@ from engine.values import UnfitValue, check_json, text_fault
 from persistence.moves.directives import Directive, PlannedAnswer
 
 MOST_CHILDREN: Final = 1000
-USUAL_CHILDREN: Final = 100
-"""The longest list of a step that does not say how long it may be."""
-
 LONGEST_DELAY: Final = 31_536_000.0
 """A year, in seconds."""
 
@@ -129,7 +126,7 @@ def _expression(place: int, field: str, value: Any, faults: Faults) -> tuple[str
     entries = cast("dict[str, object]", value) if isinstance(value, dict) else {}
     text = entries.get(JMESPATH)
     if len(entries) != 1 or not isinstance(text, str):
-        faults.of_step(place, field, message=f"{field} is one reference, and nothing beside it: {_REFERENCE}")
+        faults.of_step(place, field, message=f"one reference stands here, and nothing beside it: {_REFERENCE}")
         return None, NOTHING
     if fault := text_fault(text):
         faults.of_step(place, field, message=f"the expression {fault}")
@@ -149,7 +146,7 @@ def _check_negations(found: References, path: Path, faults: Faults) -> None:
             continue  # it is refused already
         if negated is not None:
             written, meant = negated
-            message = f"{written} is always null, as ! binds more tightly than what follows it: write {meant}"
+            message = f"what {written} says is always null, as ! binds more tightly than what follows: write {meant}"
             faults.add((*path, *below), message)
 
 
@@ -161,7 +158,7 @@ def _check_list_numbers(place: int, step: PlanStep, faults: Faults) -> None:
         ("forEachTolerates", step.for_each_tolerates or None),
     ):
         if value is not None and step.for_each is None:
-            faults.of_step(place, field, message=f"{field} is of a step with forEach, and this has none")
+            faults.of_step(place, field, message=f"only a step with forEach has {field}, and this has none")
     if step.for_each is None:
         return
     if most is not None and not 1 <= most <= MOST_CHILDREN:

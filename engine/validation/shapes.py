@@ -14,7 +14,7 @@ from engine.tools import Tool
 from engine.tools.schemas import Schema, referred
 
 _MOST_FORMS: Final = 50
-"""More forms than that are not told apart: schemas may refer to themselves, and expressions double what they have."""
+"""More forms than that are taken for any: schemas may refer to themselves, and expressions double what they have."""
 
 _DEEPEST_VALUE: Final = 20
 

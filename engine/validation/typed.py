@@ -50,17 +50,18 @@ class Impossible:
 
     def message(self, hints: Hints) -> str:
         """What is wrong, and what to write."""
+        # No message begins with a name: people read sentences, and names keep their letters.
         if self.part is None:
-            return f"{self.place} is {self.kind}, and only a list has entries"
-        if self.kind == "a list":
-            if self.part in self.known or not self.known:
-                each, first = (field_of(self.part, f"{self.place}[{which}]") for which in "*0")
-                return f"{self.place} is a list: write {each} for all its entries, or {first} for the first"
-            entries = f"its entries, {self.place}[*], have no {self.part!r:.100}{self._near(hints)}"
-            return f"{self.place} is a list, and {entries}"
+            return f"there are no entries in {self.place}, which is {self.kind}: only a list has them"
+        missing = f"there is no {self.part!r:.100} in {self.place}"
         if self.kind == "an object":
-            return f"{self.place} has no {self.part!r:.100}{self._near(hints)}"
-        return f"{self.place} is {self.kind}, and has no {self.part!r:.100}"
+            return f"{missing}{self._near(hints)}"
+        if self.kind != "a list":
+            return f"{missing}, which is {self.kind}"
+        if self.known and self.part not in self.known:
+            return f"{missing}, which is a list, nor in its entries, {self.place}[*]{self._near(hints)}"
+        each, first = (field_of(self.part, f"{self.place}[{which}]") for which in "*0")
+        return f"{missing}, which is a list: write {each} for all its entries, or {first} for the first"
 
     def _near(self, hints: Hints) -> str:
         near = hints.near(self.part, self.known)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from engine.errors import UnplannableIntent
 from engine.planner import Planner, PlanningContext, Unplannable
 from engine.planner.asking import ask
-from engine.plans import Plan
+from engine.plans import USUAL_CHILDREN, Plan
 from engine.runs import Preview, PreviewStep, Submission, check_submission
 from engine.validation import check_plan_aside
 from engine.verbs.resources import Resources
@@ -33,7 +33,17 @@ async def preview(
             gated=step.gated,
             args=written.args,
             depends_on=written.depends_on,
+            when=written.when,
+            after=written.after,
+            for_each=written.for_each,
+            for_each_most=None if written.for_each is None else written.for_each_most or USUAL_CHILDREN,
+            for_each_tolerates=None if written.for_each is None else bool(written.for_each_tolerates),
+            max_parallel=written.max_parallel,
+            delay_seconds=written.delay_seconds,
+            not_before=written.not_before,
+            max_attempts=step.max_attempts,
+            timeout_seconds=step.timeout_seconds,
         )
         for step, written in zip(sound.steps, plan.steps, strict=True)
     )
-    return Preview(steps, sound.risk)
+    return Preview(steps, sound.risk, plan.answer)

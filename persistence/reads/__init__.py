@@ -5,6 +5,7 @@ from persistence.reads.cursors import BadCursor, Position
 from persistence.reads.reads import (
     MOST_BYTES,
     ApprovalFilter,
+    ChildrenAfter,
     EventsAfter,
     Page,
     Reads,
@@ -12,17 +13,31 @@ from persistence.reads.reads import (
     StepPlace,
     TooManyBytes,
 )
-from persistence.reads.rows import ApprovalRow, EventRow, RunRow, StepRow, ToolCallRow, UserRow
+from persistence.reads.rows import (
+    AnswerRow,
+    ApprovalRow,
+    DirectiveRow,
+    EventRow,
+    ParallelRow,
+    RunRow,
+    StepRow,
+    ToolCallRow,
+    UserRow,
+)
 
 __all__ = [
     "MOST_BYTES",
     "TEXTS",
+    "AnswerRow",
     "ApprovalFilter",
     "ApprovalRow",
     "BadCursor",
+    "ChildrenAfter",
+    "DirectiveRow",
     "EventRow",
     "EventsAfter",
     "Page",
+    "ParallelRow",
     "Position",
     "Reads",
     "RunFilter",

@@ -9,22 +9,24 @@ from collections.abc import Iterable
 from functools import cache
 from typing import Final
 
-TEXTS: Final = frozenset({"args", "resolved_args", "result", "proposed_args", "edited_args"})
+TEXTS: Final = frozenset({"args", "resolved_args", "result", "proposed_args", "edited_args", "answer"})
 """The columns with JSON of any size."""
 
 RUN: Final = """r.id, r.submitted_by, u.name, u.roles, r.intent, r.state, r.outcome, r.risk, r.error_code,
     r.error_message, r.last_seq, r.pending, r.ready, r.running, r.blocked, r.succeeded, r.failed, r.skipped,
-    r.cancelled, r.created_at, r.started_at, r.finished_at"""
+    r.cancelled, r.elaborate, r.created_at, r.started_at, r.finished_at"""
 RUNS: Final = "runs r JOIN users u ON u.id = r.submitted_by"
 
 _STEP: Final = """s.run_id, s.position, s.key, s.name, s.tool, s.risk, s.state, s.skip_reason, {args} AS args,
     {resolved_args} AS resolved_args, {result} AS result, s.error_code, s.error_message, s.depends_on, s.dependents,
     s.attempt, s.max_attempts,
-    s.due_at, s.due_at IS NOT NULL AND s.due_at <= clock_timestamp(),
+    CASE WHEN isfinite(s.due_at) THEN s.due_at END, s.due_at IS NOT NULL AND s.due_at <= clock_timestamp(),
+    s.due_at IS NOT NULL AND NOT isfinite(s.due_at),
     CASE s.state WHEN 'BLOCKED' THEN EXISTS (
         SELECT FROM approvals d WHERE d.run_id = s.run_id AND d.position = s.position
             AND d.status = 'REQUIRED' AND d.kind = 'IN_DOUBT') ELSE false END,
-    s.dead_lettered, s.created_at, s.ready_at, s.started_at, s.finished_at"""
+    s.dead_lettered, s.parent, s.index, s.expands, r.elaborate,
+    s.created_at, s.ready_at, s.started_at, s.finished_at"""
 STEPS: Final = "steps s JOIN runs r ON r.id = s.run_id"
 
 _APPROVAL: Final = """a.id, a.run_id, a.position, r.submitted_by, a.kind, a.status, a.risk, a.reason,
@@ -36,6 +38,10 @@ DECIDERS: Final = "LEFT JOIN users u ON u.id = a.decided_by"
 
 _TOOL_CALL: Final = """c.run_id, c.position, c.attempt, c.tool, c.status, {args} AS args, {result} AS result,
     c.error_code, c.error_message, c.started_at, c.finished_at"""
+
+_ANSWER: Final = "w.run_id, {answer} AS answer, w.error_code, w.error_message"
+
+DIRECTIVE: Final = "d.run_id, d.position, d.condition, d.for_each, d.after"
 
 EVENT: Final = "e.run_id, e.seq, e.type, e.position, e.approval_id, e.message, e.metadata, e.created_at"
 
@@ -68,6 +74,12 @@ def approval(texts: frozenset[str]) -> str:
 def tool_call(texts: frozenset[str]) -> str:
     """A tool call's columns; of its JSON, those named."""
     return _TOOL_CALL.format(args=_if("args" in texts, "c.args"), result=_if("result" in texts, "c.result"))
+
+
+@cache
+def answer(texts: frozenset[str]) -> str:
+    """The columns of a run's answer; of its JSON, those named."""
+    return _ANSWER.format(answer=_if("answer" in texts, "w.answer"))
 
 
 def bounded(statement: str, texts: Iterable[str], most: str) -> str:

@@ -26,9 +26,11 @@ RUNS: Final = b"R"
 APPROVALS: Final = b"A"
 DEAD_LETTERS: Final = b"D"
 _EVENTS: Final = b"E"
+_CHILDREN: Final = b"C"
 
 _PLACE: Final = struct.Struct(">cq16sI")
 _EVENT: Final = struct.Struct(">c16sI")
+_CHILD: Final = struct.Struct(">c16sII")
 _NUMBER: Final = struct.Struct(">cQ")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -64,6 +66,19 @@ def read_event(run: UUID, cursor: str) -> int:
     if kind != _EVENTS or of != run.bytes or not 0 < seq <= _MOST:
         raise BadCursor
     return seq
+
+
+def write_child(run: UUID, parent: int, index: int) -> str:
+    """The cursor of a child among those of the step at the position `parent` of the run."""
+    return _text(_CHILD.pack(_CHILDREN, run.bytes, parent, index))
+
+
+def read_child(run: UUID, parent: int, cursor: str) -> int:
+    """The index that a cursor of that step's children names; BadCursor for any other text."""
+    kind, of, step, index = _CHILD.unpack(_packed(cursor, _CHILD))
+    if kind != _CHILDREN or (of, step) != (run.bytes, parent) or index > _MOST:
+        raise BadCursor
+    return index
 
 
 def write_number(of: bytes, number: int) -> str:

@@ -19,7 +19,17 @@ from uuid import UUID
 from persistence.database import Database
 from persistence.reads import columns
 from persistence.reads.cursors import Position
-from persistence.reads.rows import ApprovalRow, EventRow, RunRow, StepRow, ToolCallRow, UserRow
+from persistence.reads.rows import (
+    AnswerRow,
+    ApprovalRow,
+    DirectiveRow,
+    EventRow,
+    ParallelRow,
+    RunRow,
+    StepRow,
+    ToolCallRow,
+    UserRow,
+)
 from persistence.reads.where import Where
 from persistence.scope import Reach, Scope
 from persistence.states import ApprovalStatus, RunState, StepState
@@ -46,6 +56,15 @@ class EventsAfter(NamedTuple):
 
     run: UUID
     seq: int
+    first: int
+
+
+class ChildrenAfter(NamedTuple):
+    """The first `first` children of a step, after that place in its list; -1 for its beginning."""
+
+    run: UUID
+    parent: int
+    after: int
     first: int
 
 
@@ -169,9 +188,10 @@ class Reads:
         states: Collection[StepState] | None = None,
         texts: frozenset[str] = columns.TEXTS,
     ) -> list[StepRow]:
-        """The steps of these runs (in these states), each run's in plan order."""
+        """The planned steps of these runs (in these states), each run's in plan order."""
         where = Where()
         where.add("s.run_id = ANY({}::uuid[])", list(runs))
+        where.add("s.parent IS NULL")
         if states is not None:
             where.is_one_of("s.state", states)
         where.seen_by(scope)
@@ -235,15 +255,20 @@ class Reads:
         return {(run, position): texts for run, position, texts in rows}
 
     async def notices_of_runs(self, scope: Scope, runs: Collection[UUID], *, most: int) -> dict[UUID, list[str]]:
-        """The first `most` notices of these runs' steps, in plan order, by run; one more says how many are left out."""
+        """The first `most` notices of these runs' steps, by run; one more says how many are left out.
+
+        They are in plan order, those of children after their parent's.
+        """
         where = Where()
         where.add("n.run_id = ANY({}::uuid[])", list(runs))
         where.seen_by(scope)
         rows = await self._database.fetch(
             f"""SELECT run_id, array_agg(text ORDER BY nth) FILTER (WHERE nth <= {where.value(most)}), count(*)::int
             FROM (
-                SELECT n.run_id, t.text, row_number() OVER (PARTITION BY n.run_id ORDER BY n.position, t.place) AS nth
-                FROM notices n JOIN runs r ON r.id = n.run_id,
+                SELECT n.run_id, t.text, row_number() OVER (
+                    PARTITION BY n.run_id ORDER BY coalesce(s.parent, n.position), n.position, t.place) AS nth
+                FROM notices n JOIN runs r ON r.id = n.run_id
+                    LEFT JOIN steps s ON r.elaborate AND s.run_id = n.run_id AND s.position = n.position,
                     unnest(n.texts) WITH ORDINALITY AS t (text, place)
                 {where}) AS said
             GROUP BY run_id""",
@@ -253,6 +278,95 @@ class Reads:
             run: texts if count <= most else [*texts, f"… and {count - most} more notices, with their steps"]
             for run, texts, count in rows
         }
+
+    # ── what only elaborate runs have ──
+
+    async def answers_of_runs(
+        self, scope: Scope, runs: Collection[UUID], *, texts: frozenset[str] = columns.TEXTS
+    ) -> dict[UUID, AnswerRow]:
+        """The answers of these runs, by run; those that were to answer nothing are missing."""
+        where = Where()
+        where.add("w.run_id = ANY({}::uuid[])", list(runs))
+        where.seen_by(scope)
+        statement = f"SELECT {columns.answer(texts)} FROM run_answers w JOIN runs r ON r.id = w.run_id {where}"
+        return {row.run_id: row for row in await self._rows(AnswerRow, statement, where, texts)}
+
+    async def directives_of_steps(self, scope: Scope, places: Collection[StepPlace]) -> dict[StepPlace, DirectiveRow]:
+        """What the plan says of these steps beside their calls, by place; most have nothing of it."""
+        where = Where()
+        directives = _at(where, places, "step_directives", "d")
+        where.seen_by(scope)
+        rows = await self._rows(DirectiveRow, f"SELECT {columns.DIRECTIVE} FROM {directives} {where}", where)
+        return {(row.run_id, row.position): row for row in rows}
+
+    async def parallel_children(self, scope: Scope, parents: Collection[StepPlace]) -> dict[StepPlace, ParallelRow]:
+        """How many children of these steps run, and may, by place of the parent."""
+        where = Where()
+        directives = _at(where, parents, "step_directives", "d")
+        where.seen_by(scope)
+        rows = await self._rows(
+            ParallelRow,
+            f"""SELECT d.run_id, d.position,
+                (SELECT count(*)::int FROM steps s
+                    WHERE s.run_id = d.run_id AND s.parent = d.position AND s.state = '{StepState.RUNNING}'),
+                d.max_parallel
+            FROM {directives} {where}""",
+            where,
+        )
+        return {(row.run_id, row.position): row for row in rows}
+
+    async def pages_of_children(
+        self,
+        scope: Scope,
+        wanted: Sequence[ChildrenAfter],
+        *,
+        states: Collection[StepState] | None = None,
+        texts: frozenset[str] = columns.TEXTS,
+    ) -> dict[ChildrenAfter, Page[StepRow]]:
+        """Pages of these steps' children (in these states), in their lists' order; empty ones are missing."""
+        where = Where()
+        runs, parents, places, limits = (
+            where.value([each[field] for each in wanted]) for field in range(len(ChildrenAfter._fields))
+        )
+        inner = Where(where.values)
+        inner.add("c.run_id = g.run_id AND c.parent = g.parent AND c.index > g.place")
+        if states is not None:
+            inner.is_one_of("c.state", states)
+        where.seen_by(scope)
+        records = await self._records(
+            f"""SELECT g.nth, {columns.step(texts)}
+            FROM unnest({runs}::uuid[], {parents}::int[], {places}::int[], {limits}::int[]) WITH ORDINALITY
+                AS g (run_id, parent, place, first, nth)
+            CROSS JOIN LATERAL (SELECT * FROM steps c {inner} ORDER BY c.index LIMIT g.first + 1) AS s
+            JOIN runs r ON r.id = g.run_id
+            {where} ORDER BY g.nth, s.index""",
+            where,
+            texts.intersection(StepRow._fields),
+        )
+        rows: defaultdict[ChildrenAfter, list[StepRow]] = defaultdict(list)
+        for nth, *values in records:
+            rows[wanted[nth - 1]].append(StepRow._make(values))
+        return {each: _page(page, each.first) for each, page in rows.items()}
+
+    async def count_children(
+        self, scope: Scope, parents: Collection[StepPlace], *, states: Collection[StepState] | None = None
+    ) -> dict[StepPlace, int]:
+        """How many children (in these states) these steps have, by place of the parent; those with none are missing."""
+        where = Where()
+        runs = where.value([run for run, _ in parents])
+        positions = where.value([position for _, position in parents])
+        if states is not None:
+            where.is_one_of("s.state", states)
+        where.seen_by(scope)
+        rows = await self._database.fetch(
+            f"""SELECT s.run_id, s.parent, count(*)
+            FROM unnest({runs}::uuid[], {positions}::int[]) AS g (run_id, parent)
+            JOIN steps s ON s.run_id = g.run_id AND s.parent = g.parent
+            JOIN runs r ON r.id = g.run_id
+            {where} GROUP BY s.run_id, s.parent""",
+            *where.values,
+        )
+        return {(run, parent): count for run, parent, count in rows}
 
     # ── pages, newest first ──
 
@@ -358,9 +472,11 @@ class Reads:
 
     async def _rows(self, row: Any, statement: str, where: Where, texts: frozenset[str] = frozenset()) -> list[Any]:
         make: Callable[[Iterable[Any]], Any] = row._make
-        texts = texts.intersection(row._fields)
+        return list(map(make, await self._records(statement, where, texts.intersection(row._fields))))
+
+    async def _records(self, statement: str, where: Where, texts: frozenset[str]) -> Sequence[Any]:
         if not texts:
-            return list(map(make, await self._database.fetch(statement, *where.values)))
+            return await self._database.fetch(statement, *where.values)
         # One after the other: together they could each read what is left.
         async with self._turn:
             if self._bytes_left <= 0:
@@ -371,7 +487,7 @@ class Reads:
                 self._bytes_left -= records[-1]["bytes"]
             if self._bytes_left < 0:
                 raise TooManyBytes(self._most_bytes)
-        return [make(record[:-1]) for record in records]
+        return [record[:-1] for record in records]
 
     async def _count(self, statement: str, where: Where) -> int:
         return await self._database.fetchval(statement, *where.values)

@@ -22,7 +22,10 @@ class UserRow(NamedTuple):
 
 
 class RunRow(NamedTuple):
-    """One run, with its submitter and the number of its steps in each state."""
+    """One run, with its submitter and the number of its steps in each state.
+
+    Only an `elaborate` one has directives of its steps, children of them, or an answer.
+    """
 
     id: UUID
     submitted_by: UUID
@@ -43,13 +46,19 @@ class RunRow(NamedTuple):
     failed: int
     skipped: int
     cancelled: int
+    elaborate: bool
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
 
 
 class StepRow(NamedTuple):
-    """One step of a run; `depends_on` and `dependents` are positions in the same run."""
+    """One step of a run; `depends_on`, `dependents` and `parent` are positions in the same run.
+
+    A child has its parent and its `child_index` in the list, from zero; a step that `expands` has had children made.
+    `is_held` says that a READY one waits for others of its parent's to end; it has no `due_at` then. `elaborate` is
+    its run's.
+    """
 
     run_id: UUID
     position: int
@@ -70,12 +79,45 @@ class StepRow(NamedTuple):
     max_attempts: int | None
     due_at: datetime | None
     is_due: bool
+    is_held: bool
     is_in_doubt: bool
     dead_lettered: bool
+    parent: int | None
+    child_index: int | None
+    expands: bool
+    elaborate: bool
     created_at: datetime
     ready_at: datetime | None
     started_at: datetime | None
     finished_at: datetime | None
+
+
+class DirectiveRow(NamedTuple):
+    """What a plan says of one step: JMESPath expressions, and the positions of those that must have ended."""
+
+    run_id: UUID
+    position: int
+    condition: str | None
+    for_each: str | None
+    after: list[int]
+
+
+class ParallelRow(NamedTuple):
+    """How many children of a step run, and how many may at once; None for any number."""
+
+    run_id: UUID
+    position: int
+    running: int
+    most: int | None
+
+
+class AnswerRow(NamedTuple):
+    """What a run answers, or why it has no answer; neither before it has ended."""
+
+    run_id: UUID
+    answer: str | None
+    error_code: str | None
+    error_message: str | None
 
 
 class ApprovalRow(NamedTuple):

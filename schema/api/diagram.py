@@ -1,7 +1,7 @@
 """Plans and runs as Mermaid flowcharts: pure text, one line a step and one a step that waits for others."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from engine.runs import PreviewStep
@@ -12,6 +12,8 @@ from schema.shared.visible import visible
 __all__ = ["preview_diagram", "run_diagram"]
 
 _LONGEST_NAME: Final = 80
+_DOTTED: Final = "-.->"
+_NOTHING_AFTER: Final[Mapping[int, Sequence[int]]] = {}
 
 _STATE_COLOURS: Final = {
     StepState.PENDING: "fill:#f3f4f6,stroke:#9ca3af,color:#374151",
@@ -35,10 +37,14 @@ _RISK_COLOURS: Final = {
 _SPECIAL: Final = re.compile(r"[!-~](?<![\w.,:!?/+@$-])")
 
 
-def run_diagram(steps: Sequence[StepRow]) -> str:
-    """The steps of a run, given in plan order, each marked with its state."""
+def run_diagram(steps: Sequence[StepRow], after: Mapping[int, Sequence[int]] = _NOTHING_AFTER) -> str:
+    """The steps of a run, given in plan order, each marked with its state.
+
+    `after` has, for each step that waits for others to end, their positions: dotted lines lead from there.
+    """
     nodes = [_node(step.position, "[{}]", step.name, f"{step.tool} · {step.state}", step.state) for step in steps]
     edges = [_edge(step.depends_on, step.position) for step in steps if step.depends_on]
+    edges += [_edge(before, position, _DOTTED) for position, before in sorted(after.items()) if before]
     return _flowchart(nodes, edges, {str(state): colour for state, colour in _STATE_COLOURS.items()})
 
 
@@ -56,6 +62,7 @@ def preview_diagram(steps: Sequence[PreviewStep]) -> str:
         for position, step in enumerate(steps)
     ]
     edges = [_edge([place[key] for key in step.depends_on], place[step.key]) for step in steps if step.depends_on]
+    edges += [_edge([place[key] for key in step.after], place[step.key], _DOTTED) for step in steps if step.after]
     return _flowchart(nodes, edges, {risk.name: colour for risk, colour in _RISK_COLOURS.items()})
 
 
@@ -69,8 +76,8 @@ def _node(position: int, shape: str, name: str, marks: str, style: str) -> str:
     return f"  s{position}{label}:::{style}"
 
 
-def _edge(before: Iterable[int], position: int) -> str:
-    return f"  {' & '.join(f's{each}' for each in before)} --> s{position}"
+def _edge(before: Iterable[int], position: int, arrow: str = "-->") -> str:
+    return f"  {' & '.join(f's{each}' for each in before)} {arrow} s{position}"
 
 
 def _escaped(text: str) -> str:

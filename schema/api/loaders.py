@@ -14,10 +14,14 @@ from uuid import UUID
 from strawberry.dataloader import DataLoader
 
 from persistence.reads import (
+    AnswerRow,
     ApprovalRow,
+    ChildrenAfter,
+    DirectiveRow,
     EventRow,
     EventsAfter,
     Page,
+    ParallelRow,
     Reads,
     RunRow,
     StepPlace,
@@ -36,6 +40,7 @@ K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
 
 _TEXTS: Final = (
+    ("Run.answer", "answer"),
     ("Step.args", "args"),
     ("Step.resolvedArgs", "resolved_args"),
     ("Step.result", "result"),
@@ -47,6 +52,9 @@ _TEXTS: Final = (
     ("Approval.warnings", "edited_args"),
 )
 """The fields whose JSON may be large, with their columns."""
+
+_DIRECTED: Final = frozenset({"Step.when", "Step.after", "Step.forEach", "Run.diagram"})
+"""The fields that show what plans say of steps beside what they call."""
 
 _MOST_NOTICES: Final = 100
 """How many notices of its steps are shown on a run."""
@@ -66,6 +74,8 @@ class Loaders:
         self.known_approvals: dict[StepPlace, list[ApprovalRow]] = {}
         """The lists of steps that were read with them."""
         self._notices_of: dict[StepPlace, list[str]] = {}
+        self._directives: dict[StepPlace, DirectiveRow | None] = {}
+        self._parallel: dict[StepPlace, ParallelRow | None] = {}
         self.shown: dict[int, Any] = {}
         """What `show` made of rows, by their identity."""
         self._batched: dict[Hashable, DataLoader[Any, Any]] = {}
@@ -78,6 +88,8 @@ class Loaders:
         self.known_calls.clear()
         self.known_approvals.clear()
         self._notices_of.clear()
+        self._directives.clear()
+        self._parallel.clear()
         self.shown.clear()
         self._batched.clear()
 
@@ -111,6 +123,11 @@ class Loaders:
     def notices(self) -> "DataLoader[UUID, list[str]]":
         """The notices of a run's steps."""
         return self._batches("notices", self._load_notices)
+
+    @property
+    def answer(self) -> "DataLoader[UUID, AnswerRow | None]":
+        """The answers of elaborate runs."""
+        return self._batches("answer", self._load_answers)
 
     @property
     def events(self) -> "DataLoader[EventsAfter, Page[EventRow]]":
@@ -189,6 +206,10 @@ class Loaders:
 
         return self._batches(("approvals", _any_of(statuses)), read).load(run)
 
+    async def _load_answers(self, runs: list[UUID]) -> list[AnswerRow | None]:
+        found = await self._reads.answers_of_runs(self._scope, runs, texts=self.texts("Run"))
+        return [found.get(run) for run in runs]
+
     async def _load_notices(self, runs: list[UUID]) -> list[list[str]]:
         found = await self._reads.notices_of_runs(self._scope, runs, most=_MOST_NOTICES)
         return [list(found.get(run, ())) for run in runs]
@@ -247,7 +268,13 @@ class Loaders:
         steps = self._known(rows)
         shows_waiting = "Step.waitingFor" in self._fields
         places: set[StepPlace] = set()
+        await self._read_elaborate([row for row in steps if row.elaborate])
         for row in steps:
+            if "Step.parent" in self._fields and row.parent is not None:
+                places.add((row.run_id, row.parent))
+            if "Step.after" in self._fields or (shows_waiting and row.state == StepState.PENDING):
+                directive = self._directives.get(_place(row))
+                places.update((row.run_id, position) for position in (directive.after if directive else ()))
             if "Step.dependsOn" in self._fields or (shows_waiting and row.state == StepState.PENDING):
                 places.update((row.run_id, position) for position in row.depends_on)
             if "Step.dependents" in self._fields:
@@ -256,6 +283,22 @@ class Loaders:
         await self._read_around("Step", runs=[row.run_id for row in steps])
         await self._read_lists(list(map(_place, steps)))
         return steps
+
+    async def _read_elaborate(self, steps: list[StepRow]) -> None:
+        """Have at hand what the operation shows of these steps beside what all have: of most runs there are none."""
+        shows_waiting = "Step.waitingFor" in self._fields
+        shows_directed = not _DIRECTED.isdisjoint(self._fields)
+        planned = [
+            _place(row)
+            for row in steps
+            if row.parent is None and (shows_directed or (shows_waiting and row.state == StepState.PENDING))
+        ]
+        if planned:
+            self._directives.update(zip(planned, await self._load_directives(planned), strict=True))
+        held = {(row.run_id, row.parent) for row in steps if shows_waiting and row.is_held and row.parent is not None}
+        if held:
+            parents = sorted(held)
+            self._parallel.update(zip(parents, await self._load_parallel(parents), strict=True))
 
     async def _read_lists(self, places: list[StepPlace]) -> None:
         """Have at hand what the operation lists of the steps at these places: each list in one statement."""
@@ -289,6 +332,59 @@ class Loaders:
         """What a step's tool said beside its result."""
         known = self._notices_of.get(place)
         return self._batches("notices of steps", self._load_notices_of_steps).load(place) if known is None else known
+
+    def directive_of(self, step: StepRow) -> "DirectiveRow | Awaitable[DirectiveRow | None] | None":
+        """What the plan says of a step beside its call, if it says anything; children have none of their own."""
+        if not step.elaborate or step.parent is not None:
+            return None
+        place = _place(step)
+        if place in self._directives:
+            return self._directives[place]
+        return self._batches("directives", self._load_directives).load(place)
+
+    async def ends_before(self, steps: Iterable[StepRow]) -> dict[int, list[int]]:
+        """For those of a run's steps that wait for others to end, however: the positions of those, by its own."""
+        found: dict[int, list[int]] = {}
+        for step in steps:
+            directive = self.directive_of(step)
+            row = await directive if isinstance(directive, Awaitable) else directive
+            if row is not None and row.after:
+                found[step.position] = row.after
+        return found
+
+    def parallel_of(self, parent: StepPlace) -> "ParallelRow | Awaitable[ParallelRow | None] | None":
+        """How many of a step's children run, and may."""
+        if parent in self._parallel:
+            return self._parallel[parent]
+        return self._batches("parallel", self._load_parallel).load(parent)
+
+    def page_of_children(self, wanted: ChildrenAfter, states: Collection[StepState] | None) -> Awaitable[Page[StepRow]]:
+        """A page of a step's children (in these states)."""
+
+        async def read(wanted: list[ChildrenAfter]) -> list[Page[StepRow]]:
+            texts = self.texts("Step")
+            pages = await self._reads.pages_of_children(self._scope, wanted, states=states, texts=texts)
+            await self.steps_from(row for page in pages.values() for row in page.rows)
+            return [pages.get(each) or Page([], has_more=False) for each in wanted]
+
+        return self._batches(("children", _any_of(states)), read).load(wanted)
+
+    def number_of_children(self, parent: StepPlace, states: Collection[StepState] | None) -> Awaitable[int]:
+        """How many children (in these states) a step has."""
+
+        async def read(parents: list[StepPlace]) -> list[int]:
+            found = await self._reads.count_children(self._scope, parents, states=states)
+            return [found.get(parent, 0) for parent in parents]
+
+        return self._batches(("number of children", _any_of(states)), read).load(parent)
+
+    async def _load_directives(self, places: list[StepPlace]) -> list[DirectiveRow | None]:
+        found = await self._reads.directives_of_steps(self._scope, places)
+        return [found.get(place) for place in places]
+
+    async def _load_parallel(self, parents: list[StepPlace]) -> list[ParallelRow | None]:
+        found = await self._reads.parallel_children(self._scope, parents)
+        return [found.get(parent) for parent in parents]
 
     async def _load_neighbours(self, wanted: list[tuple[UUID, tuple[int, ...]]]) -> list[list[StepRow]]:
         await self._know_steps({(run, position) for run, positions in wanted for position in positions})

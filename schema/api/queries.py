@@ -19,7 +19,7 @@ from schema.api.info import Info, load
 from schema.api.types.approvals import Approval, ApprovalConnection
 from schema.api.types.audit import AuditConnection, AuditFilter
 from schema.api.types.base import Node, show
-from schema.api.types.connections import After, First
+from schema.api.types.connections import DEFAULT_PAGE, After, First
 from schema.api.types.errors import user_errors
 from schema.api.types.inputs import ApprovalFilter, PlanInput, RunFilter
 from schema.api.types.pages import given, page_size, place_after
@@ -29,9 +29,7 @@ from schema.api.types.steps import Step, StepConnection
 from schema.api.types.tools import Tool
 from schema.api.types.users import User
 
-__all__ = ["DEFAULT_PAGE", "Query"]
-
-DEFAULT_PAGE = 20
+__all__ = ["Query"]
 
 Id = Annotated[strawberry.ID, strawberry.argument(description="Its id.")]
 

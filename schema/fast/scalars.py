@@ -11,7 +11,7 @@ from schema.fast.spending import spend_json
 from schema.shared.faults import BAD_USER_INPUT, RequestError
 from schema.shared.jsontext import JsonText, check_json
 
-__all__ = ["JSON", "MAX_JSON_DEPTH", "SCALARS"]
+__all__ = ["JSON", "MAX_JSON_DEPTH", "SCALARS", "write_time"]
 
 JSON = NewType("JSON", object)
 """Any JSON value."""

@@ -60,12 +60,18 @@ EACH = mark("a.list")
 BAD: dict[str, tuple[Sequence[PlanStep], dict[str, str]]] = {
     # Conditions
     "a condition that is a text": ([one(when="a.ok")], {"plan.steps.0.when": '{"$jmespath": "EXPRESSION"}'}),
-    "a condition that is false": ([one(when=False)], {"plan.steps.0.when": "one reference"}),
-    "a condition that is empty": ([one(when={})], {"plan.steps.0.when": "one reference"}),
-    "a condition that is a literal": ([one(when={"$literal": True})], {"plan.steps.0.when": "one reference"}),
+    "a condition that is false": ([one(when=False)], {"plan.steps.0.when": "one reference stands here"}),
+    "a condition that is empty": ([one(when={})], {"plan.steps.0.when": "one reference stands here"}),
+    "a condition that is a literal": (
+        [one(when={"$literal": True})],
+        {"plan.steps.0.when": "one reference stands here"},
+    ),
     "a condition beside another key": ([one(when={**mark("`1`"), "x": 1})], {"plan.steps.0.when": "nothing beside it"}),
-    "a condition around a reference": ([one(when={"x": mark("`1`")})], {"plan.steps.0.when": "one reference"}),
-    "a condition of a number": ([one(when=mark(7))], {"plan.steps.0.when": "one reference"}),
+    "a condition around a reference": (
+        [one(when={"x": mark("`1`")})],
+        {"plan.steps.0.when": "one reference stands here"},
+    ),
+    "a condition of a number": ([one(when=mark(7))], {"plan.steps.0.when": "one reference stands here"}),
     "a condition with a NUL": ([one(when=mark("'\x00'"))], {"plan.steps.0.when": "NUL"}),
     "a condition that is no expression": ([one(when=mark("a."))], {"plan.steps.0.when": "no JMESPath expression"}),
     "a condition with an unknown function": (
@@ -80,7 +86,7 @@ BAD: dict[str, tuple[Sequence[PlanStep], dict[str, str]]] = {
     "a condition on a step beside": ([A, one(when=mark("a.x"))], {"plan.steps.1.when": "does not depend on"}),
     "a field of what is not": (
         [A, one(when=mark("a.n > `1` && !a.value.x"), needs=["a"])],
-        {"plan.steps.1.when": "as ! binds more tightly than what follows it: write !(a.value.x)"},
+        {"plan.steps.1.when": "as ! binds more tightly than what follows: write !(a.value.x)"},
     ),
     "entries of what is not": (
         [A, one(when=mark("!a[?x].y"), needs=["a"])],
@@ -91,7 +97,7 @@ BAD: dict[str, tuple[Sequence[PlanStep], dict[str, str]]] = {
         {"plan.steps.1.when": "only the args of a step with forEach know its item and index"},
     ),
     # Lists
-    "a list that is written out": ([one(for_each=[1, 2])], {"plan.steps.0.forEach": "one reference"}),
+    "a list that is written out": ([one(for_each=[1, 2])], {"plan.steps.0.forEach": "one reference stands here"}),
     "a list of no step": ([one(for_each=mark("ghost"))], {"plan.steps.0.forEach": "'ghost'"}),
     "a list of a step beside": ([A, one(for_each=EACH)], {"plan.steps.1.forEach": "does not depend on"}),
     "a list of its own entries": (
@@ -163,7 +169,7 @@ BAD: dict[str, tuple[Sequence[PlanStep], dict[str, str]]] = {
         [one(when=1, after=("x",)), one("t", delay_seconds=-1, value=mark("y"))],
         {
             "plan.steps.0.after.0": "'x'",
-            "plan.steps.0.when": "one reference",
+            "plan.steps.0.when": "one reference stands here",
             "plan.steps.1.args.value": "'y'",
             "plan.steps.1.delaySeconds": "",
         },

@@ -1,6 +1,7 @@
 import asyncio
 import random
 from collections.abc import Awaitable
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -8,7 +9,15 @@ import pytest
 
 from persistence.database import Database
 from persistence.ids import new_id
-from persistence.reads import ApprovalFilter, EventsAfter, Position, Reads, RunFilter, TooManyBytes
+from persistence.reads import (
+    ApprovalFilter,
+    ChildrenAfter,
+    EventsAfter,
+    Position,
+    Reads,
+    RunFilter,
+    TooManyBytes,
+)
 from persistence.scope import Reach, Scope
 from persistence.states import ApprovalStatus, Risk, Role, RunState, StepState
 from tests.schema.stories import Person, Stories, Told
@@ -81,6 +90,91 @@ async def test_a_run_that_never_asked_is_hidden_from_approvers(stories: Stories,
 
     assert await everything_of(reads, asked(approver), run) == [0] * 16
     assert set(await reads.runs(asked(owner), [run])) == {run}
+
+
+CHILD = """
+INSERT INTO steps SELECT (json_populate_record(s, json_build_object(
+    'position', $2::int, 'key', $3::text, 'parent', 0, 'index', $4::int, 'due_at', $5::timestamptz))).*
+FROM steps s WHERE s.run_id = $1 AND s.position = 0"""
+"""Makes a step like the first one, as its child."""
+
+
+async def with_children(stories: Stories, run: UUID) -> None:
+    """The run's first step gets two children, of which one may run at a time, and the run an answer."""
+    database = stories.database
+    await database.execute("UPDATE runs SET elaborate = true WHERE id = $1", run)
+    await database.execute(
+        "INSERT INTO step_directives (run_id, position, for_each, max_parallel) VALUES ($1, 0, 'list', 1)",
+        run,
+    )
+    await database.execute(
+        "INSERT INTO run_answers (run_id, planned, needs, trust, answer) VALUES ($1, '1', '{}', 0, '{\"a\": 1}')", run
+    )
+    for index, due in enumerate((datetime(2026, 1, 2, tzinfo=UTC), datetime.max.replace(tzinfo=UTC))):
+        await database.execute(CHILD, run, 2 + index, f"safe[{index}]", index, due)
+
+
+async def elaborate_of(reads: Reads, scope: Scope, run: UUID) -> list[int]:
+    """How much each way to what only elaborate runs have shows."""
+    return [
+        len(await reads.answers_of_runs(scope, [run])),
+        len(await reads.directives_of_steps(scope, [(run, 0), (run, 1)])),
+        len(await reads.parallel_children(scope, [(run, 0)])),
+        len(await reads.pages_of_children(scope, [ChildrenAfter(run, 0, -1, 10)])),
+        len(await reads.count_children(scope, [(run, 0)])),
+        len(await reads.steps(scope, [(run, 2)])),
+    ]
+
+
+async def test_what_only_elaborate_runs_have_is_shown_to_the_same_people(stories: Stories, reads: Reads):
+    owner, other = await stories.person("owner"), await stories.person("other", Role.APPROVER)
+    run, silent = await stories.run(owner, [Told("safe"), GATED]), await stories.run(owner, [Told("safe"), Told("b")])
+    for each in (run, silent):
+        await with_children(stories, each)
+
+    assert await elaborate_of(reads, own(owner), run) == [1] * 6
+    assert await elaborate_of(reads, asked(other), run) == [1] * 6
+    assert await elaborate_of(reads, own(other), run) == [0] * 6
+    assert await elaborate_of(reads, asked(other), silent) == [0] * 6
+
+
+async def test_children_are_no_planned_steps_and_come_by_their_index(stories: Stories, reads: Reads):
+    owner = await stories.person("owner")
+    run = await stories.run(owner, [Told("safe", args={"a": 1}), GATED])
+    await with_children(stories, run)
+    first, second, ready, none = [
+        ChildrenAfter(run, parent, after, most)
+        for parent, after, most in ((0, -1, 1), (0, 0, 5), (0, -1, 5), (1, -1, 5))
+    ]
+
+    planned = await reads.steps_of_runs(own(owner), [run])
+    pages = await reads.pages_of_children(own(owner), [first, second, ready, none])
+    failed = await reads.pages_of_children(own(owner), [ready], states=[StepState.FAILED])
+    bare = await reads.pages_of_children(own(owner), [ready], states=[StepState.READY], texts=frozenset())
+
+    assert [row.key for row in planned] == ["safe", "pay"]
+    assert [[row.key for row in pages[each].rows] for each in (first, second, ready)] == [
+        ["safe[0]"], ["safe[1]"], ["safe[0]", "safe[1]"],
+    ]  # fmt: skip
+    assert [pages[each].has_more for each in (first, second, ready)] == [True, False, False]
+    assert none not in pages
+    assert failed == {}
+    assert [row.args for row in pages[ready].rows] == ['{"a":1}'] * 2
+    assert [row.args for row in bare[ready].rows] == [None] * 2
+    assert await reads.count_children(own(owner), [(run, 0), (run, 1)]) == {(run, 0): 2}
+    assert await reads.count_children(own(owner), [(run, 0)], states=[StepState.RUNNING]) == {}
+
+
+async def test_a_child_that_is_held_back_has_no_time(stories: Stories, reads: Reads):
+    owner = await stories.person("owner")
+    run = await stories.run(owner, [Told("safe"), GATED])
+    await with_children(stories, run)
+
+    due, held = (await reads.steps(own(owner), [(run, 2), (run, 3)])).values()
+
+    assert (due.due_at, due.is_due, due.is_held) == (datetime(2026, 1, 2, tzinfo=UTC), True, False)
+    assert (held.due_at, held.is_due, held.is_held) == (None, False, True)
+    assert await reads.parallel_children(own(owner), [(run, 0)]) == {(run, 0): (run, 0, 0, 1)}
 
 
 async def test_people_are_known_to_whom_a_run_shows_them(stories: Stories, reads: Reads):

@@ -12,8 +12,10 @@ from persistence.reads.cursors import (
     RUNS,
     BadCursor,
     Position,
+    read_child,
     read_event,
     read_place,
+    write_child,
     write_event,
     write_place,
 )
@@ -53,6 +55,16 @@ def test_a_cursor_is_good_only_in_its_own_list():
     for kind, cursor in ((APPROVALS, runs), (DEAD_LETTERS, runs), (RUNS, approvals), (RUNS, write_event(new_id(), 3))):
         with pytest.raises(BadCursor):
             read_place(kind, cursor)
+
+
+def test_a_childs_cursor_is_good_only_among_the_children_of_its_step():
+    run = new_id()
+    cursor = write_child(run, 3, 7)
+
+    assert read_child(run, 3, cursor) == 7
+    for other, parent, text in ((run, 4, cursor), (new_id(), 3, cursor), (run, 3, write_event(run, 7)), (run, 3, "x")):
+        with pytest.raises(BadCursor):
+            read_child(other, parent, text)
 
 
 def test_a_cursor_is_good_only_in_its_own_run():

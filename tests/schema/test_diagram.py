@@ -43,6 +43,13 @@ def test_a_run_is_drawn_with_its_states():
     ]
 
 
+def test_what_only_has_to_end_before_a_step_is_dotted():
+    drawn = run_diagram([row(0), row(1), row(2, depends_on=(0,)), row(3)], {2: [1], 3: [0, 2]})
+
+    lines = drawn.split("\n")
+    assert [line for line in lines if "->" in line] == ["  s0 --> s2", "  s1 -.-> s2", "  s0 & s2 -.-> s3"]
+
+
 @pytest.mark.parametrize("state", list(StepState))
 def test_every_state_has_a_look(state: StepState):
     drawn = run_diagram([row(0, state=state)])
@@ -62,6 +69,24 @@ def test_a_preview_is_drawn_with_risks_and_gates():
     assert '  s0["Look<br/>note · L0"]:::L0' in drawn
     assert '  s1{{"Pay<br/>pay · L3 · asks a person"}}:::L3' in drawn
     assert "  s0 --> s1" in drawn
+
+
+def test_what_need_only_have_ended_is_joined_by_dots():
+    lines = run_diagram([row(0), row(1), row(2, depends_on=(0,)), row(3)], {3: [0, 2], 2: [1], 1: []}).split("\n")
+
+    assert lines[5:8] == ["  s0 --> s2", "  s1 -.-> s2", "  s0 & s2 -.-> s3"]
+
+
+def test_a_preview_is_drawn_with_what_need_only_have_ended():
+    drawn = preview_diagram(
+        [
+            PreviewStep("a", "Look", "note", Risk.L0, gated=False, args={}, depends_on=()),
+            PreviewStep("b", "Tidy", "note", Risk.L0, gated=False, args={}, depends_on=(), after=("a",)),
+        ]
+    )
+
+    assert "  s0 -.-> s1" in drawn
+    assert "-->" not in drawn
 
 
 def test_nothing_is_drawn_for_nothing():

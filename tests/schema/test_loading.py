@@ -15,6 +15,7 @@ from schema.api.types.runs import Run
 from schema.api.types.steps import Step
 from schema.fast.execution import FastExecutor
 from schema.fast.limits import Limits
+from tests.engine.test_conditions import mark, planned
 from tests.schema.stories import Told
 from tests.schema.world import person_of, world
 
@@ -63,6 +64,9 @@ async def test_a_thousand_steps_with_all_around_them_take_few_statements(dsn: st
         ("timeline(first: 3) { nodes { seq } } more: timeline(first: 2) { edges { cursor } }", 2),
         ("diagram steps { key }", 2),
         ("steps { toolCalls { status } approvals { step { key } } }", 4),
+        # What plain runs have none of costs them nothing.
+        ("answer answerError { code } waitingFor", 1),
+        ("steps { when forEach after { key } parent { key } index children { totalCount nodes { key } } }", 2),
     ],
 )
 async def test_twenty_runs_take_a_statement_a_level(dsn: str, selection: str, most: int):
@@ -72,6 +76,35 @@ async def test_twenty_runs_take_a_statement_a_level(dsn: str, selection: str, mo
                 person_of(it.admin),
                 [Told("a"), Told("b", after=("a",)), Told("c", after=("b",)), Told("d", risk=Risk.L3)],
             )
+        it.statements.clear()
+
+        data = await it.ask(it.admin, f"{{ runs(first: 20) {{ nodes {{ {selection} }} }} }}")
+
+        assert len(data["runs"]["nodes"]) == 20
+        assert len(it.statements) == most, it.statements
+
+
+@pytest.mark.parametrize(
+    ("selection", "most"),
+    [
+        ("answer answerError { code } waitingFor", 2),
+        ("notices", 2),
+        ("diagram", 3),
+        ("steps { when forEach }", 3),
+        ("steps { when after { key when } }", 3),
+        ("steps(states: [PENDING]) { waitingFor }", 4),
+        ("steps { index parent { key } children(first: 2) { nodes { key } } }", 3),
+        ("steps { children(first: 2) { totalCount nodes { index parent { key forEach } } } }", 5),
+        ("steps { children { nodes { waitingFor } } }", 5),
+        ("steps { ready: children(states: [READY]) { totalCount } all: children { totalCount nodes { key } } }", 6),
+    ],
+)
+async def test_twenty_runs_with_lists_take_a_statement_a_level_too(dsn: str, selection: str, most: int):
+    async with world(dsn, executes=False, limits=WIDE) as it:
+        for _ in range(20):
+            each = planned("each", "note", for_each=mark("`[1, 2, 3]`"), max_parallel=1)
+            tidy = planned("tidy", "note", after=("each",), when=mark("`1`"))
+            await it.it.submit(each, tidy, answer=mark("each"))
         it.statements.clear()
 
         data = await it.ask(it.admin, f"{{ runs(first: 20) {{ nodes {{ {selection} }} }} }}")

@@ -198,6 +198,8 @@ async def test_the_same_key_with_the_same_input_names_the_same_run(dsn: str):
         {"name": "a"},
         {"riskLevel": "L0"},
         {"args": {}, "dependsOn": [], "name": "a", "riskLevel": "L0", "maxAttempts": None, "timeoutSeconds": None},
+        {"when": None, "after": [], "forEach": None, "forEachMost": None, "maxParallel": None, "notBefore": None},
+        {"after": None, "forEachTolerates": False, "delaySeconds": 0},
     ],
     ids=str,
 )

@@ -421,9 +421,11 @@ async def test_tools_are_listed_with_their_schemas(dsn: str):
         assert set(pay["argsSchema"]["properties"]) == {"amount", "currency"}
 
 
-PREVIEW = """query ($intent: String, $plan: PlanInput) { previewPlan(intent: $intent, plan: $plan) {
-    steps { key name tool riskLevel requiresApproval args dependsOn } riskLevel diagram errors { code message path }
-} }"""
+PREVIEW_FIELDS = """steps { key name tool riskLevel requiresApproval args dependsOn } riskLevel diagram
+    errors { code message path }"""
+PREVIEW = (
+    f"query ($intent: String, $plan: PlanInput) {{ previewPlan(intent: $intent, plan: $plan) {{ {PREVIEW_FIELDS} }} }}"
+)
 
 
 async def test_a_plan_is_previewed_and_nothing_is_stored(dsn: str):
@@ -469,6 +471,94 @@ async def test_a_preview_says_what_is_wrong(dsn: str, asked: dict[str, Any], cod
 
         assert [(error["code"], error["path"]) for error in preview["errors"]] == [(code, path)]
         assert (preview["steps"], preview["riskLevel"]) == ([], None)
+
+
+SAID = """steps { key when after forEach forEachMost forEachTolerates maxParallel delaySeconds notBefore maxAttempts
+    timeoutSeconds } answer diagram errors { code message path }"""
+
+
+async def test_a_preview_shows_all_that_a_plan_says(dsn: str):
+    async with world(dsn) as it:
+        plan = {
+            "answer": {"texts": {"$jmespath": "each[*].result.text"}, "n": 1},
+            "steps": [
+                {"key": "a", "tool": "note", "when": {"$jmespath": "`true`"}, "maxAttempts": 0},
+                {
+                    "key": "each",
+                    "tool": "note",
+                    "args": {"text": {"$jmespath": "item"}},
+                    "forEach": {"$jmespath": "[a.text]"},
+                    "maxParallel": 2,
+                    "dependsOn": ["a"],
+                },
+                {"key": "tidy", "tool": "pay", "args": {"amount": 1}, "after": ["a", "each"], "delaySeconds": 1.5},
+                {"key": "at", "tool": "note", "notBefore": "2026-12-01T09:00:00+01:00", "timeoutSeconds": 7},
+            ],
+        }
+
+        preview = (await it.ask(it.admin, PREVIEW.replace(PREVIEW_FIELDS, SAID), plan=plan))["previewPlan"]
+
+        assert preview["errors"] == []
+        nothing = dict.fromkeys(
+            ("when", "forEach", "forEachMost", "forEachTolerates", "maxParallel", "delaySeconds", "notBefore")
+        )
+        usual = {**nothing, "after": [], "maxAttempts": 3, "timeoutSeconds": preview["steps"][0]["timeoutSeconds"]}
+        assert preview["steps"] == [
+            {**usual, "key": "a", "when": {"$jmespath": "`true`"}, "maxAttempts": None},
+            {
+                **usual,
+                "key": "each",
+                "forEach": {"$jmespath": "[a.text]"},
+                "forEachMost": 100,
+                "forEachTolerates": False,
+                "maxParallel": 2,
+            },
+            {**usual, "key": "tidy", "after": ["a", "each"], "delaySeconds": 1.5},
+            {**usual, "key": "at", "notBefore": "2026-12-01T08:00:00.000Z", "timeoutSeconds": 7},
+        ]
+        assert preview["answer"] == plan["answer"]
+        assert "s0 & s1 -.-> s2" in preview["diagram"]
+
+
+async def test_a_preview_of_calls_alone_says_nothing_more(dsn: str):
+    async with world(dsn, executes=False) as it:
+        plan = {"answer": None, "steps": [{"key": "a", "tool": "note", "when": None, "forEach": None, "after": None}]}
+
+        preview = (await it.ask(it.admin, PREVIEW.replace(PREVIEW_FIELDS, SAID), plan=plan))["previewPlan"]
+
+        assert (preview["errors"], preview["answer"]) == ([], None)
+        assert (preview["steps"][0]["when"], preview["steps"][0]["after"], preview["steps"][0]["forEach"]) == (
+            None,
+            [],
+            None,
+        )
+
+
+@pytest.mark.parametrize(
+    ("said", "path"),
+    [
+        ({"when": "a.ok"}, ["plan", "steps", "0", "when"]),
+        ({"after": ["b"]}, ["plan", "steps", "0", "after", "0"]),
+        ({"forEach": [1]}, ["plan", "steps", "0", "forEach"]),
+        ({"forEachMost": 3}, ["plan", "steps", "0", "forEachMost"]),
+        ({"delaySeconds": -1}, ["plan", "steps", "0", "delaySeconds"]),
+    ],
+)
+async def test_a_preview_says_what_is_wrong_with_what_a_step_says(dsn: str, said: dict[str, Any], path: list[str]):
+    async with world(dsn, executes=False) as it:
+        plan = {"steps": [{"key": "a", "tool": "note", **said}]}
+
+        preview = (await it.ask(it.admin, PREVIEW, plan=plan))["previewPlan"]
+
+        assert [(error["code"], error["path"]) for error in preview["errors"]] == [("INVALID_PLAN", path)]
+
+
+async def test_a_moment_without_an_offset_is_refused(dsn: str):
+    async with world(dsn, executes=False) as it:
+        plan = {"steps": [{"key": "a", "tool": "note", "notBefore": "2026-12-01T09:00:00"}]}
+
+        with pytest.raises(AssertionError, match="is no time in RFC 3339 with an offset"):
+            await it.ask(it.admin, PREVIEW, plan=plan)
 
 
 async def test_while_the_database_is_away_an_answer_is_unavailable(dsn: str):

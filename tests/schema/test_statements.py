@@ -5,6 +5,7 @@ The ways are found in the schema itself: a field that is added tomorrow is on on
 
 from collections.abc import Iterator
 from typing import Any
+from uuid import UUID
 
 import pytest
 from graphql import (
@@ -18,11 +19,13 @@ from graphql import (
     is_object_type,
 )
 
+from persistence.ids import run_id
 from persistence.states import Risk
 from schema.api.schema import build_schema
 from schema.fast.limits import Limits
+from tests.engine.test_conditions import mark, planned
 from tests.schema.stories import Told
-from tests.schema.world import person_of, world
+from tests.schema.world import World, person_of, world
 
 SIZES = (10, 100, 1000)
 LIMITS = Limits(tokens=4000, nodes=10**7, page=1000, pages={"Run.timeline": 1000})
@@ -131,23 +134,68 @@ async def test_the_statements_are_the_same_for_ten_and_a_thousand(dsn: str, star
             await it.stories.runs(person, max(SIZES), told)
             await it.stories.claim()
             await it.stories.fail_all()
-        grew: dict[str, list[int]] = {}
-        for selection, leads_to_lists in ways(entry, HOPS):
-            counts: list[int] = []
-            for size in SIZES:
-                if is_of_one_run and leads_to_lists and "run {" in selection:
-                    # Each of a thousand steps would show all of them: a million objects, which no answer holds.
-                    continue
-                variables: dict[str, Any] = {"n": size} if "$n" in query else {}
-                if is_of_one_run:
-                    variables["run"] = f"run_{runs[size].hex}"
-                it.statements.clear()
-                await ask(it, query % selection, variables)
-                counts.append(len(it.statements))
-            if len(set(counts)) > 1:
-                grew[selection] = counts
+        grew = await growing(it, query, entry, {"run": runs} if is_of_one_run else {})
 
     assert not grew, f"statements for lists of {SIZES}"
+
+
+@pytest.mark.timeout(900)
+async def test_steps_with_conditions_lists_and_waits_take_no_more_statements_for_more_of_them(dsn: str):
+    query, entry, _ = LISTS["run.steps"]
+    async with world(dsn, executes=False, limits=LIMITS, max_plan_steps=4 * max(SIZES)) as it:
+        runs = {size: await it.it.submit(*elaborate(size)) for size in SIZES}
+
+        grew = await growing(it, query, entry, {"run": runs})
+
+    assert not grew, f"statements for lists of {SIZES}"
+
+
+@pytest.mark.timeout(900)
+async def test_children_take_no_more_statements_for_more_of_them(dsn: str):
+    query = "query ($n: Int!, $run: ID!) {run(id: $run) {steps {children(first: $n) {totalCount nodes {%s}}}}}"
+    async with world(dsn, executes=False, limits=LIMITS) as it:
+        every = mark(f"`{[0] * (max(SIZES) // 2)}` | [@, @][]".replace(" 0", "0"))
+        each = planned("each", "note", for_each=every, for_each_most=max(SIZES), max_parallel=1)
+        run = await it.it.submit(each)
+
+        grew = await growing(it, query, LISTS["run.steps"][1], {"run": dict.fromkeys(SIZES, run)})
+
+        assert (await it.it.run(run))["ready"] == max(SIZES)
+
+    assert not grew, f"statements for lists of {SIZES}"
+
+
+def elaborate(size: int) -> list[Any]:
+    """A plan of which so many steps are each of a kind: with a list, with a wait, and with a condition."""
+    three = mark("`[1, 2, 3]`")
+    return [
+        step
+        for n in range(size)
+        for step in (
+            planned(f"each{n}", "note", for_each=three, max_parallel=1),
+            planned(f"tidy{n}", "note", after=(f"each{n}",)),
+            planned(f"pay{n}", "pay", needs=(f"tidy{n}",), when=mark(f"tidy{n}"), args={"amount": n}),
+        )
+    ]
+
+
+async def growing(it: World, query: str, entry: Any, of: dict[str, dict[int, UUID]]) -> dict[str, list[int]]:
+    """The ways on which longer lists take more statements, with how many; `of` are the runs that are asked about."""
+    grew: dict[str, list[int]] = {}
+    for selection, leads_to_lists in ways(entry, HOPS):
+        counts: list[int] = []
+        for size in SIZES:
+            if of and leads_to_lists and "run {" in selection:
+                # Each of a thousand steps would show all of them: a million objects, which no answer holds.
+                continue
+            variables: dict[str, Any] = {"n": size} if "$n" in query else {}
+            variables |= {name: run_id(runs[size]) for name, runs in of.items()}
+            it.statements.clear()
+            await ask(it, query % selection, variables)
+            counts.append(len(it.statements))
+        if len(set(counts)) > 1:
+            grew[selection] = counts
+    return grew
 
 
 async def ask(it: Any, query: str, variables: dict[str, Any]) -> None:

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from console.client import Client
 from console.live import Picture
-from console.models import Event, Run
+from console.models import Event, Progress, Run
 from console.screen import Screen
 
 NOW = datetime(2025, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -124,6 +124,27 @@ async def test_what_there_is_to_know_of_a_run_is_drawn_below_it_and_fits() -> No
 
     seen = [line.strip() for line in lines_on_a_terminal(written.getvalue(), 60) if line.strip()]
     assert seen[-6:] == [*(f"Notice: {notice}" for notice in notices[:5]), "… and 3 more notices"]
+    assert len(seen) <= 20
+
+
+async def test_children_are_drawn_under_their_step_as_far_as_there_is_room() -> None:
+    screen, written = screen_of(100)
+    screen.console.height = 20
+    given = {"tool": "send", "riskLevel": "L0", "state": "RUNNING"}
+    children = [{**given, "id": f"step_{n}", "key": f"each[{n}]", "name": "each", "index": n} for n in range(30, 40)]
+    each = {**given, "id": "step_each", "key": "each", "name": "each", "children": {"totalCount": 1000}}
+    each |= {"notable": {"nodes": children}, "ended": {"totalCount": 30}}
+    shown = run_of(each).model_copy(update={"progress": Progress(total=1001, succeeded=30, running=11, ready=960)})
+
+    async with Picture(screen, Server(shown), shown.id) as picture:
+        await picture.look()
+        picture.ended(shown)
+
+    seen = [line.rstrip() for line in lines_on_a_terminal(written.getvalue(), 100) if line.strip()]
+    assert [line.split()[0] for line in seen[-12:-1]] == ["each", *(f"each[{n}]" for n in range(30, 40))]
+    assert "30 of 1,000 done" in seen[-12]
+    assert seen[-11].startswith("  each[30]")
+    assert seen[-1] == "… and 990 more steps"
     assert len(seen) <= 20
 
 

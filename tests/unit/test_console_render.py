@@ -9,8 +9,17 @@ import pytest
 from console.digest import DigestDiffers, checked_digest, digest_of
 from console.live import worth_showing
 from console.made import made_lines, result_lines
-from console.models import Approval, Event, Failure, Run, Step
-from console.render import edited_lines, event_line, run_line, step_lines, step_note, why_not_completed
+from console.models import Approval, Event, Failure, PlanPreview, Run, Step
+from console.render import (
+    edited_lines,
+    event_line,
+    moment,
+    plan_lines,
+    run_line,
+    step_lines,
+    step_note,
+    why_not_completed,
+)
 
 NOW = datetime(2025, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -220,3 +229,40 @@ def test_results_of_another_shape_are_said_as_far_as_they_go() -> None:
     odd = step("c", tool="calendar_create", result={"events": "none", "calendar": 3})
 
     assert made_lines(run(odd), data_dir=None)[0] == "Put 0 events into 3 in the data folder"
+
+
+def test_a_preview_says_when_its_steps_run_and_how_often() -> None:
+    planned = {"tool": "note", "riskLevel": "L0", "requiresApproval": False, "args": {"text": "x"}}
+    preview = PlanPreview.model_validate(
+        {
+            "steps": [
+                {**planned, "key": "a", "name": "a", "when": {"$jmespath": "b.ok"}, "dependsOn": ["b"], "after": ["c"]},
+                {
+                    **planned,
+                    "key": "d",
+                    "name": "d",
+                    "forEach": {"$jmespath": "b.list"},
+                    "forEachMost": 100,
+                    "forEachTolerates": True,
+                    "maxParallel": 3,
+                    "delaySeconds": 90.0,
+                    "notBefore": NOW,
+                },
+            ],
+            "answer": {"best": {"$jmespath": "a.text"}},
+        }
+    )
+
+    assert plan_lines(preview) == [
+        "a: note L0  after b  whatever becomes of c",
+        "  if b.ok",
+        '    text: "x"',
+        "d: note L0",
+        "  for each of b.list, at most 100, 3 at once, those that fail with their errors",
+        "  90 seconds after it is ready",
+        f"  not before {moment(NOW)}",
+        '    text: "x"',
+        "answers:",
+        "    best:",
+        '      $jmespath: "a.text"',
+    ]

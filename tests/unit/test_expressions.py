@@ -264,6 +264,7 @@ def test_what_was_added_to_a_date_lies_between(day: Any, amount: int, unit: str)
     assert value("date_diff(a, b, unit)", {"a": day.isoformat(), "b": later, "unit": unit}) == amount
 
 
+@pytest.mark.filterwarnings("ignore:deprecated string literal syntax")  # the library's, of a text like ``
 @given(st.text(max_size=60))
 def test_any_text_is_an_expression_or_a_fault(text: str) -> None:
     with contextlib.suppress(ExpressionFault):

@@ -23,9 +23,11 @@ __all__ = [
     "Node",
     "RunRef",
     "StepRef",
+    "StepsRef",
     "ToolCallRef",
     "described",
     "json_of",
+    "later",
     "related",
     "show",
     "shown_texts",
@@ -33,16 +35,19 @@ __all__ = [
 ]
 
 C = TypeVar("C", bound=type)
+R = TypeVar("R")
+T = TypeVar("T")
 
 if TYPE_CHECKING:
     # The types refer to one another; by their names alone, none of them has to import the others.
-    RunRef = StepRef = ApprovalRef = ToolCallRef = Any
+    RunRef = StepRef = StepsRef = ApprovalRef = ToolCallRef = Any
 else:
-    RunRef, StepRef, ApprovalRef, ToolCallRef = (
+    RunRef, StepRef, StepsRef, ApprovalRef, ToolCallRef = (
         Annotated[name, strawberry.lazy(f"schema.api.types.{module}")]
         for name, module in (
             ("Run", "runs"),
             ("Step", "steps"),
+            ("StepConnection", "steps"),
             ("Approval", "approvals"),
             ("ToolCall", "tool_calls"),
         )
@@ -81,6 +86,17 @@ def _shown(row: Any, loaders: Loaders) -> Any:
     # What is made holds its row, so that no other row gets the same identity.
     shown = loaders.shown[id(row)] = _TYPES[type(row)](row, loaders)
     return shown
+
+
+def later(found: T | Awaitable[T], make: Callable[[T], R]) -> R | Awaitable[R]:
+    """What is made of something that is there, at once; or later, when it comes."""
+    if isinstance(found, Awaitable):
+        return _made_later(cast("Awaitable[T]", found), make)
+    return make(found)
+
+
+async def _made_later(found: Awaitable[T], make: Callable[[T], R]) -> R:
+    return make(await found)
 
 
 async def _show_later(found: Awaitable[Any], loaders: Loaders) -> Any:

@@ -8,13 +8,16 @@ import strawberry
 from schema.api.types.base import described
 from schema.api.types.pages import PageInfo, page_info
 
-__all__ = ["After", "Connection", "Counted", "First", "connection"]
+__all__ = ["DEFAULT_PAGE", "After", "Connection", "Count", "Counted", "First", "connection"]
 
 N = TypeVar("N")
 C = TypeVar("C", bound="Connection[Any]")
 
 Count = Callable[[], Awaitable[int]]
 """Counts all that match; asked only when a client wants to know."""
+
+DEFAULT_PAGE: Final = 20
+"""How many entries a page has where nobody asks for another number."""
 
 First = Annotated[int | None, strawberry.argument(description="How many entries at most.")]
 After = Annotated[str | None, strawberry.argument(description="The cursor of the entry to go on from.")]

@@ -79,8 +79,8 @@ _named(
     "Where a step stands.",
     {
         "PENDING": "Waits for the steps that it depends on.",
-        "READY": "May run; waits for a free worker, or for the time of its next attempt.",
-        "RUNNING": "Its tool is being called.",
+        "READY": "May run; waits for a free worker, for its time, or for its turn among the children of a list.",
+        "RUNNING": "Its tool is being called; with `forEach`, its children have not all ended.",
         "BLOCKED": "Waits for a person: for an approval, or to say whether a call happened.",
         "SUCCEEDED": "Done; it has a result.",
         "FAILED": "Its attempts are used up, or it can't succeed: a dead letter, until a person sends it back.",

@@ -9,13 +9,13 @@ from typing import Any, cast
 import strawberry
 
 from engine.errors import InvalidPlan, PlanFault
-from engine.plans import Plan, PlanStep
+from engine.plans import USUAL_CHILDREN, Plan, PlanStep
 from persistence import ids
 from persistence.reads import ApprovalFilter as ApprovalsWanted
 from persistence.reads import RunFilter as RunsWanted
 from persistence.states import ApprovalDecision, ApprovalStatus, InDoubtResolution, Risk, Role, RunState
 from schema.api.types.pages import given
-from schema.fast.scalars import JSON
+from schema.fast.scalars import JSON, write_time
 
 __all__ = [
     "ApprovalFilter",
@@ -85,6 +85,23 @@ class PlanStepInput:
     risk_level: Risk | None = _optional("Can raise the tool's own risk, never lower it.")
     max_attempts: int | None = _optional("Total attempts, 0: without end; the server's policy caps L3 at 3.")
     timeout_seconds: float | None = _optional("How long one call may take; replaces the tool's own time-out.")
+    when: JSON | None = _optional(
+        'A reference, `{"$jmespath": "EXPR"}`, looked at once, when all that it waits for is there: when it is falsy '
+        "(null, false, or an empty text, list or object), the step is skipped (CONDITION_FALSE)."
+    )
+    after: list[str] | None = _optional(
+        "The keys of steps that must have ended, however, before this one runs; what has no result gives null."
+    )
+    for_each: JSON | None = _optional(
+        "A reference to a list: one child step for each entry, with `item` and `index` in the references of its `args`."
+    )
+    for_each_most: int | None = _optional("How many entries the list may have, 1 to 1000; 100 if left out.")
+    for_each_tolerates: bool | None = _optional(
+        "Whether a child that fails is listed with its error, and the step succeeds all the same."
+    )
+    max_parallel: int | None = _optional("How many of its children may run at once.")
+    delay_seconds: float | None = _optional("Not before so many seconds after it became ready, at most a year.")
+    not_before: datetime | None = _optional("Not before this moment.")
 
     def arguments(self) -> object:
         """What is given as arguments; nothing is the same as an empty object."""
@@ -97,6 +114,9 @@ class PlanStepInput:
 )
 class PlanInput:
     steps: list[PlanStepInput] = _needed("The steps, at least one.")
+    answer: JSON | None = _optional(
+        "What the run answers: a value with references to any of its steps, resolved when it has ended."
+    )
 
     def plan(self) -> Plan:
         """The same for the engine, which says what is wrong with it. Raises InvalidPlan for args that are no object."""
@@ -118,9 +138,18 @@ class PlanInput:
                     risk=given(step.risk_level),
                     max_attempts=given(step.max_attempts),
                     timeout_seconds=given(step.timeout_seconds),
+                    when=given(step.when),
+                    after=tuple(given(step.after) or ()),
+                    for_each=given(step.for_each),
+                    for_each_most=given(step.for_each_most),
+                    for_each_tolerates=given(step.for_each_tolerates),
+                    max_parallel=given(step.max_parallel),
+                    delay_seconds=given(step.delay_seconds),
+                    not_before=given(step.not_before),
                 )
                 for step in self.steps
-            )
+            ),
+            given(self.answer),
         )
 
 
@@ -180,20 +209,27 @@ def canonical(asked: SubmitWorkflowInput) -> dict[str, Any]:
     """A whole submission as plain JSON under its GraphQL names: the same for all ways of asking for the same.
 
     Without what was left out, is null, or says what is so anyhow, whatever tools and policy there are: no arguments, no
-    dependencies, a step's key as its name, the lowest risk, a person asked from the highest level up.
+    dependencies, a step's key as its name, the lowest risk, a person asked from the highest level up, a list's usual
+    length, a delay of nothing.
     """
     plan = given(asked.plan)
     risk = given(asked.require_approval_from)
     return _without_nulls(
         intent=given(asked.intent),
-        plan=None if plan is None else {"steps": [_canonical_step(step) for step in plan.steps]},
+        plan=None if plan is None else _canonical_plan(plan),
         idempotencyKey=given(asked.idempotency_key),
         requireApprovalFrom=None if risk is None or risk is max(Risk) else risk.name,
     )
 
 
+def _canonical_plan(plan: PlanInput) -> dict[str, Any]:
+    return _without_nulls(steps=[_canonical_step(step) for step in plan.steps], answer=given(plan.answer))
+
+
 def _canonical_step(step: PlanStepInput) -> dict[str, Any]:
     risk = given(step.risk_level)
+    not_before = given(step.not_before)
+    most = given(step.for_each_most)
     return _without_nulls(
         key=step.key,
         tool=step.tool,
@@ -203,6 +239,14 @@ def _canonical_step(step: PlanStepInput) -> dict[str, Any]:
         riskLevel=None if risk is None or risk is min(Risk) else risk.name,
         maxAttempts=given(step.max_attempts),
         timeoutSeconds=given(step.timeout_seconds),
+        when=given(step.when),
+        after=given(step.after) or None,
+        forEach=given(step.for_each),
+        forEachMost=None if most == USUAL_CHILDREN else most,
+        forEachTolerates=given(step.for_each_tolerates) or None,
+        maxParallel=given(step.max_parallel),
+        delaySeconds=given(step.delay_seconds) or None,
+        notBefore=None if not_before is None else write_time(not_before),
     )
 
 

@@ -3,24 +3,27 @@
 # What clients read as descriptions says what the classes and resolvers are.
 # ruff: noqa: D101, D102
 
+from collections.abc import Awaitable
 from datetime import datetime
 from typing import Annotated, Any, cast
 
 import strawberry
 
 from persistence import ids
-from persistence.reads import EventsAfter, RunRow
+from persistence.reads import AnswerRow, EventsAfter, RunRow
 from persistence.reads.cursors import read_event
 from persistence.states import ApprovalStatus, Risk, RunOutcome, RunState, StepState
 from schema.api.diagram import run_diagram
 from schema.api.info import Info, load
 from schema.api.loaders import Loaders
-from schema.api.types.base import ApprovalRef, Failure, Node, StepRef, described, show, shown_texts, shows
+from schema.api.types.base import ApprovalRef, Failure, Node, StepRef, described, later, show, shown_texts, shows
 from schema.api.types.connections import Counted, connection
 from schema.api.types.events import EventConnection, TimelineEvent
 from schema.api.types.pages import bad_cursor, given, page_size, place_after
 from schema.api.types.users import User
+from schema.fast.scalars import JSON
 from schema.fast.spending import spend
+from schema.shared.jsontext import JsonText
 from schema.shared.visible import visible_or_none
 
 __all__ = ["Progress", "Run", "RunConnection"]
@@ -32,10 +35,10 @@ _RISKS = tuple(Risk)
 
 @strawberry.type(description="How many of a run's steps stand where.")
 class Progress:
-    total: int = described("All steps.")
+    total: int = described("All steps; it grows when a list gets its children.")
     pending: int = described("Steps that wait for others.")
     ready: int = described("Steps that may run.")
-    running: int = described("Steps whose tools are being called.")
+    running: int = described("Steps whose tools are being called, and those whose children have not all ended.")
     blocked: int = described("Steps that wait for a person.")
     succeeded: int = described("Steps that are done.")
     failed: int = described("Steps that failed for good.")
@@ -71,7 +74,10 @@ class Run(Node):
     finished_at: datetime | None = described("When it ended.")
     outcome: RunOutcome | None = described("How it ended; null until it has ended.")
     error: Failure | None = described("Why it failed, if it did.")
-    progress: Progress = described("How many of its steps stand where.")
+    waiting_for: str | None = described(
+        "Why it does not go on although nobody is asked and no step waits, in a sentence; null for most."
+    )
+    progress: Progress = described("How many of its steps stand where, the children of lists included.")
 
     row: strawberry.Private[RunRow]
 
@@ -87,9 +93,13 @@ class Run(Node):
         self.finished_at = row.finished_at
         self.outcome = None if row.outcome is None else _OUTCOMES[row.outcome]
         self.error = Failure.of(row.error_code, row.error_message)
+        self.waiting_for = None
         self.progress = Progress(row)
 
-    @strawberry.field(graphql_type=list[StepRef], description="Its steps, in plan order.")
+    @strawberry.field(
+        graphql_type=list[StepRef],
+        description="The steps of its plan, in plan order; the children of lists are with their parents.",
+    )
     def steps(
         self,
         info: Info,
@@ -116,6 +126,20 @@ class Run(Node):
     def notices(self, info: Info) -> Any:
         return shown_texts(load(info).notices.load(self.row.id))
 
+    @strawberry.field(
+        graphql_type=JSON | None,
+        description="What it answers, once it has ended; null without an answer, and where there is an error instead.",
+    )
+    def answer(self, info: Info) -> Any:
+        return later(self._answer(info), _answer_of)
+
+    @strawberry.field(graphql_type=Failure | None, description="Why it ended without the answer that it was to give.")
+    def answer_error(self, info: Info) -> Any:
+        return later(self._answer(info), _answer_error_of)
+
+    def _answer(self, info: Info) -> AnswerRow | Awaitable[AnswerRow | None] | None:
+        return load(info).answer.load(self.row.id) if self.row.elaborate else None
+
     @strawberry.field(description="What happened in it, from the beginning or a cursor on.")
     async def timeline(
         self,
@@ -138,8 +162,17 @@ class Run(Node):
     @strawberry.field(description="The DAG as a Mermaid flowchart, its nodes marked with their states.")
     async def diagram(self, info: Info) -> str:
         steps = await load(info).steps_of_run(self.row.id, None)
-        spend(len(steps) + sum(len(step.depends_on) for step in steps))
-        return run_diagram(steps)
+        after = await load(info).ends_before(steps)
+        spend(len(steps) + sum(len(step.depends_on) for step in steps) + sum(map(len, after.values())))
+        return run_diagram(steps, after)
+
+
+def _answer_of(row: AnswerRow | None) -> JsonText | None:
+    return None if row is None or row.answer is None else JsonText(row.answer)
+
+
+def _answer_error_of(row: AnswerRow | None) -> Failure | None:
+    return None if row is None else Failure.of(row.error_code, row.error_message)
 
 
 @connection("run", "runs")

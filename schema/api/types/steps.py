@@ -3,14 +3,16 @@
 # What clients read as descriptions says what the classes and resolvers are.
 # ruff: noqa: D101, D102
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, ClassVar, cast
+from functools import partial
+from typing import Annotated, Any, ClassVar, cast
 
 import strawberry
 
 from persistence import ids
-from persistence.reads import StepPlace, StepRow
+from persistence.reads import ChildrenAfter, DirectiveRow, Page, ParallelRow, StepPlace, StepRow
+from persistence.reads.cursors import read_child, write_child
 from persistence.states import FINISHED_STEP_STATES, Risk, SkipReason, StepState
 from schema.api.info import Info, load
 from schema.api.loaders import Loaders
@@ -21,16 +23,20 @@ from schema.api.types.base import (
     Node,
     RunRef,
     StepRef,
+    StepsRef,
     ToolCallRef,
     described,
     json_of,
+    later,
     related,
     show,
     shown_texts,
     shows,
 )
-from schema.api.types.connections import Counted, connection
+from schema.api.types.connections import DEFAULT_PAGE, After, Count, Counted, First, connection
+from schema.api.types.pages import given, page_size, place_after
 from schema.fast.scalars import JSON, write_time
+from schema.shared.jsontext import JsonText, encode
 from schema.shared.visible import visible
 
 __all__ = ["Step", "StepConnection"]
@@ -39,6 +45,8 @@ _STATES = {str(state): state for state in StepState}
 _REASONS = {str(reason): reason for reason in SkipReason}
 _RISKS = tuple(Risk)
 _MOST_NAMED = 3
+
+_Steps = list["Step"] | Awaitable[list["Step"]]
 
 
 @shows(StepRow)
@@ -56,6 +64,10 @@ class Step(Node, Lazy):
         "approvals": lambda step: show(step.loaders.approvals_of(step.place), step.loaders),
         "tool_calls": lambda step: show(step.loaders.calls_of(step.place), step.loaders),
         "notices": lambda step: shown_texts(step.loaders.notices_of(step.place)),
+        "when": lambda step: _reference(step, "condition"),
+        "for_each": lambda step: _reference(step, "for_each"),
+        "after": lambda step: _after(step),  # noqa: PLW0108 - it stands below
+        "parent": lambda step: _parent(step),  # noqa: PLW0108 - as that
     }
 
     key: str = described("The step's own name within its plan, unique in the run.")
@@ -76,6 +88,13 @@ class Step(Node, Lazy):
     next_attempt_at: datetime | None = described("When it may be tried (again), while it is ready.")
     dead_lettered: bool = described("Whether it failed for good and waits for a person to send it back.")
     depends_on: list[StepRef] = described("The steps that it waits for, in the order of its plan.")
+    after: list[StepRef] = described(
+        "Steps that must have ended, however, before it runs; `dependsOn` has those that must have succeeded."
+    )
+    when: JSON | None = described("The reference that decides whether it runs; null if nothing does.")
+    for_each: JSON | None = described("The reference to the list that it has a child for each entry of, if it has.")
+    parent: StepRef | None = described("Of a child: the step with the list that it belongs to.")
+    index: int | None = described("Of a child: the place of its entry in the list, from zero.")
     dependents: list[StepRef] = described("The steps that wait for it, in plan order.")
     approvals: list[ApprovalRef] = described("What people were asked about it, oldest first.")
     tool_calls: list[ToolCallRef] = described("The calls of its tool, by attempt.")
@@ -103,6 +122,7 @@ class Step(Node, Lazy):
         self.max_attempts = row.max_attempts
         self.next_attempt_at = row.due_at
         self.dead_lettered = row.dead_lettered
+        self.index = row.child_index
         self.created_at = row.created_at
         self.ready_at = row.ready_at
         self.started_at = row.started_at
@@ -123,6 +143,31 @@ class Step(Node, Lazy):
     def run_at_hand(self) -> Any:
         return show(self.loaders.known_run(self.row.run_id), self.loaders)
 
+    @strawberry.field(
+        graphql_type=StepsRef,
+        description="Of a step with `forEach`: its children, in the list's order; totalCount counts all that match.",
+    )
+    def children(
+        self,
+        info: Info,
+        first: First = DEFAULT_PAGE,
+        after: After = strawberry.UNSET,
+        states: Annotated[
+            list[StepState] | None, strawberry.argument(description="Only children in one of these states.")
+        ] = strawberry.UNSET,
+    ) -> Any:
+        run, position = self.place
+        size = page_size(first, default=DEFAULT_PAGE, most=info.context.limits.page)
+        index = place_after(given(after), lambda cursor: read_child(run, position, cursor))
+        asked, loaders = given(states), load(info)
+        if not self.row.expands:
+            return StepConnection([], [], has_more=False, after=index, count=_none)
+        wanted = ChildrenAfter(run, position, -1 if index is None else index, size)
+        count = partial(loaders.number_of_children, self.place, asked)
+        return later(
+            loaders.page_of_children(wanted, asked), lambda page: _connected(page, loaders, after=index, count=count)
+        )
+
     @related(RunRef, "The run that it belongs to.", at_hand="run_at_hand")
     def run(self, info: Info) -> Any:
         return show(load(info).run_of(self.row.run_id), load(info))
@@ -132,21 +177,87 @@ class Step(Node, Lazy):
 class StepConnection(Counted[Step]): ...
 
 
+def _connected(page: Page[StepRow], loaders: Loaders, *, after: int | None, count: Count) -> StepConnection:
+    return StepConnection(
+        show(page.rows, loaders),
+        [write_child(row.run_id, row.parent or 0, row.child_index or 0) for row in page.rows],
+        has_more=page.has_more,
+        after=after,
+        count=count,
+    )
+
+
+async def _none() -> int:
+    return 0
+
+
+def _reference(step: Step, field: str) -> Any:
+    """A reference of the step's directive, as it is written in plans."""
+
+    def written(directive: DirectiveRow | None) -> JsonText | None:
+        expression = None if directive is None else getattr(directive, field)
+        return None if expression is None else JsonText(encode({"$jmespath": expression}).decode())
+
+    return later(step.loaders.directive_of(step.row), written)
+
+
+def _after(step: Step) -> Any:
+    found = cast("DirectiveRow | Awaitable[DirectiveRow | None] | None", step.loaders.directive_of(step.row))
+    return _after_later(step, found) if isinstance(found, Awaitable) else _ended_first(step, found)
+
+
+async def _after_later(step: Step, found: Awaitable[DirectiveRow | None]) -> Any:
+    steps = _ended_first(step, await found)
+    return steps if isinstance(steps, list) else await steps
+
+
+def _ended_first(step: Step, directive: DirectiveRow | None) -> "_Steps":
+    after = [] if directive is None else directive.after
+    return show(step.loaders.neighbours(step.row.run_id, after), step.loaders)
+
+
+def _parent(step: Step) -> Any:
+    parent = step.row.parent
+    return None if parent is None else show(step.loaders.step_of(step.row.run_id, parent), step.loaders)
+
+
 def _waiting_for(step: Step) -> "str | Awaitable[str] | None":
     match step.state:
         case StepState.PENDING:
-            before = cast("list[Step] | Awaitable[list[Step]]", step.depends_on)
-            return _named(before) if isinstance(before, list) else _named_later(before)
+            return _named_all([cast("_Steps", step.depends_on), cast("_Steps", step.after)])
         case StepState.BLOCKED if step.row.is_in_doubt:
             return "Waiting for a person to say whether its call happened."
         case StepState.BLOCKED:
             return "Waiting for a person to approve it."
-        case StepState.READY if step.row.due_at is not None and not step.row.is_due:
-            return f"Its next attempt comes at {write_time(step.row.due_at)}."
         case StepState.READY:
-            return "Waiting for a free worker."
+            return _not_begun(step)
         case _:
             return None
+
+
+def _not_begun(step: Step) -> str | Awaitable[str]:
+    row = step.row
+    if row.is_held and row.parent is not None:
+        return later(step.loaders.parallel_of((row.run_id, row.parent)), _held)
+    if row.due_at is None or row.is_due:
+        return "Waiting for a free worker."
+    at = write_time(row.due_at)
+    return f"Its next attempt comes at {at}." if row.attempt else f"Waiting until {at}."
+
+
+def _held(parallel: ParallelRow | None) -> str:
+    if parallel is None or parallel.most is None:
+        return "Waiting for its turn."
+    return f"Waiting for its turn: {parallel.running} of at most {parallel.most} are running."
+
+
+def _named_all(lists: "Sequence[_Steps]") -> str | Awaitable[str]:
+    at_hand = [steps for steps in lists if isinstance(steps, list)]
+    return _named([step for steps in at_hand for step in steps]) if len(at_hand) == len(lists) else _named_later(lists)
+
+
+async def _named_later(lists: "Sequence[_Steps]") -> str:
+    return _named([step for steps in lists for step in (steps if isinstance(steps, list) else await steps)])
 
 
 def _named(before: list[Step]) -> str:
@@ -158,7 +269,3 @@ def _named(before: list[Step]) -> str:
         names[_MOST_NAMED - 1 :] = [f"{len(names) - _MOST_NAMED + 1} more steps"]
     *others, last = names
     return f"Waiting for {', '.join(others)} and {last}." if others else f"Waiting for {last}."
-
-
-async def _named_later(before: Awaitable[list[Step]]) -> str:
-    return _named(await before)

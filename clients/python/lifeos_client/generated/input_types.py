@@ -53,6 +53,8 @@ class PlanInput(BaseModel):
 
     steps: list["PlanStepInput"]
     "The steps, at least one."
+    answer: Optional[Any] = None
+    "What the run answers: a value with references to any of its steps, resolved when it has ended."
 
 
 class PlanStepInput(BaseModel):
@@ -74,6 +76,22 @@ class PlanStepInput(BaseModel):
     "Total attempts, 0: without end; the server's policy caps L3 at 3."
     timeout_seconds: Optional[float] = Field(alias="timeoutSeconds", default=None)
     "How long one call may take; replaces the tool's own time-out."
+    when: Optional[Any] = None
+    'A reference, `{"$jmespath": "EXPR"}`, looked at once, when all that it waits for is there: when it is falsy (null, false, or an empty text, list or object), the step is skipped (CONDITION_FALSE).'
+    after: Optional[list[str]] = None
+    "The keys of steps that must have ended, however, before this one runs; what has no result gives null."
+    for_each: Optional[Any] = Field(alias="forEach", default=None)
+    "A reference to a list: one child step for each entry, with `item` and `index` in the references of its `args`."
+    for_each_most: Optional[int] = Field(alias="forEachMost", default=None)
+    "How many entries the list may have, 1 to 1000; 100 if left out."
+    for_each_tolerates: Optional[bool] = Field(alias="forEachTolerates", default=None)
+    "Whether a child that fails is listed with its error, and the step succeeds all the same."
+    max_parallel: Optional[int] = Field(alias="maxParallel", default=None)
+    "How many of its children may run at once."
+    delay_seconds: Optional[float] = Field(alias="delaySeconds", default=None)
+    "Not before so many seconds after it became ready, at most a year."
+    not_before: Optional[datetime] = Field(alias="notBefore", default=None)
+    "Not before this moment."
 
 
 class SubmitWorkflowInput(BaseModel):

@@ -183,28 +183,46 @@ export type InDoubtResolution =
 
 /** Steps, in the order in which people should read them; `dependsOn` alone says what waits. */
 export type PlanInput = {
+  /** What the run answers: a value with references to any of its steps, resolved when it has ended. */
+  answer?: unknown;
   /** The steps, at least one. */
   steps: Array<PlanStepInput>;
 };
 
 /** One step of a plan. */
 export type PlanStepInput = {
+  /** The keys of steps that must have ended, however, before this one runs; what has no result gives null. */
+  after?: Array<string> | null | undefined;
   /** What the tool is given: an object. `{"$jmespath": "EXPR"}` at any depth stands for a value from the results of steps before it, `{"$literal": X}` for X untouched, `{"$secret": "NAME"}` for a secret of the server. */
   args?: unknown;
+  /** Not before so many seconds after it became ready, at most a year. */
+  delaySeconds?: number | null | undefined;
   /** The keys of the steps that it waits for. */
   dependsOn?: Array<string> | null | undefined;
+  /** A reference to a list: one child step for each entry, with `item` and `index` in the references of its `args`. */
+  forEach?: unknown;
+  /** How many entries the list may have, 1 to 1000; 100 if left out. */
+  forEachMost?: number | null | undefined;
+  /** Whether a child that fails is listed with its error, and the step succeeds all the same. */
+  forEachTolerates?: boolean | null | undefined;
   /** The step's own name, unique in the plan. */
   key: string;
   /** Total attempts, 0: without end; the server's policy caps L3 at 3. */
   maxAttempts?: number | null | undefined;
+  /** How many of its children may run at once. */
+  maxParallel?: number | null | undefined;
   /** What it does, for people; its key if left out. */
   name?: string | null | undefined;
+  /** Not before this moment. */
+  notBefore?: string | null | undefined;
   /** Can raise the tool's own risk, never lower it. */
   riskLevel?: RiskLevel | null | undefined;
   /** How long one call may take; replaces the tool's own time-out. */
   timeoutSeconds?: number | null | undefined;
   /** The name of the tool to call. */
   tool: string;
+  /** A reference, `{"$jmespath": "EXPR"}`, looked at once, when all that it waits for is there: when it is falsy (null, false, or an empty text, list or object), the step is skipped (CONDITION_FALSE). */
+  when?: unknown;
 };
 
 /** What became of a call that nobody knows the end of. */
