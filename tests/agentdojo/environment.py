@@ -11,7 +11,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 PLACE = HERE.parents[1] / ".venv" / "agentdojo"
 CONSTRAINTS = HERE / "constraints.txt"
-_AWAY = ("Retrying (", "Connection to ", "Failed to establish", "Temporary failure in name resolution")
+_AWAY = ("Retrying (", "Could not fetch URL", "Failed to establish", "Temporary failure in name resolution")
 
 
 class IndexAway(Exception):
