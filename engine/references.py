@@ -37,13 +37,15 @@ class Unresolvable(Exception):
 class References:
     """What planned arguments refer to: step keys (`everything`: all that there are), and what is wrong with them.
 
-    `keys` come with the place of the reference, one entry for each that a reference looks at.
+    `keys` come with the place of the reference, one entry for each that a reference looks at. `marks` are the
+    references, secrets and literals themselves, each with its place, its word and what stands behind it.
     """
 
     keys: tuple[tuple[Path, str], ...]
     everything: bool
     dynamic: bool
     faults: tuple[Fault, ...]
+    marks: tuple[tuple[Path, str, Any], ...] = ()
 
 
 def references(args: Mapping[str, Any]) -> References:
@@ -51,7 +53,8 @@ def references(args: Mapping[str, Any]) -> References:
     keys: list[tuple[Path, str]] = []
     everything = dynamic = False
     faults: list[Fault] = []
-    for path, mark, value in _marked(args, ()):
+    marks = tuple(_marked(args, ()))
+    for path, mark, value in marks:
         if mark == JMESPATH:
             dynamic = True
             try:
@@ -70,7 +73,7 @@ def references(args: Mapping[str, Any]) -> References:
         else:
             faults.extend(_secret_faults(path, value))
     faults.extend(_crowded(args, ()))
-    return References(tuple(keys), everything, dynamic, tuple(faults))
+    return References(tuple(keys), everything, dynamic, tuple(faults), marks)
 
 
 def resolve(args: Mapping[str, Any], results: Mapping[str, Any], budget: Budget | None = None) -> dict[str, Any]:
@@ -138,6 +141,11 @@ def check_secrets(args: object) -> None:
     faults = [fault for path in secrets_in(args) for fault in _secret_faults(path, _at(args, path)[SECRET])]
     if faults:
         raise ArgsUnfit(faults)
+
+
+def marked(args: Mapping[str, Any]) -> Iterator[tuple[Path, str, Any]]:
+    """The references, secrets and literals in planned arguments: place, word, and what stands behind it."""
+    return _marked(args, ())
 
 
 def _marked(value: object, path: Path) -> Iterator[tuple[Path, str, Any]]:

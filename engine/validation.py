@@ -23,13 +23,14 @@ from engine.digest import args_digest
 from engine.errors import InvalidPlan, Path, PlanFault
 from engine.nearest import Hints
 from engine.plans import Plan, PlanStep
+from engine.provenance import traced
 from engine.references import References, Unresolvable, references, resolve
 from engine.settings import EngineSettings
 from engine.tools import ArgsUnfit, Fault, Registry, Tool
 from engine.values import UnfitValue, check_json, check_size, encode, text_fault
 from persistence.moves.begin import NewStep
 from persistence.moves.directives import Directive, PlannedAnswer, StepOrigins
-from persistence.states import Risk
+from persistence.states import Risk, Trust
 
 ROOT: Final[Path] = ("plan", "steps")
 _KEY: Final = re.compile(r"[^\s\x00-\x1f\x7f](?:[^\x00-\x1f\x7f]{0,98}[^\s\x00-\x1f\x7f])?")
@@ -72,7 +73,7 @@ class SoundPlan:
     steps: tuple[SoundStep, ...]
     directives: tuple[Directive, ...] = ()
     answer: PlannedAnswer | None = None
-    origins: tuple[StepOrigins, ...] = ()
+    origins: Sequence[StepOrigins] = ()
 
     @property
     def is_elaborate(self) -> bool:
@@ -114,16 +115,31 @@ class SoundPlan:
         ]
 
 
-def check_plan(plan: Plan, registry: Registry, settings: EngineSettings, *, approve_from: Risk) -> SoundPlan:
-    """The plan, sound. Raises InvalidPlan with every fault at its path."""
-    return _Check(plan, registry, settings, approve_from).sound()
+def check_plan(
+    plan: Plan,
+    registry: Registry,
+    settings: EngineSettings,
+    *,
+    approve_from: Risk,
+    literals: Trust = Trust.PLAN,
+) -> SoundPlan:
+    """The plan, sound; `literals` is the trust of what it says itself. Raises InvalidPlan, every fault at its path."""
+    check = _Check(plan, registry, settings, approve_from)
+    sound = check.sound()
+    refuses = settings.outside_destination == "refuse"
+    return traced(plan, sound, check.found, approve_from=approve_from, literals=literals, refuses=refuses)
 
 
 async def check_plan_aside(
-    plan: Plan, registry: Registry, settings: EngineSettings, *, approve_from: Risk
+    plan: Plan,
+    registry: Registry,
+    settings: EngineSettings,
+    *,
+    approve_from: Risk,
+    literals: Trust = Trust.PLAN,
 ) -> SoundPlan:
     """The same; what takes long is done while others are served."""
-    check = partial(check_plan, plan, registry, settings, approve_from=approve_from)
+    check = partial(check_plan, plan, registry, settings, approve_from=approve_from, literals=literals)
     return await aside(check, Lane.PLANS) if is_long(plan) else check()
 
 
@@ -147,6 +163,8 @@ class _Check:
         self._approve_from = approve_from
         self._faults: list[PlanFault] = []
         self._hints = Hints()
+        self.found: dict[int, References] = {}
+        """The references in arguments, by the position of their step."""
         self._place = {step.key: place for place, step in reversed(list(enumerate(plan.steps)))}
 
     def sound(self) -> SoundPlan:
@@ -252,6 +270,7 @@ class _Check:
             # One look says what is wrong and what it will be called with.
             resolved = self._fitted(place, step, tool)
         else:
+            self.found[place] = found
             self._unfit(place, (*found.faults, *tool.faults(step.args)))
         needs = self._needs(place, found, ancestors)
         if self._faults:

@@ -26,6 +26,22 @@ def words_at(root: Schema, path: Sequence[str | int]) -> list[str]:
     return [word for word in found if isinstance(word, str)]
 
 
+def branches_of(schema: Schema) -> list[Schema]:
+    """The schemas that this one chooses between, or joins."""
+    return [
+        cast("Schema", each)
+        for keyword in _BRANCHES
+        for each in cast("Sequence[Any]", schema.get(keyword, ()))
+        if isinstance(each, Mapping)
+    ]
+
+
+def referred(root: Schema, schema: Schema) -> Schema | None:
+    """The schema that this one refers to, if it does."""
+    reference = schema.get("$ref")
+    return _referred(root, reference) if isinstance(reference, str) else None
+
+
 def _at(root: Schema, path: Sequence[str | int]) -> list[Schema]:
     here = _forms(root, [root])
     for part in path:
@@ -49,12 +65,9 @@ def _forms(root: Schema, schemas: list[Schema]) -> list[Schema]:
     while schemas and len(found) < _MOST:
         schema = schemas.pop(0)
         found.append(schema)
-        reference = schema.get("$ref")
-        if isinstance(reference, str):
-            target = _referred(root, reference)
-            schemas += [] if target is None else [target]
-        for branch in _BRANCHES:
-            schemas += [each for each in cast("Sequence[Any]", schema.get(branch, ())) if isinstance(each, Mapping)]
+        target = referred(root, schema)
+        schemas += [] if target is None else [target]
+        schemas += branches_of(schema)
     return found
 
 

@@ -1,0 +1,62 @@
+"""What a person's edit does to origins: the one thing that cleans a value. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, cast
+
+from engine.provenance.destinations import Destinations
+from engine.provenance.origins import Origin, Path
+from persistence.states import OriginKind, Trust
+
+
+def edited_origins(
+    origins: Sequence[Origin], proposed: Mapping[str, Any], edited: Mapping[str, Any], destinations: Sequence[str]
+) -> list[Origin]:
+    """The origins of arguments that a person has edited: the paths whose value changed are theirs.
+
+    `destinations` are the tool's, by their dotted names.
+    """
+    changed = [tuple(map(str, path)) for path in _changes(proposed, edited, ())]
+    kept = [each for each in origins if not any(_is_within(each.path, path) for path in changed)]
+    found = [*kept, *(Origin(path, OriginKind.EDIT, Trust.PLAN) for path in changed)]
+    holding, paths = Destinations(destinations), [each.path for each in found]
+    return [
+        each._replace(destination=holding.hold(each.path, paths))
+        if each.kind is OriginKind.EDIT or each.destination
+        else each
+        for each in found
+    ]
+
+
+def _changes(before: object, after: object, path: Path) -> Iterator[Path]:
+    """The places whose value is another now, as far inside as they can be named; a whole where all of it is."""
+    old, new = cast("Any", before), cast("Any", after)
+    added: list[Path] = []
+    if isinstance(old, dict) and isinstance(new, dict):
+        names = [name for name in cast("dict[str, Any]", new) if name in old]
+        parts = [(name, old[name], new[name]) for name in names]
+        added = [(*path, name) for name in cast("dict[str, Any]", new) if name not in old]
+    elif isinstance(old, list) and isinstance(new, list) and len(cast("list[Any]", old)) == len(cast("list[Any]", new)):
+        parts = [(place, old[place], new[place]) for place in range(len(cast("list[Any]", old)))]
+    else:
+        if not _is_same(before, after):
+            yield path
+        return
+    inside = [[*_changes(old, new, (*path, name))] for name, old, new in parts]
+    all_new = all(found == [(*path, name)] for (name, _, _), found in zip(parts, inside, strict=True))
+    if path and (parts or added) and all_new:
+        yield path
+        return
+    for found in inside:
+        yield from found
+    yield from added
+
+
+def _is_within(path: Path, other: Path) -> bool:
+    return tuple(map(str, path[: len(other)])) == other
+
+
+def _is_same(one: object, other: object) -> bool:
+    """Whether two values say the same JSON: 1 and 1.0 do, 1 and true do not."""
+    return one == other and isinstance(one, bool) is isinstance(other, bool)
