@@ -34,7 +34,7 @@ class Destinations:
 
 
 def _is_covered(destination: Path, path: Path, others: Iterable[Path]) -> bool:
-    """Whether another origin, further inside, answers for the destination; in a list's entry, it does for that alone."""
+    """Whether another origin, further inside, answers for the destination; in a list's entry it does for that alone."""
     return any(
         len(other) > len(path) and other[: len(path)] == path and _names(other) == other == destination[: len(other)]
         for other in others

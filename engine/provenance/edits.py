@@ -31,15 +31,8 @@ def edited_origins(
 
 def _changes(before: object, after: object, path: Path) -> Iterator[Path]:
     """The places whose value is another now, as far inside as they can be named; a whole where all of it is."""
-    old, new = cast("Any", before), cast("Any", after)
-    added: list[Path] = []
-    if isinstance(old, dict) and isinstance(new, dict):
-        names = [name for name in cast("dict[str, Any]", new) if name in old]
-        parts = [(name, old[name], new[name]) for name in names]
-        added = [(*path, name) for name in cast("dict[str, Any]", new) if name not in old]
-    elif isinstance(old, list) and isinstance(new, list) and len(cast("list[Any]", old)) == len(cast("list[Any]", new)):
-        parts = [(place, old[place], new[place]) for place in range(len(cast("list[Any]", old)))]
-    else:
+    parts, added = _parts(before, after)
+    if parts is None:
         if not _is_same(before, after):
             yield path
         return
@@ -50,7 +43,19 @@ def _changes(before: object, after: object, path: Path) -> Iterator[Path]:
         return
     for found in inside:
         yield from found
-    yield from added
+    yield from ((*path, name) for name in added)
+
+
+def _parts(before: object, after: object) -> tuple[list[tuple[str | int, object, object]] | None, list[str]]:
+    """What two objects, or two lists of one length, have at the same places, and the new names; else None."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        old, new = cast("dict[str, object]", before), cast("dict[str, object]", after)
+        return [(name, old[name], new[name]) for name in new if name in old], [name for name in new if name not in old]
+    if isinstance(before, list) and isinstance(after, list):
+        olds, news = cast("list[object]", before), cast("list[object]", after)
+        if len(olds) == len(news):
+            return [(place, *pair) for place, pair in enumerate(zip(olds, news, strict=True))], []
+    return None, []
 
 
 def _is_within(path: Path, other: Path) -> bool:

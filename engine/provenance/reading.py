@@ -79,8 +79,7 @@ class _Reader:
         return Every(self.value(right, entry, scope))
 
     def flatten(self, node: Node, here: Value, scope: Scope) -> Value:
-        entry = self.value(children(node)[0], here, scope).entry()
-        return Every(either([entry, entry.entry()]))
+        return Every(self.value(children(node)[0], here, scope).entry().flat())
 
     def listed(self, node: Node, here: Value, scope: Scope) -> Value:
         return Listed([self.value(child, here, scope) for child in children(node)])

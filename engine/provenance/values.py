@@ -52,6 +52,10 @@ class Value:
         """The same list from its end."""
         return self
 
+    def flat(self) -> Value:
+        """What stands for it, as a list's entry, when that is flattened: its own entries if it is a list."""
+        return Value(self.label)
+
 
 NOTHING: Final = Value(PLAN)
 
@@ -86,6 +90,13 @@ class _Typed(Value):
         parts = [*known.fields.values(), known.others]
         return either([self._part(part) for part in parts if part is not None]) if any(parts) else Value(self._full)
 
+    def flat(self) -> Value:
+        # Its form says whether it is a list; where it may be one or not, it is either.
+        known = self._known
+        if known.entries is None:
+            return self
+        return either([self, self._part(known.entries)]) if known.fields else self._part(known.entries)
+
     def _part(self, known: Known | None) -> Value:
         if known is None:
             return Value(self._full)
@@ -107,6 +118,9 @@ class Fields(Value):
     def each(self) -> Value:
         return either(self._fields.values())
 
+    def flat(self) -> Value:
+        return self
+
 
 class Listed(Value):
     """A list that an expression writes out."""
@@ -125,6 +139,9 @@ class Listed(Value):
     def reversed(self) -> Value:
         return Listed(self._entries[::-1])
 
+    def flat(self) -> Value:
+        return either(self._entries)
+
 
 class Every(Value):
     """A list of any length whose entries are all alike."""
@@ -137,6 +154,9 @@ class Every(Value):
 
     def entry(self, place: int | None = None) -> Value:
         del place
+        return self._entry
+
+    def flat(self) -> Value:
         return self._entry
 
 
@@ -155,6 +175,9 @@ class Groups(Value):
 
     def each(self) -> Value:
         return self._group
+
+    def flat(self) -> Value:
+        return self
 
 
 def either(values: Iterable[Value]) -> Value:
@@ -193,6 +216,9 @@ class _Either(Value):
     def reversed(self) -> Value:
         return self._of(lambda value: value.reversed())
 
+    def flat(self) -> Value:
+        return self._of(lambda value: value.flat())
+
     def _of(self, part: Callable[[Value], Value]) -> Value:
         return either([part(value) for value in self.kinds])
 
@@ -221,6 +247,9 @@ class _Raised(Value):
 
     def reversed(self) -> Value:
         return self._value.reversed().raised(self._by)
+
+    def flat(self) -> Value:
+        return self._value.flat().raised(self._by)
 
 
 def _joined(values: Iterable[Value]) -> Label:
