@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from engine.digest import canonical
 from engine.errors import InvalidInput
 from engine.plans import Plan
+from engine.provenance import Origin
 from engine.settings import EngineSettings
 from engine.tools import Fault
 from engine.values import fault_of, text_fault
@@ -43,6 +44,8 @@ class PreviewStep:
     gated: bool
     args: Mapping[str, Any]
     depends_on: tuple[str, ...]
+    origins: Callable[[], Sequence[Origin]] = tuple
+    """Where its arguments come from, worked out when it is asked for; steps are positions in the preview."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,20 @@ A value's label is how much of it others decide, and the steps behind it that re
 a label lower but a person's edit: no tool does, and no model.
 """
 
-from engine.provenance.derived import plain_origins
+from engine.provenance.derived import plain_origins, referred_keys
 from engine.provenance.edits import edited_origins
 from engine.provenance.origins import Origin, Sources, decode, encode, sentence
-from engine.provenance.tracing import traced
+from engine.provenance.tracing import origins_in, traced
 
-__all__ = ["Origin", "Sources", "decode", "edited_origins", "encode", "plain_origins", "sentence", "traced"]
+__all__ = [
+    "Origin",
+    "Sources",
+    "decode",
+    "edited_origins",
+    "encode",
+    "origins_in",
+    "plain_origins",
+    "referred_keys",
+    "sentence",
+    "traced",
+]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
-from engine.provenance.destinations import Destinations
+from engine.provenance.derived import marking_destinations
 from engine.provenance.origins import Origin, Path
 from persistence.states import OriginKind, Trust
 
@@ -15,18 +15,13 @@ def edited_origins(
 ) -> list[Origin]:
     """The origins of arguments that a person has edited: the paths whose value changed are theirs.
 
-    `destinations` are the tool's, by their dotted names.
+    `destinations` are the tool's, by their dotted names; none where the tool is not known any more.
     """
     changed = [tuple(map(str, path)) for path in _changes(proposed, edited, ())]
     kept = [each for each in origins if not any(_is_within(each.path, path) for path in changed)]
     found = [*kept, *(Origin(path, OriginKind.EDIT, Trust.PLAN) for path in changed)]
-    holding, paths = Destinations(destinations), [each.path for each in found]
-    return [
-        each._replace(destination=holding.hold(each.path, paths))
-        if each.kind is OriginKind.EDIT or each.destination
-        else each
-        for each in found
-    ]
+    # Without the tool, what was stored of its destinations still holds.
+    return marking_destinations(found, destinations) if destinations else found
 
 
 def _changes(before: object, after: object, path: Path) -> Iterator[Path]:

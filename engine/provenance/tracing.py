@@ -6,7 +6,7 @@ its origins are what its arguments say (`derived`). Others' are written out when
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from graphlib import TopologicalSorter
 from typing import TYPE_CHECKING, Final, overload
@@ -17,7 +17,7 @@ from engine import risk as risks
 from engine.digest import args_digest
 from engine.errors import InvalidPlan, PlanFault
 from engine.expressions import compiled, roots
-from engine.provenance.destinations import Destinations
+from engine.provenance.derived import marking_destinations, plain_origins
 from engine.provenance.labels import PLAN, Label, chosen, join
 from engine.provenance.origins import Origin, encode, sentence
 from engine.provenance.reading import read
@@ -82,12 +82,30 @@ def _asking(step: SoundStep, planned: PlanStep, approve_from: Risk, why: str) ->
     )
 
 
+def origins_in(plan: Plan, sound: SoundPlan) -> Callable[[int], list[Origin]]:
+    """Gives the origins of a step of a plan that is not stored, by its position."""
+    written = sound.origins
+    place_of = {step.key: step.position for step in sound.steps}
+
+    def of(place: int) -> list[Origin]:
+        if isinstance(written, _Written) and (found := written.of(place)) is not None:
+            return found
+        step = sound.steps[place]
+        return plain_origins(plan.steps[place].args, step.tool, place_of, step.depends_on)
+
+    return of
+
+
 class _Written(Sequence[StepOrigins]):
     """The origins of a plan's steps, each written out when it is looked at: a plan that is refused stores none."""
 
     def __init__(self, tracing: _Tracing) -> None:
         self._tracing = tracing
         self._places = tracing.labelled
+
+    def of(self, place: int) -> list[Origin] | None:
+        """The origins of the step at this position; None where they are what its arguments say."""
+        return self._tracing.origins(place) if place in self._tracing.trust else None
 
     def __len__(self) -> int:
         return len(self._places)
@@ -193,8 +211,7 @@ class _Tracing:
             found += below
         left_out = [name for name in step.tool.defaults if name not in args]
         found += [Origin((name,), OriginKind.DEFAULT, lent.trust, outside=lent.readers) for name in left_out]
-        destinations, paths = Destinations(step.tool.destinations), [each.path for each in found]
-        return [each._replace(destination=True) if destinations.hold(each.path, paths) else each for each in found]
+        return marking_destinations(found, step.tool.destinations)
 
     def _said(self, names: Sequence[str], outside: Sequence[int]) -> str:
         sources = {place: (self._steps[place].key, self._steps[place].tool.name) for place in outside}

@@ -12,7 +12,7 @@ from persistence.reads.reads import (
     StepPlace,
     TooManyBytes,
 )
-from persistence.reads.rows import ApprovalRow, EventRow, RunRow, StepRow, ToolCallRow, UserRow
+from persistence.reads.rows import ApprovalRow, EventRow, OriginsRow, RunRow, StepRow, ToolCallRow, UserRow
 
 __all__ = [
     "MOST_BYTES",
@@ -22,6 +22,7 @@ __all__ = [
     "BadCursor",
     "EventRow",
     "EventsAfter",
+    "OriginsRow",
     "Page",
     "Position",
     "Reads",
