@@ -242,11 +242,11 @@ def tools(*, as_json: bool) -> None:
     _run(work)
 
 
-def create_user(name: str, roles: Sequence[str], *, as_json: bool) -> None:
+def create_user(name: str, roles: Sequence[str], kind: str, *, as_json: bool) -> None:
     """Make a user and print the token."""
 
     async def work(client: Client) -> None:
-        made = await client.create_user(name, roles)
+        made = await client.create_user(name, roles, kind)
         screen = Screen()
         if as_json:
             screen.json(made.as_json())

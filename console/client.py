@@ -144,9 +144,11 @@ class Client:
         data = await self._transport.execute(documents.TOOLS, {}, repeatable=True)
         return [self._read(Tool, tool) for tool in data["tools"]]
 
-    async def create_user(self, name: str, roles: Sequence[str]) -> NewUser:
+    async def create_user(self, name: str, roles: Sequence[str], kind: str = "PERSON") -> NewUser:
         """A new user and the token. It is sent once: twice may be two users."""
-        chosen = {"name": name, "roles": list(roles)}
+        chosen: dict[str, object] = {"name": name, "roles": list(roles)}
+        if kind != "PERSON":  # which servers of before kinds take for granted
+            chosen["kind"] = kind
         payload = await self._payload(documents.CREATE_USER, "createUser", chosen, repeatable=False)
         return self._read(NewUser, payload)
 

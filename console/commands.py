@@ -87,6 +87,14 @@ class Role(StrEnum):
     ADMIN = "ADMIN"
 
 
+class UserKind(StrEnum):
+    """Who is behind a token."""
+
+    PERSON = "PERSON"
+    SERVICE = "SERVICE"
+    AGENT = "AGENT"
+
+
 class RunState(StrEnum):
     """Where a run is."""
 
@@ -266,10 +274,13 @@ def create_user(
     name: Annotated[str, typer.Argument(metavar="NAME")],
     *,
     roles: Annotated[list[Role], typer.Option("--role", help="What the user may do; several are possible.")],
+    kind: Annotated[
+        UserKind, typer.Option("--kind", help="Who is behind the token: an agent never decides, whatever its roles.")
+    ] = UserKind.PERSON,
     as_json: Json = False,
 ) -> None:
     """Make a user and print the token, this once. In a pipe this prints the token alone."""
-    acts.create_user(name, roles, as_json=as_json)
+    acts.create_user(name, roles, kind, as_json=as_json)
 
 
 @user_app.command("revoke")

@@ -15,7 +15,8 @@ from engine.tools.context import ToolContext
 from engine.tools.declaration import tool
 
 
-@tool(risk="L0", phrases=phrases.JOB_SEARCH)
+# Companies write postings, not the user.
+@tool(risk="L0", phrases=phrases.JOB_SEARCH, reads_outside=True)
 def job_search(
     ctx: ToolContext,
     query: Annotated[str, Field(max_length=500)],

@@ -27,6 +27,7 @@ from engine.tools.builtin.resumes import Resume, as_json
 from engine.tools.context import ToolContext
 from engine.tools.declaration import tool
 from engine.tools.errors import ToolError
+from engine.tools.labels import Destination
 
 LongText = Annotated[str, Field(max_length=50_000)]
 
@@ -34,7 +35,7 @@ _RECEIPT: Final = "receipt.json"
 _INCOMPLETE: Final = "the mail is not complete: its arguments must be fitted before they are called with"
 
 
-@tool(risk="L3", idempotent=True, phrases=phrases.JOB_SUBMIT, prepare=composed)
+@tool(risk="L3", idempotent=True, phrases=phrases.JOB_SUBMIT, prepare=composed, outward=True)
 def job_submit(
     ctx: ToolContext,
     job: AddressedPosting,
@@ -43,7 +44,7 @@ def job_submit(
     cover_letter: LongText | None = None,
     *,
     sender: Mailbox | None = None,
-    recipient: Mailbox | None = None,
+    recipient: Annotated[Mailbox, Destination] | None = None,
     subject: Annotated[OfOneLine, Field(max_length=500)] | None = None,
     file_names: FileNames | None = None,
 ) -> dict[str, Any]:
