@@ -20,8 +20,8 @@ async def page_read(
     ctx: ToolContext, url: Url, longest: Annotated[int, Field(ge=1, le=100_000)] = 2_000
 ) -> dict[str, Any]:
     """Reads the beginning of a web page or a JSON document."""
-    # It only reads, so whatever goes wrong may simply be tried again: any exception is a failed attempt. But others write
-    # the page, and its address can carry something out: that is what the labels say.
+    # It only reads, so whatever goes wrong may simply be tried again: any exception is a failed attempt. Others write the
+    # page, and its address can carry something out: that is what the labels say.
     async with httpx.AsyncClient(follow_redirects=True) as http:
         answer = await http.get(url)
     if answer.status_code == 404:

@@ -85,8 +85,8 @@ class World:
     def statements(self) -> list[str]:
         return self.counting.statements
 
-    async def viewer(self, *roles: Any, name: str | None = None) -> Viewer:
-        return await self.it.user(*roles, name=name)
+    async def viewer(self, *roles: Any, name: str | None = None, **more: Any) -> Viewer:
+        return await self.it.user(*roles, name=name, **more)
 
     async def answer(self, viewer: Viewer, query: str, **variables: Any) -> Any:
         context = self.services.context(viewer)
@@ -127,9 +127,9 @@ def person_of(viewer: Viewer) -> Person:
 
 @asynccontextmanager
 async def world(
-    dsn: str, *, executes: bool = True, limits: Limits | None = None, **settings: Any
+    dsn: str, *, executes: bool = True, limits: Limits | None = None, tools: Registry = TOOLS, **settings: Any
 ) -> AsyncGenerator[World]:
-    async with running(dsn, TOOLS, executes=executes, **settings) as it:
+    async with running(dsn, tools, executes=executes, **settings) as it:
         counting = Counting(it.database)
         refused: set[Any] = set()
         limits = limits or default_limits()
