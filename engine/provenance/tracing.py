@@ -184,7 +184,8 @@ class _Tracing:
         """What is refused of a step."""
         for origin in self.outside[place]:
             why = self._said([origin.name], origin.outside)
-            message = f"{why}, and this server refuses that (OUTSIDE_DESTINATION): write it out in the plan"
+            mend = "write it out in the plan" if origin.outside else "a person has to submit it"
+            message = f"{why}, and this server refuses that (OUTSIDE_DESTINATION): {mend}"
             yield PlanFault(message, ("plan", "steps", place, "args", *origin.path))
 
     def reasons(self, place: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,7 +12,8 @@ from pydantic import BaseModel
 from engine.digest import args_digest
 from engine.errors import InvalidPlan
 from engine.plans import Plan, PlanStep
-from engine.provenance import Origin, decode, origins_in
+from engine.provenance import Origin, decode, origins_in, traced
+from engine.references import references
 from engine.settings import EngineSettings
 from engine.tools import Destination, Own, Registry, ToolDeclarationError, tool
 from engine.validation import SoundPlan, check_plan
@@ -336,27 +338,35 @@ def test_results_of_what_an_agent_asked_for_are_outside() -> None:
 
 
 def check(given: Plan, literals: Trust = OURS) -> SoundPlan:
-    """Traced as it will be once plans with directives are sound: their own checks are somebody else's."""
-    from dataclasses import replace
-
-    from engine import validation
-
-    bare = Plan(
-        tuple(
-            replace(each, when=None, for_each=None, after=(), depends_on=(*each.depends_on, *each.after))
-            for each in given.steps
-        )
-    )
-    looked = validation._Check(bare, TOOLS, SETTINGS, Risk.L3)
-    checked = looked.sound()
+    """A plan with directives, traced; what checks these is tested elsewhere."""
+    plain = [replace(each, when=None, for_each=None, after=(), args=_without_items(each)) for each in given.steps]
+    waiting = [
+        replace(bare, depends_on=(*bare.depends_on, *each.after)) for bare, each in zip(plain, given.steps, strict=True)
+    ]
+    checked = check_plan(plan(*waiting), TOOLS, SETTINGS, approve_from=Risk.L3)
+    place = {step.key: step.position for step in checked.steps}
     steps = tuple(
-        step._replace(depends_on=tuple(place for place in step.depends_on if given.steps[place].key in each.depends_on))
+        step._replace(
+            depends_on=tuple(place[key] for key in each.depends_on),
+            risk=step.tool.risk,
+            gated=step.tool.risk is Risk.L3,
+        )
         for step, each in zip(checked.steps, given.steps, strict=True)
     )
     answer = None if given.answer is None else PlannedAnswer("{}", ())
-    return validation.traced(
-        given, replace(checked, steps=steps, answer=answer), looked.found, approve_from=Risk.L3, literals=literals
+    found = {step.position: references(each.args) for step, each in zip(steps, given.steps, strict=True)}
+    return traced(
+        given,
+        replace(checked, steps=steps, origins=(), answer=answer),
+        {at: each for at, each in found.items() if each.marks},
+        approve_from=Risk.L3,
+        literals=literals,
     )
+
+
+def _without_items(each: PlanStep) -> dict[str, Any]:
+    """The arguments with a text for each reference to `item`, which plain plans don't know."""
+    return {name: "x" if "item." in str(value) else value for name, value in each.args.items()}
 
 
 def test_a_condition_on_outside_text_makes_everything_under_it_chosen_but_not_what_comes_after() -> None:
@@ -387,41 +397,55 @@ def test_a_condition_on_what_is_ours_lends_nothing() -> None:
     assert checked.origins == ()
 
 
-def test_an_entry_has_its_lists_own_trust_and_steps() -> None:
-    checked = check(
-        plan(
-            then("mails", "inbox"),
-            then("pay", "send", "mails", args={"recipient": "Ann", "subject": "hi"}, for_each=ref("mails")),
-        )
-    )
-    poisoned = replaced(recipient="item.iban")
-    ours = replaced(recipient="item.number")
+def each_mail(**args: Any) -> SoundPlan:
+    return check(plan(then("mails", "inbox"), then("pay", "send", "mails", args=args, for_each=ref("mails"))))
+
+
+def test_a_list_from_outside_makes_what_is_under_it_chosen() -> None:
+    checked = each_mail(recipient="Ann", subject="hi")
 
     assert {each.trust for each in origins(checked, 1).values()} == {CHOSEN}
     assert not checked.steps[1].gated
+
+
+def test_an_entry_has_its_lists_own_trust_and_steps() -> None:
+    poisoned, ours = each_mail(recipient=ref("item.iban")), each_mail(recipient=ref("item.number"))
+
     assert poisoned.steps[1].risk is Risk.L3
-    assert origins(poisoned, 1)["recipient"].steps == (0,)
-    assert origins(poisoned, 1)["recipient"].kind is OriginKind.RESULT
     assert "its recipient comes from mails (inbox)" in (poisoned.steps[1].gate_reason or "")
+    found = origins(poisoned, 1)["recipient"]
+    assert (found.kind, found.steps, found.outside) == (OriginKind.RESULT, (0,), (0,))
     assert origins(ours, 1)["recipient"].trust is CHOSEN
+    assert not ours.steps[1].gated
 
 
-def replaced(recipient: str) -> SoundPlan:
-    from dataclasses import replace
+def test_a_lists_results_keep_the_labels_of_their_parts() -> None:
+    def trust(expression: str) -> Trust:
+        checked = check(
+            plan(
+                then("mails", "inbox"),
+                then("read", "read_file", "mails", args={"path": "x"}, for_each=ref("mails")),
+                then("pay", "send", "read", args={"recipient": ref(expression)}),
+            )
+        )
+        return origins(checked, 2)["recipient"].trust
 
-    # `item` is no step's key, so the checks of plain plans would refuse it: it stands for one here.
-    given = plan(
-        then("mails", "inbox"),
-        then("pay", "send", "mails", args={"recipient": ref(recipient)}, for_each=ref("mails")),
+    assert trust("read[0].result.iban") is OUTSIDE
+    assert trust("read[0].item.iban") is OUTSIDE
+    assert trust("read[0].result.number") is CHOSEN
+    assert trust("read[*].item.number") is CHOSEN
+
+
+def test_a_list_of_our_own_still_says_which_steps_an_entry_is_from() -> None:
+    checked = check(
+        plan(
+            then("balance", "balance"),
+            then("pay", "send", "balance", args={"recipient": ref("item.x")}, for_each=ref("balance.owners")),
+        )
     )
-    from engine import validation
-    from engine.references import references
 
-    bare = check(plan(given.steps[0], then("pay", "send", "mails", args={"recipient": ref("mails[0].number")})))
-    steps = tuple(step._replace(risk=step.tool.risk, gated=False) for step in bare.steps)
-    return validation.traced(
-        given, replace(bare, steps=steps, origins=()), {1: references(given.steps[1].args)}, approve_from=Risk.L3
-    )
+    found = origins(checked, 1)["recipient"]
+    assert (found.kind, found.trust, found.steps) == (OriginKind.RESULT, OURS, (0,))
 
 
 def test_an_answer_has_the_highest_trust_of_its_references() -> None:

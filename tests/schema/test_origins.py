@@ -172,7 +172,7 @@ async def test_a_run_that_nobody_else_decides_has_the_origins_that_its_plan_says
 
         assert await it.it.database.fetchval("SELECT count(*) FROM step_origins") == 0
         assert [each["trust"] for each in data["run"]["steps"]] == ["PLAN", "PLAN"]
-        nothing = {"outside": [], "start": None, "end": None, "trust": "PLAN"}
+        nothing: dict[str, Any] = {"outside": [], "start": None, "end": None, "trust": "PLAN"}
         assert data["run"]["steps"][1]["origins"] == [
             {
                 "path": ["recipient"],
