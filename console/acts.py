@@ -191,6 +191,7 @@ def decide(
     reason: str | None,
     digest: str | None,
     edited_args: Any,
+    accept_outside: Sequence[str],
     asks: bool,
     as_json: bool,
 ) -> None:
@@ -200,7 +201,14 @@ def decide(
         seen = digest
         if edited_args is not None and asks and sys.stdin.isatty():
             seen = await _agreed(client, approval_id, edited_args, digest)
-        approval = await client.decide(approval_id, decision, reason=reason, digest=seen, edited_args=edited_args)
+        approval = await client.decide(
+            approval_id,
+            decision,
+            reason=reason,
+            digest=seen,
+            edited_args=edited_args,
+            accept_outside=accept_outside,
+        )
         screen = Screen()
         if as_json:
             screen.json(approval.as_json())

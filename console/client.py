@@ -122,12 +122,15 @@ class Client:
         reason: str | None = None,
         digest: str | None = None,
         edited_args: Any = None,
+        accept_outside: Sequence[str] = (),
     ) -> Approval:
         """The approval as decided; with a digest the decision counts for exactly those arguments only."""
         chosen: dict[str, Any] = {"approvalId": approval_id, "decision": decision, "reason": reason}
         chosen["argsDigest"] = digest
         if edited_args is not None:
             chosen["editedArgs"] = edited_args
+        if accept_outside:
+            chosen["acceptOutside"] = list(accept_outside)
         return self._read(Approval, await self._change(documents.DECIDE, "decideApproval", "approval", chosen))
 
     async def resolve(

@@ -237,13 +237,28 @@ def decide(
     edit: Annotated[
         str | None, typer.Option(metavar="FILE|JSON", help="Approve with these arguments instead; - reads stdin.")
     ] = None,
+    accept_outside: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME", help="A destination that others decide, and that is accepted; several are possible."
+        ),
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Send what was edited without showing it first.")] = False,
     as_json: Json = False,
 ) -> None:
     """Approve or reject what an approval asks. At a keyboard, what was edited is shown and asked about first."""
     chosen = _id("approval", approval_id)
     edited = None if edit is None else json_or_file(edit, what="--edit")
-    acts.decide(chosen, decision.name, reason=reason, digest=digest, edited_args=edited, asks=not yes, as_json=as_json)
+    acts.decide(
+        chosen,
+        decision.name,
+        reason=reason,
+        digest=digest,
+        edited_args=edited,
+        accept_outside=accept_outside or (),
+        asks=not yes,
+        as_json=as_json,
+    )
 
 
 @app.command()
