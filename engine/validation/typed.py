@@ -81,10 +81,8 @@ def impossible(expression: str, results: Mapping[str, Shape], roots: Iterable[st
     """
     if roots is None:
         return _looked_through(expression, results)
-    known = tuple((key, results.get(key, ANYTHING)) for key in sorted(roots))
-    if all(shape is ANYTHING for _, shape in known):
-        return ()
-    return _remembered(expression, known)
+    known = tuple([(key, shape) for key in roots if (shape := results.get(key, ANYTHING)) is not ANYTHING])
+    return _remembered(expression, known) if known else ()
 
 
 def outcome(expression: object, results: Mapping[str, Shape]) -> Shape:
