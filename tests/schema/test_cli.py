@@ -274,7 +274,7 @@ async def test_a_list_is_shown_with_its_children_and_a_run_with_its_answer(lifeo
     each = {
         "key": "each",
         "tool": "note",
-        "forEach": {"$jmespath": "`[\"a\", \"b\", \"c\"]`"},
+        "forEach": {"$jmespath": '`["a", "b", "c"]`'},
         "args": {"text": {"$jmespath": "item"}},
     }
     written = plan(json.dumps({"steps": [each], "answer": {"$jmespath": "each[].result.text"}}))
