@@ -11,6 +11,7 @@ from engine.errors import InvalidState
 from engine.expressions import Budget, Evaluation, ExpressionFault
 from engine.resolving import Fitted, Unfitted, fitted, moment
 from engine.rounds.settling import Rounds, Rules
+from engine.rounds.verdicts import holds
 from persistence.database import Connection
 from persistence.moves.rounds.facts import RunFacts
 from persistence.moves.rounds.redrive import DirectedStep, Target, redrive, unresolved
@@ -116,16 +117,19 @@ async def _anew(tx: Connection, rules: Rules, run: RunFacts, step: DirectedStep)
         return Target(step.position)
     found = await unresolved(tx, run.id, step.position)
     if found is None:
-        raise _again("its condition has no value")
+        raise _again("it has neither references nor a condition")
     known: dict[str, Any] = orjson.loads(found.known)
     if found.place is not None:
         known |= {"item": None if found.item is None else orjson.loads(found.item), "index": found.place}
     budget, now = Budget(), moment(run.created_at)
     if found.condition is not None:
         try:
-            Evaluation(known, budget, now=now).value_of(found.condition)
+            if not holds(Evaluation(known, budget, now=now).value_of(found.condition)):
+                raise _again("its condition does not hold")
         except ExpressionFault as error:
             raise _again(str(error)) from error
+    if not found.dynamic:
+        return Target(step.position)
     fit = fitted(
         found.tool,
         orjson.loads(found.args),

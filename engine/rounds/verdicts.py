@@ -57,7 +57,7 @@ class Looking:
         """Add what becomes of this step."""
         known: dict[str, Any] = orjson.loads(step.known)
         try:
-            if step.condition is not None and not _holds(self._value(known, "when", step.condition)):
+            if step.condition is not None and not holds(self._value(known, "when", step.condition)):
                 found.verdicts.append(_verdict(step, StepState.SKIPPED, reason=SkipReason.CONDITION_FALSE))
             elif step.for_each is None:
                 self._plain(step, known, found)
@@ -198,7 +198,7 @@ _KINDS: Final[Mapping[type, str]] = {
 }
 
 
-def _holds(value: object) -> bool:
+def holds(value: object) -> bool:
     """Whether JMESPath takes the value for true: 0 is."""
     return not (value is None or value is False or value in ("", [], {}))
 

@@ -152,7 +152,7 @@ class Crowd:
         if self._dice.random() < 0.12:
             given["intent"] = self._dice.choice(_INTENTS)
         else:
-            given["plan"] = {"steps": self.steps()}
+            given["plan"] = self.plan()
         facts = {"key": given["idempotencyKey"], "body": orjson.dumps(given, option=orjson.OPT_SORT_KEYS).decode()}
         until = time.monotonic() + 90
         wanted = [self.api.insist(who, "submitWorkflow", {"input": given}, until=until, **facts)]
@@ -164,7 +164,7 @@ class Crowd:
                 self.runs.append(line["answer"]["run"]["id"])
                 self.follow.put_nowait(line["answer"]["run"]["id"])
         if self._dice.random() < 0.1:  # the same key for something else
-            other = {"idempotencyKey": given["idempotencyKey"], "plan": {"steps": self.steps()}}
+            other = {"idempotencyKey": given["idempotencyKey"], "plan": self.plan()}
             body = orjson.dumps(other, option=orjson.OPT_SORT_KEYS).decode()
             await self.api.ask(who, "submitWorkflow", {"input": other}, key=facts["key"], body=body)
 
@@ -172,6 +172,42 @@ class Crowd:
         """A plan whose one step ends every process that runs it."""
         plan = {"steps": [{"key": "poison", "tool": "keyed", "args": {"n": 0, "mode": "die"}}]}
         return {"idempotencyKey": f"key-{next(self._keys)}", "plan": plan}
+
+    def plan(self) -> dict[str, Any]:
+        """A plan of a common shape, at times with a list, a condition, a step that comes after both, and an answer."""
+        if self._dice.random() < 0.75:
+            return {"steps": self.steps()}
+        tool = self._dice.choice(["keyed", "keyed", "plain", "gated_keyed"])
+        each: dict[str, Any] = {
+            "key": "each",
+            "tool": tool,
+            "dependsOn": ["s0"],
+            "forEach": {"$jmespath": "[s0.answer, s0.key, s0.answer]"},
+            "args": {"n": 1, "mode": self._dice.choice(_MODES), "take": {"$jmespath": "item"}},
+            "forEachTolerates": self._dice.random() < 0.5,
+        }
+        if self._dice.random() < 0.5:
+            each["maxParallel"] = self._dice.choice([1, 2])
+        condition = self._dice.choice(["s0.answer", "!(s0.answer)"])
+        steps = [
+            {"key": "s0", "tool": "keyed", "args": {"n": 0, "mode": self._dice.choice(_MODES)}},
+            each,
+            {
+                "key": "maybe",
+                "tool": "keyed",
+                "dependsOn": ["s0"],
+                "when": {"$jmespath": condition},
+                "args": {"n": 2},
+                "delaySeconds": self._dice.choice([0, 0.5]),
+            },
+            {
+                "key": "last",
+                "tool": "keyed",
+                "after": ["each", "maybe"],
+                "args": {"n": 3, "take": {"$jmespath": "each[0].result.answer || maybe.answer"}},
+            },
+        ]
+        return {"steps": steps, "answer": {"each": {"$jmespath": "each[].result.answer"}}}
 
     def steps(self) -> list[dict[str, Any]]:
         """A plan of a common shape: a chain, a fan, a diamond, with and without people asked."""

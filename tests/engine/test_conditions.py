@@ -168,6 +168,34 @@ async def test_a_condition_without_a_value_fails_its_step_and_is_not_retried(dsn
             await it.retry(run, "act")
 
 
+@pytest.mark.parametrize(("value", "comes_back"), [([1], True), ([], False)])
+async def test_a_condition_that_got_a_value_by_a_redrive_decides_whether_its_step_comes_back(
+    dsn: str, value: list[int], *, comes_back: bool
+) -> None:
+    work = Act("work", ToolError("no"), value, **NO_RETRY)
+    async with running(dsn, echoing(work)) as it:
+        run = await it.submit(
+            planned("work", "work"),
+            planned("plain", after=("work",), when=mark("length(work) > `0`"), args={"value": "plain"}),
+            planned("refers", after=("work",), when=mark("length(work) > `0`"), args={"value": mark("work")}),
+        )
+        await it.finished(run)
+        after = await it.retry(run, "work")
+        await it.finished(run, after=after)
+
+        for step in ("plain", "refers"):
+            if comes_back:
+                after = await it.retry(run, step)
+                await it.finished(run, after=after)
+            else:
+                with pytest.raises(InvalidState):
+                    await it.retry(run, step)
+
+        assert {(await it.states(run))[step] for step in ("plain", "refers")} == {
+            "SUCCEEDED" if comes_back else "FAILED"
+        }
+
+
 async def test_a_step_waits_for_its_time_and_holds_no_slot(dsn: str) -> None:
     slow, quick = Act("slow"), Act("quick")
     async with running(dsn, echoing(slow, quick), concurrency=1) as it:

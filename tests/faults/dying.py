@@ -1,7 +1,8 @@
 """A process with a real engine that kills itself, as by kill -9, at a named point of its work.
 
-Run as `python -m tests.faults.dying POINT DSN EFFECTS`. The points are put around the engine's own calls of the layer
-below from here; the product knows nothing of them.
+Run as `python -m tests.faults.dying POINT OF DSN EFFECTS`. The points are put around the engine's own calls of the
+layer below from here; the product knows nothing of them. `NAME 3` is a point, too: after the third call of that
+statement of the rounds that settle a run with a list, a condition and an answer.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import asyncio
 import os
 import signal
 import sys
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
 from types import ModuleType
@@ -19,7 +21,8 @@ from engine import planning
 from engine.executor import calling, settling
 from engine.phrases import SpeakableTool
 from engine.planner import PlanningContext
-from engine.plans import Plan
+from engine.plans import Plan, PlanStep
+from engine.rounds import settling as round_statements
 from engine.tools import Registry, ToolContext, tool
 from engine.verbs import begin, decide, submit
 from persistence import broadcast
@@ -37,24 +40,24 @@ SENTENCE: Final = "plan groceries"
 def tools(effects: Path, dies: Callable[[str], None] = lambda _: None) -> Registry:
     """The tools of both processes: an effect is a line in the file, written at once."""
 
-    def happen(ctx: ToolContext) -> dict[str, Any]:
+    def happen(ctx: ToolContext, value: Any = None) -> dict[str, Any]:
         dies("in the call, before its effect")
         with effects.open("a") as file:
             file.write(f"{ctx.execution_key} {ctx.attempt}\n")
         dies("in the call, after its effect")
-        return {"attempt": ctx.attempt}
+        return {"attempt": ctx.attempt, "value": value}
 
     @tool("L1", idempotent=True)
     async def keyed(ctx: ToolContext, value: Any = None) -> Any:
-        return happen(ctx)
+        return happen(ctx, value)
 
     @tool("L2", idempotent=False)
     async def plain(ctx: ToolContext, value: Any = None) -> Any:
-        return happen(ctx)
+        return happen(ctx, value)
 
     @tool("L3", idempotent=False)
     async def gated(ctx: ToolContext, value: Any = None) -> Any:
-        return happen(ctx)
+        return happen(ctx, value)
 
     return Registry.of(keyed, plain, gated)
 
@@ -86,6 +89,77 @@ async def _decides(engine: Running, _: str) -> None:
 async def _rejects(engine: Running, _: str) -> None:
     run = await engine.submit(step("one", "gated"))
     await engine.decide(await engine.asked(run), REJECT)
+
+
+Scenario = Callable[[Running, str], Awaitable[None]]
+
+LISTED: Final = ["a", "b", "c"]
+
+
+def rounds(of: str) -> tuple[PlanStep, ...]:
+    """A plan with a list, whose children are calls of `of`, a condition that does not hold, and a step after both."""
+    return (
+        step("one", "keyed", args={"value": LISTED}),
+        step(
+            "each",
+            of,
+            after=["one"],
+            args={"value": {"$jmespath": "item"}},
+            for_each={"$jmespath": "one.value"},
+            max_parallel=2,
+        ),
+        step("never", "keyed", after=["one"], when={"$jmespath": "!(one.value)"}),
+        PlanStep("last", "keyed", depends_on=("each",), after=("never",)),
+    )
+
+
+ANSWER: Final = {"said": {"$jmespath": "each[].result.value"}, "never": {"$jmespath": "never.value"}}
+
+
+ROUNDS: Final = (
+    "store_elaborate",
+    "elaborate_runs",
+    "waiting_for_nothing",
+    "freed_steps",
+    "turn",
+    "closed_parents",
+    "share_places",
+    "conclude",
+    "answers_of",
+    "keep_answers",
+)
+"""The statements of a run's rounds, by the functions that make them."""
+
+
+def watch_rounds(seen: Callable[[str], None]) -> None:
+    """Tell of each statement of the rounds once it is done."""
+
+    def watched(name: str, original: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        async def wrapped(*given: Any, **more: Any) -> Any:
+            found = await original(*given, **more)
+            seen(name)
+            return found
+
+        return wrapped
+
+    for name in ROUNDS:
+        setattr(round_statements, name, watched(name, getattr(round_statements, name)))
+
+
+def _die_in_rounds(point: str) -> Scenario:
+    name, number = point.split()
+    counted: Counter[str] = Counter()
+
+    def seen(statement: str) -> None:
+        counted[statement] += 1
+        if (statement, counted[statement]) == (name, int(number)):
+            die()
+
+    async def work(engine: Running, of: str) -> None:
+        await engine.submit(*rounds(of), key=point, answer=ANSWER)
+
+    watch_rounds(seen)
+    return work
 
 
 # Where it dies
@@ -149,8 +223,6 @@ def before_its_commit(original: Callable[..., Awaitable[Any]]) -> Callable[..., 
     return wrapped
 
 
-Scenario = Callable[[Running, str], Awaitable[None]]
-
 POINTS: Final[Mapping[str, tuple[Scenario, ModuleType | type | None, str, Patch | None]]] = {
     "after the claim": (_runs, calling.Calling, "_begin", at_once),
     "after the call was noted": (_runs, calling, "enter", after),
@@ -175,15 +247,20 @@ POINTS: Final[Mapping[str, tuple[Scenario, ModuleType | type | None, str, Patch 
 
 async def main(point: str, of: str, dsn: str, effects: Path) -> None:
     """Work until the point."""
-    scenario, owner, name, patch = POINTS[point]
-    if owner is not None and patch is not None:
-        setattr(owner, name, patch(getattr(owner, name)))
+    if point in POINTS:
+        scenario, owner, name, patch = POINTS[point]
+        if owner is not None and patch is not None:
+            setattr(owner, name, patch(getattr(owner, name)))
+    else:
+        scenario = _die_in_rounds(point)
 
     def dies(where: str) -> None:
         if where == point:
             die()
 
-    async with running(dsn, tools(effects, dies), planner=Planner(dies)) as engine:
+    # One call at a time, where what is settled together decides how many statements there are.
+    slots = {} if point in POINTS else {"concurrency": 1}
+    async with running(dsn, tools(effects, dies), planner=Planner(dies), **slots) as engine:
         await scenario(engine, of)
         await asyncio.sleep(20)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
 import sys
 from collections import Counter
@@ -14,8 +15,10 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from tests.engine.harness import APPROVE, HAPPENED, Running, running, step
-from tests.faults.dying import KEY, POINTS, Planner, tools
+from engine.rounds import settling as round_statements
+from tests.engine.harness import APPROVE, DID_NOT_HAPPEN, HAPPENED, Running, running, step
+from tests.faults.dying import ANSWER, KEY, LISTED, POINTS, ROUNDS, Planner, rounds, tools, watch_rounds
+from tests.faults.invariants import check_runs
 from tests.faults.keeper import ROOT
 
 LEASE_SECONDS = 15
@@ -227,6 +230,87 @@ async def test_a_decision_that_committed_counts_and_may_be_repeated(crash: After
         # Its own process may have been in the middle of the call when it died.
         assert event.type == "STEP_SUCCEEDED" or crash.happened() in ({}, {"step 0": 1})
         assert (await engine.approvals(run))[0]["status"] == "APPROVED"
+
+
+# Rounds
+
+
+async def resolved(engine: Running, run: UUID, crash: After) -> None:
+    """Resolve what is in doubt as it is, until the run has ended."""
+    after = 0
+    while True:
+        event = await engine.until(run, "APPROVAL_REQUIRED", "WORKFLOW_COMPLETE", after=after)
+        if event.type == "WORKFLOW_COMPLETE":
+            return
+        after, doubt = event.seq, await engine.approval(event.approval_id)
+        assert doubt["kind"] == "IN_DOUBT"
+        happened = f"step {doubt['position']}" in crash.happened()
+        child = next(step for step in (await engine.steps(run)).values() if step["position"] == doubt["position"])
+        if happened:
+            await engine.resolve(doubt, HAPPENED, result={"attempt": 1, "value": LISTED[child["index"]]})
+        else:
+            await engine.resolve(doubt, DID_NOT_HAPPEN)
+
+
+async def ends_as_it_would_have(engine: Running, run: UUID, crash: After, of: str) -> None:
+    """What the rounds come to, whatever was lost on the way."""
+    async with asyncio.timeout(2 * SOON_SECONDS):
+        await resolved(engine, run, crash)
+    each = [{"item": item, "value": item} for item in LISTED]
+    steps = await engine.steps(run)
+    assert [{"item": got["item"], "value": got["result"]["value"]} for got in steps["each"]["result"]] == each
+    assert await engine.states(run) == {
+        "one": "SUCCEEDED",
+        "each": "SUCCEEDED",
+        "never": "SKIPPED CONDITION_FALSE",
+        "last": "SUCCEEDED",
+        **{f"each[{place}]": "SUCCEEDED" for place in range(len(LISTED))},
+    }
+    assert (await engine.run(run))["outcome"] == "CLEAN"
+    answer = await engine.database.fetchval("SELECT answer::text FROM run_answers WHERE run_id = $1", run)
+    assert json.loads(answer) == {"said": LISTED, "never": None}
+    happened = Counter(crash.happened())
+    children = [happened[f"step {steps[f'each[{place}]']['position']}"] for place in range(len(LISTED))]
+    # One call was under way when the process died: it alone may have been repeated, if it may be.
+    assert happened.total() - len(happened) <= 1
+    assert happened.keys() == {f"step {step['position']}" for step in steps.values() if step["attempt"]}
+    assert of == "keyed" or set(children) == {1}
+    await check_runs(engine.database, run)
+
+
+@pytest.mark.parametrize("of", ["keyed", "plain"])
+@pytest.mark.parametrize(
+    "point", ["store_elaborate 1", "turn 3", "turn 6", "closed_parents 1", "conclude 3", "keep_answers 1"]
+)
+async def test_rounds_that_are_cut_short_end_as_they_would_have(point: str, of: str, crash: After) -> None:
+    await crash.died(point, of)
+
+    async with crash.another() as engine:
+        # Under its key: what was not stored is stored now, and what was is found.
+        run = await engine.submit(*rounds(of), key=point, answer=ANSWER)
+        await ends_as_it_would_have(engine, run, crash, of)
+        assert await crash.runs() == [run]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+async def test_rounds_that_are_cut_short_after_any_statement_end_as_they_would_have(
+    crash: After, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted: Counter[str] = Counter()
+    for name in ROUNDS:
+        monkeypatch.setattr(round_statements, name, getattr(round_statements, name))
+    watch_rounds(lambda name: counted.update([name]))
+    async with running(crash.dsn, tools(crash.effects), concurrency=1) as engine:
+        await engine.finished(await engine.submit(*rounds("plain"), answer=ANSWER))
+    assert set(counted) == set(ROUNDS)
+
+    for point in [f"{name} {number + 1}" for name, times in counted.items() for number in range(times)]:
+        crash.effects.unlink(missing_ok=True)
+        await crash.died(point, "plain")
+        async with crash.another() as engine:
+            run = await engine.submit(*rounds("plain"), key=point, answer=ANSWER)
+            await ends_as_it_would_have(engine, run, crash, "plain")
 
 
 def test_every_point_is_died_at() -> None:

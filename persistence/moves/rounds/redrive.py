@@ -168,7 +168,10 @@ async def redrive(
 
 
 class Unresolved(NamedTuple):
-    """A step's planned arguments and results by key, as JSON texts; of a child, its entry and its place."""
+    """A step's planned arguments and results by key, as JSON texts; of a child, its entry and its place.
+
+    `dynamic`: the arguments hold references. The condition is the step's own, which a child has none of.
+    """
 
     tool: str
     args: str
@@ -176,11 +179,12 @@ class Unresolved(NamedTuple):
     item: str | None
     place: int | None
     condition: str | None
+    dynamic: bool
 
 
 _UNRESOLVED: Final = f"""
 SELECT s.tool, s.args::text, coalesce(k.known, '{{}}')::text, (p.items -> s.index)::text, s.index,
-    CASE WHEN s.parent IS NULL THEN d.condition END
+    d.condition, s.dynamic
 FROM steps s
 LEFT JOIN step_directives d ON d.run_id = s.run_id AND d.position = s.position
 LEFT JOIN step_directives p ON p.run_id = s.run_id AND p.position = s.parent,
@@ -189,11 +193,11 @@ LEFT JOIN step_directives p ON p.run_id = s.run_id AND p.position = s.parent,
         FROM steps o, steps n
         WHERE o.run_id = s.run_id AND o.position = coalesce(s.parent, s.position)
             AND n.run_id = s.run_id AND n.position = ANY(o.needs) AND n.state = '{StepState.SUCCEEDED}') k
-WHERE s.run_id = $1 AND s.position = $2 AND s.dynamic AND s.resolved_args IS NULL
+WHERE s.run_id = $1 AND s.position = $2 AND (s.dynamic AND s.resolved_args IS NULL OR d.condition IS NOT NULL)
 """
 
 
 async def unresolved(tx: Connection, run: UUID, position: int) -> Unresolved | None:
-    """A dead letter's arguments as they were planned; None when they hold no reference, or are resolved already."""
+    """What a dead letter that was never called failed by; None when it has no reference that is left, or condition."""
     row = await tx.fetchrow(_UNRESOLVED, run, position)
     return None if row is None else Unresolved._make(row)
