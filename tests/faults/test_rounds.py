@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from engine.tools import InDoubt, Registry, ToolError, tool
-from tests.engine.harness import APPROVE, DID_NOT_HAPPEN, Act, Gate, Running, running
+from tests.engine.harness import APPROVE, DID_NOT_HAPPEN, Act, Gate, Running, forever, running
 from tests.engine.test_conditions import echo, echoing, mark, planned
 from tests.faults.invariants import check_runs
 
@@ -69,7 +69,7 @@ async def test_two_processes_settle_the_children_of_one_list_at_the_same_time(ds
 
 async def test_a_run_that_is_cancelled_while_its_list_is_expanded_has_no_child_that_goes_on(dsn: str) -> None:
     for expands_first in (True, False):
-        listing, act = Act("listing", gate := Gate([1, 2, 3])), Act("act")
+        listing, act = Act("listing", gate := Gate([1, 2, 3])), Act("act", forever)
         async with running(dsn, echoing(listing, act)) as it:
             run = await it.submit(
                 planned("list", "listing"),
