@@ -130,11 +130,10 @@ def _note(step: Step) -> str:
 
 def step_lines(step: Step) -> list[str]:
     """Everything about one step: what it was given and what it answered."""
-    after = ", ".join(
-        [*(other.key for other in step.depends_on), *(f"{other.key} (however it ends)" for other in step.after)]
-    )
+    after, ended = (", ".join(other.key for other in others) for others in (step.depends_on, step.after))
     lines = [f"{step.key}: {step.name} ({step.id})", f"  {step.tool} {step.risk_level} {step.state}"]
     lines += [f"  after: {after}"] if after else []
+    lines += [f"  whatever becomes of: {ended}"] if ended else []
     for label, reference in (("when", step.when), ("for each", step.for_each)):
         lines += [f"  {label}: {line}" for line in readable(reference)] if reference is not None else []
     note = step_note(step)

@@ -24,8 +24,8 @@ DONE = {"sh", "sh again", "sh serve", "graphql", "python", "python serve", "text
 COMPARED = {"python file", "json file", "mermaid steps", "mermaid runs", "mermaid layers"}
 """Blocks that are compared with the program: here, and in test_tables."""
 
-READ = {"json data", "json jobs", "nginx"}
-"""Blocks that other tests here read: test_expressions, test_tools and test_proxy."""
+READ = {"json data", "json jobs", "json plan", "nginx"}
+"""Blocks that other tests here read: test_expressions, test_tools, test_plans and test_proxy."""
 
 TWO_COMMANDS = "Two commands"
 SECTIONS = list(

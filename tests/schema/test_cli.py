@@ -270,6 +270,39 @@ async def test_results_are_shown_by_watching_and_by_showing(lifeos: LifeOS, plan
     assert shown[-4:] == result
 
 
+async def test_a_list_is_shown_with_its_children_and_a_run_with_its_answer(lifeos: LifeOS, plan: Write) -> None:
+    each = {
+        "key": "each",
+        "tool": "note",
+        "forEach": {"$jmespath": '`["a", "b", "c"]`'},
+        "args": {"text": {"$jmespath": "item"}},
+    }
+    written = plan(json.dumps({"steps": [each], "answer": {"$jmespath": "each[].result.text"}}))
+    run_id = (await lifeos.done("submit", "--plan", written)).strip()
+
+    watched = (await lifeos.done("watch", run_id)).splitlines()
+    shown = (await lifeos.done("show", run_id)).splitlines()
+    full = (await lifeos.done("show", run_id, "--full")).splitlines()
+    read = json.loads(await lifeos.done("show", run_id, "--json"))
+
+    answer = ["Answer:", '  - "a"', '  - "b"', '  - "c"']
+    assert watched[-5:-1] == shown[-4:] == full[-4:] == answer
+    assert watched[-1].startswith(f"{run_id} COMPLETED (CLEAN) 4/4 ")
+    rows = [line.split("\t") for line in shown if "\t" in line]
+    assert [row[0] for row in rows] == ["each", "each[0]", "each[1]", "each[2]"]
+    assert rows[0][5] == "3 of 3 done"
+    assert sum(line.strip().startswith("each[") for line in full) == 3
+    children = read["steps"][0]["children"]
+    assert (children["totalCount"], children["pageInfo"]["hasNextPage"]) == (3, False)
+    assert [(child["index"], child["result"]) for child in children["nodes"]] == [
+        (0, {"text": "a"}),
+        (1, {"text": "b"}),
+        (2, {"text": "c"}),
+    ]
+    assert read["answer"] == ["a", "b", "c"]
+    assert read["answerError"] is None
+
+
 async def test_a_cancelled_run_ends_watching_with_status_4(lifeos: LifeOS, plan: Write) -> None:
     run_id = await lifeos.submitted(("pay", {"amount": 5}), plan=plan)
 

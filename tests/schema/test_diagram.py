@@ -43,13 +43,6 @@ def test_a_run_is_drawn_with_its_states():
     ]
 
 
-def test_what_only_has_to_end_before_a_step_is_dotted():
-    drawn = run_diagram([row(0), row(1), row(2, depends_on=(0,)), row(3)], {2: [1], 3: [0, 2]})
-
-    lines = drawn.split("\n")
-    assert [line for line in lines if "->" in line] == ["  s0 --> s2", "  s1 -.-> s2", "  s0 & s2 -.-> s3"]
-
-
 @pytest.mark.parametrize("state", list(StepState))
 def test_every_state_has_a_look(state: StepState):
     drawn = run_diagram([row(0, state=state)])

@@ -69,7 +69,12 @@ async def submit(house: World, viewer: Viewer, **given: Any) -> UUID:
 
 
 PREVIEWED = {
-    "steps": [{"key": "a", "tool": "note"}, {"key": "b", "tool": "pay", "args": {"amount": 1}, "dependsOn": ["a"]}]
+    "steps": [
+        {"key": "a", "tool": "note", "notBefore": "2026-01-01T00:00:00Z", "delaySeconds": 1},
+        {"key": "b", "tool": "pay", "args": {"amount": 1}, "dependsOn": ["a"], "when": {"$jmespath": "a.text"}},
+        {"key": "c", "tool": "note", "after": ["b"], "forEach": {"$jmespath": "[b]"}, "maxParallel": 1},
+    ],
+    "answer": {"$jmespath": "a.text"},
 }
 SUBMIT = "mutation($i: SubmitWorkflowInput!) {submitWorkflow(input: $i) {run {id} errors {message path}}}"
 DECIDE = """mutation($i: DecideApprovalInput!) {decideApproval(input: $i) {approval {id} errors {message}}}"""

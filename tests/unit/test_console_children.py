@@ -115,10 +115,11 @@ def test_all_of_a_step_has_its_directives_and_its_children() -> None:
         after=[{"key": "b"}],
     )
 
-    assert step_lines(each)[:7] == [
+    assert step_lines(each)[:8] == [
         "each: each (step_each)",
         "  send L0 SUCCEEDED",
-        "  after: a, b (however it ends)",
+        "  after: a",
+        "  whatever becomes of: b",
         '  when: $jmespath: "a"',
         '  for each: $jmespath: "a.list"',
         "  12 of 12 done",
