@@ -13,7 +13,7 @@ from engine.tools import InDoubt, Registry, ToolError, tool
 from schema.fast.scalars import write_time
 from tests.engine.harness import ABANDON, APPROVE, REJECT, Act, Gate, running
 
-NO_RETRY = {"max_attempts": 1}
+NO_RETRY: dict[str, Any] = {"max_attempts": 1}
 
 
 @tool(risk="L0")

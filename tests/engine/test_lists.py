@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from engine.errors import InvalidState
+from engine.errors import ArgsChanged, InvalidState
 from engine.tools import Registry, ToolContext, ToolError, tool
 from tests.engine.harness import APPROVE, REJECT, Act, Gate, running
 from tests.engine.test_conditions import echo, echoing, mark, planned
@@ -181,6 +181,26 @@ async def test_each_child_is_approved_by_itself_and_a_rejected_one_is_listed(dsn
         assert row["outcome"] == "PARTIAL"
         assert (await it.steps(run))["send"]["result"] == [
             {"item": "Ann", "result": None, "skipReason": "REJECTED"},
+            {"item": "Bob", "result": "sent to Bob"},
+        ]
+
+
+async def test_a_child_whose_arguments_a_person_edits_is_called_with_them_alone(dsn: str) -> None:
+    async with running(dsn, TOOLS) as it:
+        run = await it.submit(
+            planned("people", args={"value": ["Ann", "Bob"]}),
+            planned("send", "send", needs=("people",), for_each=mark("people"), args={"to": mark("item")}),
+        )
+        one, two = await it.asked(run, times=1), await it.asked(run, times=2)
+
+        await it.decide(one, APPROVE, edited={"to": "Cat"}, digest=one["digest"])
+        with pytest.raises(ArgsChanged):
+            await it.decide(two, APPROVE, digest=one["digest"])
+        await it.decide(two, APPROVE)
+        await it.finished(run)
+
+        assert (await it.steps(run))["send"]["result"] == [
+            {"item": "Ann", "result": "sent to Cat"},
             {"item": "Bob", "result": "sent to Bob"},
         ]
 
