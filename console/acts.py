@@ -194,6 +194,7 @@ def decide(
     reason: str | None,
     digest: str | None,
     edited_args: Any,
+    accept_outside: Sequence[str],
     asks: bool,
     as_json: bool,
 ) -> None:
@@ -203,7 +204,14 @@ def decide(
         seen = digest
         if edited_args is not None and asks and sys.stdin.isatty():
             seen = await _agreed(client, approval_id, edited_args, digest)
-        approval = await client.decide(approval_id, decision, reason=reason, digest=seen, edited_args=edited_args)
+        approval = await client.decide(
+            approval_id,
+            decision,
+            reason=reason,
+            digest=seen,
+            edited_args=edited_args,
+            accept_outside=accept_outside,
+        )
         screen = Screen()
         if as_json:
             screen.json(approval.as_json())
@@ -245,11 +253,11 @@ def tools(*, as_json: bool) -> None:
     _run(work)
 
 
-def create_user(name: str, roles: Sequence[str], *, as_json: bool) -> None:
+def create_user(name: str, roles: Sequence[str], kind: str, *, as_json: bool) -> None:
     """Make a user and print the token."""
 
     async def work(client: Client) -> None:
-        made = await client.create_user(name, roles)
+        made = await client.create_user(name, roles, kind)
         screen = Screen()
         if as_json:
             screen.json(made.as_json())

@@ -122,12 +122,15 @@ class Client:
         reason: str | None = None,
         digest: str | None = None,
         edited_args: Any = None,
+        accept_outside: Sequence[str] = (),
     ) -> Approval:
         """The approval as decided; with a digest the decision counts for exactly those arguments only."""
         chosen: dict[str, Any] = {"approvalId": approval_id, "decision": decision, "reason": reason}
         chosen["argsDigest"] = digest
         if edited_args is not None:
             chosen["editedArgs"] = edited_args
+        if accept_outside:
+            chosen["acceptOutside"] = list(accept_outside)
         return self._read(Approval, await self._change(documents.DECIDE, "decideApproval", "approval", chosen))
 
     async def resolve(
@@ -144,9 +147,11 @@ class Client:
         data = await self._transport.execute(documents.TOOLS, {}, repeatable=True)
         return [self._read(Tool, tool) for tool in data["tools"]]
 
-    async def create_user(self, name: str, roles: Sequence[str]) -> NewUser:
+    async def create_user(self, name: str, roles: Sequence[str], kind: str = "PERSON") -> NewUser:
         """A new user and the token. It is sent once: twice may be two users."""
-        chosen = {"name": name, "roles": list(roles)}
+        chosen: dict[str, object] = {"name": name, "roles": list(roles)}
+        if kind != "PERSON":  # which servers of before kinds take for granted
+            chosen["kind"] = kind
         payload = await self._payload(documents.CREATE_USER, "createUser", chosen, repeatable=False)
         return self._read(NewUser, payload)
 

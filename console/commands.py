@@ -87,6 +87,14 @@ class Role(StrEnum):
     ADMIN = "ADMIN"
 
 
+class UserKind(StrEnum):
+    """Who is behind a token."""
+
+    PERSON = "PERSON"
+    SERVICE = "SERVICE"
+    AGENT = "AGENT"
+
+
 class RunState(StrEnum):
     """Where a run is."""
 
@@ -229,13 +237,28 @@ def decide(
     edit: Annotated[
         str | None, typer.Option(metavar="FILE|JSON", help="Approve with these arguments instead; - reads stdin.")
     ] = None,
+    accept_outside: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME", help="A destination that others decide, and that is accepted; several are possible."
+        ),
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Send what was edited without showing it first.")] = False,
     as_json: Json = False,
 ) -> None:
     """Approve or reject what an approval asks. At a keyboard, what was edited is shown and asked about first."""
     chosen = _id("approval", approval_id)
     edited = None if edit is None else json_or_file(edit, what="--edit")
-    acts.decide(chosen, decision.name, reason=reason, digest=digest, edited_args=edited, asks=not yes, as_json=as_json)
+    acts.decide(
+        chosen,
+        decision.name,
+        reason=reason,
+        digest=digest,
+        edited_args=edited,
+        accept_outside=accept_outside or (),
+        asks=not yes,
+        as_json=as_json,
+    )
 
 
 @app.command()
@@ -266,10 +289,13 @@ def create_user(
     name: Annotated[str, typer.Argument(metavar="NAME")],
     *,
     roles: Annotated[list[Role], typer.Option("--role", help="What the user may do; several are possible.")],
+    kind: Annotated[
+        UserKind, typer.Option("--kind", help="Who is behind the token: an agent never decides, whatever its roles.")
+    ] = UserKind.PERSON,
     as_json: Json = False,
 ) -> None:
     """Make a user and print the token, this once. In a pipe this prints the token alone."""
-    acts.create_user(name, roles, as_json=as_json)
+    acts.create_user(name, roles, kind, as_json=as_json)
 
 
 @user_app.command("revoke")

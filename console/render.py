@@ -134,8 +134,8 @@ def step_lines(step: Step) -> list[str]:
     lines = [f"{step.key}: {step.name} ({step.id})", f"  {step.tool} {step.risk_level} {step.state}"]
     lines += [f"  after: {after}"] if after else []
     lines += [f"  whatever becomes of: {ended}"] if ended else []
-    for label, reference in (("when", step.when), ("for each", step.for_each)):
-        lines += [f"  {label}: {line}" for line in readable(reference)] if reference is not None else []
+    lines += [f"  if {_expression(step.when)}"] if step.when is not None else []
+    lines += [f"  for each of {_expression(step.for_each)}"] if step.for_each is not None else []
     note = step_note(step)
     lines += [f"  {one_line(note)}"] if note else []
     for label, value in (("args", step.resolved_args), ("result", step.result)):

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from persistence.scope import Reach, Scope
-from persistence.states import Role
+from persistence.states import Role, Trust, UserKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,17 +25,28 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Viewer:
-    """The person behind a request, as its token says."""
+    """The user behind a request, as its token says."""
 
     id: UUID
     name: str
     roles: frozenset[Role]
+    kind: UserKind = UserKind.PERSON
     origin: Origin = field(default=Origin(), compare=False)
 
     @property
     def is_admin(self) -> bool:
         """May see and do everything."""
         return Role.ADMIN in self.roles
+
+    @property
+    def is_agent(self) -> bool:
+        """Whether it is a model that acts by itself: it may ask for things, and decides nothing."""
+        return self.kind is UserKind.AGENT
+
+    @property
+    def literals(self) -> Trust:
+        """The trust of what they write into a plan: an agent may have read anything."""
+        return literals_of(self.kind)
 
     @property
     def may_submit(self) -> bool:
@@ -50,13 +61,20 @@ class Viewer:
         return Scope(self.id, Reach.ASKED if Role.APPROVER in self.roles else Reach.OWN)
 
 
+def literals_of(kind: UserKind) -> Trust:
+    """The trust of what such a user writes into a plan, or says."""
+    return Trust.OUTSIDE if kind is UserKind.AGENT else Trust.PLAN
+
+
 def may_steer(viewer: Viewer, submitted_by: UUID) -> bool:
     """May cancel the run, and retry its steps."""
     return viewer.is_admin or (viewer.may_submit and viewer.id == submitted_by)
 
 
 def may_decide(viewer: Viewer, submitted_by: UUID, *, separation_of_duties: bool) -> bool:
-    """May decide the run's approvals, and say of its calls whether they happened."""
+    """May decide the run's approvals, and say of its calls whether they happened; an agent never may."""
+    if viewer.is_agent:
+        return False
     if viewer.id == submitted_by and separation_of_duties:
         return False
     return viewer.is_admin or Role.APPROVER in viewer.roles or (viewer.may_submit and viewer.id == submitted_by)

@@ -31,7 +31,7 @@ from engine.verbs.submit import Submitting
 from persistence.approvals_feed import ApprovalsFeed
 from persistence.database import Database
 from persistence.lifesign import LifeSign
-from persistence.states import ApprovalDecision, InDoubtResolution, Role
+from persistence.states import ApprovalDecision, InDoubtResolution, Role, UserKind
 from persistence.timeline import Timeline
 from persistence.wakeups import Wakeups
 from persistence.workers import Worker
@@ -144,10 +144,10 @@ class Engine:
         """Record a run; its id."""
         return await self._submitting.submit(viewer, submission)
 
-    async def preview(self, _viewer: Viewer, *, intent: str | None, plan: Plan | None) -> Preview:
+    async def preview(self, viewer: Viewer, *, intent: str | None, plan: Plan | None) -> Preview:
         """What would run for this; nothing is stored."""
         now = planning_context(self.settings)
-        return await preview(self._resources, self._planner, intent=intent, plan=plan, now=now)
+        return await preview(self._resources, self._planner, viewer, intent=intent, plan=plan, now=now)
 
     async def decide(
         self,
@@ -158,6 +158,7 @@ class Engine:
         reason: str | None,
         args_digest: str | None,
         edited_args: object | Unset,
+        accept_outside: Sequence[str] = (),
     ) -> None:
         """Approve or reject what a step would be called with."""
         await decide(
@@ -168,6 +169,7 @@ class Engine:
             reason=reason,
             args_digest_seen=args_digest,
             edited_args=edited_args,
+            accept_outside=accept_outside,
         )
 
     async def resolve_in_doubt(
@@ -190,9 +192,11 @@ class Engine:
         """Send a dead letter back."""
         await retry(self._resources, viewer, run, position, reason=reason)
 
-    async def create_user(self, viewer: Viewer, *, name: str, roles: Sequence[Role]) -> tuple[UUID, str]:
+    async def create_user(
+        self, viewer: Viewer, *, name: str, roles: Sequence[Role], kind: UserKind = UserKind.PERSON
+    ) -> tuple[UUID, str]:
         """A new user's id and first token."""
-        return await self._people.create(viewer, name=name, roles=roles)
+        return await self._people.create(viewer, name=name, roles=roles, kind=kind)
 
     async def user_named(self, viewer: Viewer, name: str) -> UUID:
         """Whom an administrator means by a name."""

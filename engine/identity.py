@@ -13,7 +13,7 @@ from engine.gather import Gather
 from engine.oidc import Issuer, is_jwt
 from persistence.database import Database
 from persistence.reads.rows import UserRow
-from persistence.states import Role
+from persistence.states import Role, UserKind
 from persistence.users import KnownElsewhere, token_hash, user_of_identity, user_of_token
 
 _FRESH_SECONDS: Final = 1.0
@@ -25,6 +25,10 @@ _MOST_AT_ONCE: Final = 256
 
 FINGERPRINT: Final = 16
 """How many hexadecimal digits of a token's hash stand for it in the audit log."""
+
+
+def _viewer(user: UserRow) -> Viewer:
+    return Viewer(user.id, user.name, frozenset(map(Role, user.roles)), UserKind(user.kind))
 
 
 class Identity:
@@ -45,7 +49,7 @@ class Identity:
         if known is not None and now - known[0] < _FRESH_SECONDS:
             return known[1]
         user = await self._user_of(token)
-        viewer = None if user is None else Viewer(user.id, user.name, frozenset(map(Role, user.roles)))
+        viewer = None if user is None else _viewer(user)
         if len(self._known) >= _MOST_KNOWN:
             self._known.clear()
             self._latest.clear()

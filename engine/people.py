@@ -13,7 +13,7 @@ from persistence import users
 from persistence.audit import Action, write_lines
 from persistence.database import Connection, Database
 from persistence.ids import user_id
-from persistence.states import Role
+from persistence.states import Role, UserKind
 
 _LONGEST_NAME = 100
 
@@ -24,10 +24,11 @@ class People:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def create(self, viewer: Viewer, *, name: str, roles: Sequence[Role]) -> tuple[UUID, str]:
+    async def create(
+        self, viewer: Viewer, *, name: str, roles: Sequence[Role], kind: UserKind = UserKind.PERSON
+    ) -> tuple[UUID, str]:
         """A new user's id and token, which is shown this once."""
-        if not viewer.is_admin:
-            raise Forbidden("the role ADMIN")
+        _check_may_manage(viewer)
         faults: list[Fault] = []
         if not name.strip() or len(name) > _LONGEST_NAME or text_fault(name) or not name.isprintable():
             faults.append(Fault(("name",), f"a name has 1 to {_LONGEST_NAME} printable characters"))
@@ -38,8 +39,10 @@ class People:
         token = users.new_token()
 
         async def write(tx: Connection) -> UUID:
-            user = await users.create_user(tx, name=name.strip(), roles=list(dict.fromkeys(roles)), token=token)
-            detail = ", ".join(dict.fromkeys(roles))
+            user = await users.create_user(
+                tx, name=name.strip(), roles=list(dict.fromkeys(roles)), token=token, kind=kind
+            )
+            detail = ", ".join([*dict.fromkeys(roles), *([] if kind is UserKind.PERSON else [f"as {kind}"])])
             await write_lines(tx, [line_of(viewer, Action.CREATE_USER, user_id(user), detail=detail)])
             return user
 
@@ -59,8 +62,7 @@ class People:
 
     async def revoke(self, viewer: Viewer, user: UUID) -> None:
         """Revoke all tokens of a user."""
-        if not viewer.is_admin:
-            raise Forbidden("the role ADMIN")
+        _check_may_manage(viewer)
 
         async def write(tx: Connection) -> bool:
             is_known = await users.revoke_tokens(tx, user)
@@ -70,3 +72,10 @@ class People:
 
         if not await self._database.transaction(write):
             raise NotFound(("userId",))
+
+
+def _check_may_manage(viewer: Viewer) -> None:
+    if not viewer.is_admin:
+        raise Forbidden("the role ADMIN")
+    if viewer.is_agent:
+        raise Forbidden("a person or a service: an agent changes no users, whatever its roles")

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import structlog
 
+from engine.access import literals_of
 from engine.errors import InvalidPlan
 from engine.local import LocalWorker
 from engine.planner import Planner, PlanningContext, Unplannable
@@ -22,8 +23,9 @@ from engine.values import dotted, storable
 from persistence import ids
 from persistence.database import Connection, Database, Unavailable
 from persistence.moves import begin, planning
+from persistence.moves.origins import store_origins
 from persistence.moves.row import Advance, RunMark
-from persistence.states import Risk, RunState
+from persistence.states import Risk, RunState, UserKind
 from persistence.supervisor import Background
 from persistence.wakeups import Wakeups
 from persistence.workers import Worker
@@ -159,7 +161,13 @@ class Planning:
         try:
             async with limit:
                 plan = await ask(self._planner, run.intent, self._registry, planning_context(self._settings))
-            return await check_plan_aside(plan, self._registry, self._settings, approve_from=Risk(run.approve_from))
+            return await check_plan_aside(
+                plan,
+                self._registry,
+                self._settings,
+                approve_from=Risk(run.approve_from),
+                literals=literals_of(UserKind(run.kind)),
+            )
         except Unplannable as error:
             return _Refusal("UNPLANNABLE_INTENT", str(error))
         except InvalidPlan as error:
@@ -181,6 +189,7 @@ class Planning:
             if sound.is_elaborate:
                 rules = Rules(self._registry, self._settings)
                 return await start_elaborate(tx, rules, run.id, run.submitted_by, sound)
+            await store_origins(tx, run.id, sound.origins)
             return await begin.store_steps(
                 tx, sound.for_run(run.id, run.submitted_by), claimer=claimer, gate=self._gate
             )

@@ -38,7 +38,8 @@ class References:
     """What planned arguments refer to: step keys (`everything`: all that there are), and what is wrong with them.
 
     `keys` come with the place of the reference, one entry for each that a reference looks at; `expressions` with it
-    too, and with the keys that each looks at (None: all). `calls_now` says whether one of them calls `now()`.
+    too, and with the keys that each looks at (None: all). `calls_now` says whether one of them calls `now()`. `marks`
+    are the references, secrets and literals themselves, each with its place, its word and what stands behind it.
     """
 
     keys: tuple[tuple[Path, str], ...]
@@ -47,6 +48,7 @@ class References:
     faults: tuple[Fault, ...]
     calls_now: bool = False
     expressions: tuple[tuple[Path, str, frozenset[str] | None], ...] = ()
+    marks: tuple[tuple[Path, str, Any], ...] = ()
 
 
 def references(args: object) -> References:
@@ -55,7 +57,8 @@ def references(args: object) -> References:
     expressions: list[tuple[Path, str, frozenset[str] | None]] = []
     everything = dynamic = calls_now = False
     faults: list[Fault] = []
-    for path, mark, value in _marked(args, ()):
+    marks = tuple(_marked(args, ()))
+    for path, mark, value in marks:
         if mark == JMESPATH:
             dynamic = True
             try:
@@ -76,7 +79,7 @@ def references(args: object) -> References:
         else:
             faults.extend(_secret_faults(path, value))
     faults.extend(_crowded(args, ()))
-    return References(tuple(keys), everything, dynamic, tuple(faults), calls_now, tuple(expressions))
+    return References(tuple(keys), everything, dynamic, tuple(faults), calls_now, tuple(expressions), marks)
 
 
 def resolve(
@@ -147,6 +150,11 @@ def check_secrets(args: object) -> None:
     faults = [fault for path in secrets_in(args) for fault in _secret_faults(path, _at(args, path)[SECRET])]
     if faults:
         raise ArgsUnfit(faults)
+
+
+def marked(args: Mapping[str, Any]) -> Iterator[tuple[Path, str, Any]]:
+    """The references, secrets and literals in planned arguments: place, word, and what stands behind it."""
+    return _marked(args, ())
 
 
 def _marked(value: object, path: Path) -> Iterator[tuple[Path, str, Any]]:

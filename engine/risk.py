@@ -52,9 +52,9 @@ def is_gated(risk: Risk, approve_from: Risk) -> bool:
     return TABLE[risk].always_asks or risk >= approve_from
 
 
-def gate_reason(tool: str, own: Risk, risk: Risk, approve_from: Risk) -> str:
-    """Why a person is asked, in a sentence."""
-    raised = f"; the plan raised it from {own.name}" if risk > own else ""
+def gate_reason(tool: str, own: Risk, risk: Risk, approve_from: Risk, *, raised_by: str = "the plan") -> str:
+    """Why a person is asked, in a sentence; `raised_by` is what made the risk higher than the tool's own, if it is."""
+    raised = f"; {raised_by} raised it from {own.name}" if risk > own else ""
     what = f"{tool} is {TABLE[risk].words} ({risk.name}){raised}"
     if TABLE[risk].always_asks:
         return f"{what}, and no {risk.name} step runs without a person's approval."

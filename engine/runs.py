@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 from engine.digest import canonical
 from engine.errors import InvalidInput
 from engine.plans import Plan
+from engine.provenance import Origin
 from engine.settings import EngineSettings
 from engine.tools import Fault
 from engine.values import fault_of, text_fault
@@ -55,6 +56,8 @@ class PreviewStep:
     max_attempts: int | None = None
     """None: without end."""
     timeout_seconds: float | None = None
+    origins: Callable[[], Sequence[Origin]] = tuple
+    """Where its arguments come from, worked out when it is asked for; steps are positions in the preview."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import tzinfo
 from pathlib import Path
+from typing import Literal
 
 from persistence.moves.inputs import GatePolicy
 from persistence.states import Risk
@@ -17,6 +18,10 @@ class EngineSettings:
     data_dir: Path
     approve_from: Risk = Risk.L3
     separation_of_duties: bool = False
+    outside_destination: Literal["ask", "refuse"] = "ask"
+    """What becomes of an outward step whose destination outside text decides."""
+    accept_outside: bool = False
+    """Whether an approval must name the outside destinations that it accepts."""
     approval_timeout_seconds: float = 604_800
     concurrency: int = 100
     lease_seconds: float = 15

@@ -10,17 +10,18 @@ from typing import Annotated, Any
 import httpx
 from pydantic import Field
 
-from engine.tools import InDoubt, ToolContext, ToolError, tool
+from engine.tools import Destination, InDoubt, ToolContext, ToolError, tool
 
-Url = Annotated[str, Field(pattern=r"^https?://", max_length=2000)]
+Url = Annotated[str, Field(pattern=r"^https?://", max_length=2000), Destination]
 
 
-@tool(risk="L0", timeout=20, max_attempts=5)
+@tool(risk="L0", timeout=20, max_attempts=5, reads_outside=True, outward=True)
 async def page_read(
     ctx: ToolContext, url: Url, longest: Annotated[int, Field(ge=1, le=100_000)] = 2_000
 ) -> dict[str, Any]:
     """Reads the beginning of a web page or a JSON document."""
-    # It only reads, so whatever goes wrong may simply be tried again: any exception is a failed attempt.
+    # It only reads, so whatever goes wrong may simply be tried again: any exception is a failed attempt. Others write
+    # the page, and its address can carry something out: that is what the labels say.
     async with httpx.AsyncClient(follow_redirects=True) as http:
         answer = await http.get(url)
     if answer.status_code == 404:
@@ -30,7 +31,7 @@ async def page_read(
     return {"url": str(answer.url), "text": answer.text[:longest]}
 
 
-@tool(risk="L3", idempotent=False, timeout=20)
+@tool(risk="L3", idempotent=False, timeout=20, outward=True)
 async def webhook_post(ctx: ToolContext, url: Url, body: dict[str, Any], token: str | None = None) -> dict[str, Any]:
     """Posts JSON to another system."""
     headers = {"Idempotency-Key": ctx.execution_key}

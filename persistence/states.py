@@ -18,6 +18,25 @@ class Risk(IntEnum):
     L3 = 3
 
 
+class Trust(IntEnum):
+    """How much of a value others decide: nothing (PLAN), which of ours it is (CHOSEN), what it says (OUTSIDE)."""
+
+    PLAN = 0
+    CHOSEN = 1
+    OUTSIDE = 2
+
+
+class OriginKind(StrEnum):
+    """What a value of a step's arguments comes from."""
+
+    PLAN = "PLAN"
+    RESULT = "RESULT"
+    SECRET = "SECRET"  # noqa: S105 - a kind of origin
+    DEFAULT = "DEFAULT"
+    EDIT = "EDIT"
+    MODEL = "MODEL"
+
+
 class RunState(StrEnum):
     """Where a run stands."""
 
@@ -102,6 +121,14 @@ class ToolCallStatus(StrEnum):
     SUCCEEDED = "SUCCEEDED"
     FAILED = "FAILED"
     IN_DOUBT = "IN_DOUBT"
+
+
+class UserKind(StrEnum):
+    """Who is behind a token: somebody, a program, or a model that acts by itself."""
+
+    PERSON = "PERSON"
+    SERVICE = "SERVICE"
+    AGENT = "AGENT"
 
 
 class Role(StrEnum):

@@ -16,7 +16,7 @@ from persistence.audit import ACCEPTED, Action, AuditLine, write_lines
 from persistence.database import Connection, Database
 from persistence.ids import new_id, user_id
 from persistence.reads.rows import UserRow
-from persistence.states import Role
+from persistence.states import Role, UserKind
 
 ADMIN_NAME: Final = "admin"
 
@@ -35,11 +35,15 @@ def token_hash(token: str) -> bytes:
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
 
 
-async def create_user(tx: Connection, *, name: str, roles: Sequence[Role], token: str) -> UUID:
+async def create_user(
+    tx: Connection, *, name: str, roles: Sequence[Role], token: str, kind: UserKind = UserKind.PERSON
+) -> UUID:
     """Store a user with a first token. Raises NameTaken."""
     user = new_id()
     try:
-        await tx.execute("INSERT INTO users (id, name, roles) VALUES ($1, $2, $3)", user, name, list(roles))
+        await tx.execute(
+            "INSERT INTO users (id, name, roles, kind) VALUES ($1, $2, $3, $4)", user, name, list(roles), kind
+        )
     except asyncpg.UniqueViolationError as error:
         raise NameTaken(name) from error
     await tx.execute("INSERT INTO tokens (hash, user_id) VALUES ($1, $2)", token_hash(token), user)
@@ -84,7 +88,7 @@ async def user_of_token(database: Database, token: str) -> UserRow | None:
             UPDATE tokens t SET last_used_at = clock_timestamp() FROM found f
             WHERE t.hash = f.hash
                 AND (f.last_used_at IS NULL OR f.last_used_at < clock_timestamp() - interval '1 minute'))
-        SELECT u.id, u.name, u.roles FROM found f JOIN users u ON u.id = f.user_id""",
+        SELECT u.id, u.name, u.roles, u.kind FROM found f JOIN users u ON u.id = f.user_id""",
         token_hash(token),
     )
     return UserRow(*row) if row is not None else None
@@ -112,15 +116,19 @@ async def user_of_identity(database: Database, known: KnownElsewhere) -> UserRow
                 UPDATE identities SET last_used_at = clock_timestamp()
                 WHERE issuer = $1 AND subject = $2
                     AND (last_used_at IS NULL OR last_used_at < clock_timestamp() - interval '1 minute'))
-            SELECT u.id, u.name, u.roles, i.valid_from < $3, i.roles_at > $3
+            SELECT u.id, u.name, u.roles, u.kind, i.valid_from < $3, i.roles_at > $3
             FROM identities i JOIN users u ON u.id = i.user_id WHERE i.issuer = $1 AND i.subject = $2""",
             known.issuer,
             known.subject,
             known.issued_at,
         )
         if row is not None:
-            id_, name, roles, is_valid, is_older = row
-            return await _as_said(database, known, UserRow(id_, name, roles), is_older=is_older) if is_valid else None
+            id_, name, roles, kind, is_valid, is_older = row
+            return (
+                await _as_said(database, known, UserRow(id_, name, roles, kind), is_older=is_older)
+                if is_valid
+                else None
+            )
         try:
             await database.transaction(lambda tx: _welcome(tx, known))
         except asyncpg.UniqueViolationError:

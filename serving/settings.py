@@ -40,6 +40,8 @@ class Settings(BaseSettings):
     tools: str = ""
     approve_from: Literal["L0", "L1", "L2", "L3"] = "L3"
     separation_of_duties: bool = False
+    outside_destination: Literal["ask", "refuse"] = "ask"
+    accept_outside: bool = False
     approval_timeout_seconds: float = Field(604_800, ge=0, le=100 * 365 * 86_400)
     concurrency: int = Field(100, ge=1, le=100_000)
     lease_seconds: float = Field(15, ge=1, le=3600)
@@ -137,6 +139,8 @@ class Settings(BaseSettings):
             data_dir=self.data_dir.expanduser(),
             approve_from=Risk[self.approve_from],
             separation_of_duties=self.separation_of_duties,
+            outside_destination=self.outside_destination,
+            accept_outside=self.accept_outside,
             approval_timeout_seconds=self.approval_timeout_seconds,
             concurrency=self.concurrency,
             lease_seconds=self.lease_seconds,

@@ -17,6 +17,7 @@ from engine.tools import Registry
 from engine.validation import SoundPlan
 from persistence.database import Connection
 from persistence.moves.inputs import NOBODY, Claimer, GatePolicy, Note, Outcome
+from persistence.moves.origins import store_origins
 from persistence.moves.references import freed_references
 from persistence.moves.rounds.begin import store_elaborate
 from persistence.moves.rounds.conclude import conclude, share_places
@@ -126,6 +127,8 @@ async def start_elaborate(tx: Connection, rules: Rules, run: UUID, submitted_by:
     """Give a stored run its elaborate plan, and let it begin. The caller holds its lock, or has just stored it."""
     # As it was before it had steps: its first state is announced with an event.
     await store_elaborate(tx, run, plan.for_run(run, submitted_by), plan.directives, plan.answer)
+    if plan.origins:
+        await store_origins(tx, run, plan.origins)
     facts = await elaborate_runs(tx, [run])
     rounds = Rounds(tx, rules, facts)
     return await rounds.begin()

@@ -12,6 +12,7 @@ from engine.phrases import Phrase, Template
 from engine.risk import MOST_ATTEMPTS
 from engine.tools.arguments import Arguments, Prepare
 from engine.tools.errors import ToolDeclarationError
+from engine.tools.labels import destinations_of, own_parts
 from engine.tools.signature import read_signature, where
 from engine.tools.tool import Tool
 from persistence.states import Risk
@@ -30,6 +31,8 @@ def tool(
     max_attempts: int | None = None,
     phrases: Sequence[Phrase | str] = (),
     prepare: Prepare | None = None,
+    reads_outside: bool = False,
+    outward: bool | None = None,
 ) -> Callable[[Function], Function]:
     """Declare a function as a tool; the function itself stays as it is.
 
@@ -43,6 +46,11 @@ def tool(
     is called whenever arguments become known, edited ones too: it must give the same for the same arguments, leave
     alone what is there already, and look at nothing else. A reference to a secret stands as it is. What it raises
     makes the arguments unfit: a ToolError with its message alone, an ArgsUnfit at its paths.
+
+    `reads_outside`: others can write what it returns; fields that the service itself assigns are then
+    `Annotated[…, Own]`. `outward`: its effect is seen by others, or leaves; the arguments that say to whom, where,
+    which or how much are `Annotated[…, Destination]`. What says nothing counts as outward from L2 up, with every
+    argument a destination.
     """
     if callable(risk):
         raise ToolDeclarationError(f"tool {where(cast('Any', risk))}: write @tool() with its brackets")
@@ -54,6 +62,8 @@ def tool(
         _check_numbers(name, timeout, max_attempts)
         _check_prepare(name, prepare)
         signature = read_signature(function)
+        destinations = destinations_of(signature.args_schema)
+        _check_labels(name, outward, destinations)
         declared = Tool(
             name=function.__name__,
             description=_description(function),
@@ -69,6 +79,10 @@ def tool(
             takes_context=signature.takes_context,
             context_by_name=signature.context_by_name,
             arguments=Arguments(signature, prepare),
+            reads_outside=reads_outside,
+            declared_outward=outward,
+            declared_destinations=destinations,
+            own=own_parts(signature.result_schema),
         )
         setattr(function, _MARK, declared)
         return function
@@ -120,6 +134,14 @@ def _check_prepare(name: str, prepare: object) -> None:
         return
     if not callable(prepare) or inspect.iscoroutinefunction(prepare):
         raise ToolDeclarationError(f"tool {name}: its prepare should be a function declared with a plain def")
+
+
+def _check_labels(name: str, outward: bool | None, destinations: Sequence[str]) -> None:  # noqa: FBT001 - as declared
+    if outward is False and destinations:
+        raise ToolDeclarationError(
+            f"tool {name}: {destinations[0]!r} is a destination, and outward=False says that nothing leaves; "
+            "leave one of them out"
+        )
 
 
 def _phrases(name: str, phrases: Sequence[Phrase | str], schema: Mapping[str, Any]) -> tuple[Phrase, ...]:

@@ -34,6 +34,22 @@ def referred(root: Schema, reference: str) -> Schema | None:
     return cast("Schema", here) if isinstance(here, Mapping) else None
 
 
+def branches_of(schema: Schema) -> list[Schema]:
+    """The schemas that this one chooses between, or joins."""
+    return [
+        cast("Schema", each)
+        for keyword in _BRANCHES
+        for each in cast("Sequence[Any]", schema.get(keyword, ()))
+        if isinstance(each, Mapping)
+    ]
+
+
+def target_of(root: Schema, schema: Schema) -> Schema | None:
+    """The schema that this one refers to, if it does."""
+    reference = schema.get("$ref")
+    return referred(root, reference) if isinstance(reference, str) else None
+
+
 def _at(root: Schema, path: Sequence[str | int]) -> list[Schema]:
     here = _forms(root, [root])
     for part in path:
@@ -57,10 +73,7 @@ def _forms(root: Schema, schemas: list[Schema]) -> list[Schema]:
     while schemas and len(found) < _MOST:
         schema = schemas.pop(0)
         found.append(schema)
-        reference = schema.get("$ref")
-        if isinstance(reference, str):
-            target = referred(root, reference)
-            schemas += [] if target is None else [target]
-        for branch in _BRANCHES:
-            schemas += [each for each in cast("Sequence[Any]", schema.get(branch, ())) if isinstance(each, Mapping)]
+        target = target_of(root, schema)
+        schemas += [] if target is None else [target]
+        schemas += branches_of(schema)
     return found

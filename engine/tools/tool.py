@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from engine.tools.arguments import Arguments
 from engine.tools.context import ToolContext
 from engine.tools.errors import Fault
+from engine.tools.labels import Known
 from engine.tools.threads import ToolThreads
 from persistence.states import Risk
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 THREADS: Final = ToolThreads()
 """Where plain functions run, unless a call names other threads."""
+
+
+_OUTWARD_FROM: Final = Risk.L2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,6 +46,33 @@ class Tool:
     takes_context: bool = field(repr=False)
     context_by_name: str | None = field(repr=False)
     arguments: Arguments = field(repr=False)
+    reads_outside: bool = False
+    """Whether others can write what it returns."""
+    declared_outward: bool | None = None
+    """Whether its effect leaves; None where its author does not say."""
+    declared_destinations: tuple[str, ...] = ()
+    """Dotted names of the arguments that are marked as destinations; everything below one counts."""
+    own: Known | None = field(default=None, repr=False)
+    """Which fields of its result the service itself assigns; None: none."""
+
+    @property
+    def outward(self) -> bool:
+        """Whether its effect leaves, or may: what says nothing and is risky counts as if it did."""
+        if self.declared_outward is not None:
+            return self.declared_outward
+        return bool(self.declared_destinations) or self.risk >= _OUTWARD_FROM
+
+    @property
+    def destinations(self) -> tuple[str, ...]:
+        """The arguments that say to whom, where, which or how much: those marked, or all where nothing is said."""
+        if self.declared_destinations or self.declared_outward is not None or not self.outward:
+            return self.declared_destinations
+        return tuple(self.args_schema.get("properties", ()))
+
+    @property
+    def defaults(self) -> tuple[str, ...]:
+        """The arguments that may be left out."""
+        return tuple(name for name, each in self.args_schema.get("properties", {}).items() if "default" in each)
 
     @property
     def wants_context(self) -> bool:

@@ -16,6 +16,7 @@ from engine.aside import Lane, aside
 from engine.digest import args_digest
 from engine.errors import InvalidPlan, PlanFault
 from engine.plans import Plan, PlanStep
+from engine.provenance import traced
 from engine.references import References, Unresolvable, references, resolve
 from engine.settings import EngineSettings
 from engine.tools import ArgsUnfit, Registry, Tool
@@ -27,7 +28,7 @@ from engine.validation.shapes import Shape
 from engine.validation.sound import SoundPlan, SoundStep
 from engine.values import UnfitValue, check_json, check_size, encode, text_fault
 from persistence.moves.directives import Directive
-from persistence.states import Risk
+from persistence.states import Risk, Trust
 
 _KEY: Final = re.compile(r"[^\s\x00-\x1f\x7f](?:[^\x00-\x1f\x7f]{0,98}[^\s\x00-\x1f\x7f])?")
 _CHILD_KEY: Final = re.compile(r"(.+)\[[0-9]+\]")
@@ -38,16 +39,31 @@ _FEW_BYTES: Final = 10_000
 _NOT_OWN: Final[Mapping[str, Shape]] = {}
 
 
-def check_plan(plan: Plan, registry: Registry, settings: EngineSettings, *, approve_from: Risk) -> SoundPlan:
-    """The plan, sound. Raises InvalidPlan with every fault at its path."""
-    return _Check(plan, registry, settings, approve_from).sound()
+def check_plan(
+    plan: Plan,
+    registry: Registry,
+    settings: EngineSettings,
+    *,
+    approve_from: Risk,
+    literals: Trust = Trust.PLAN,
+) -> SoundPlan:
+    """The plan, sound; `literals` is the trust of what it says itself. Raises InvalidPlan, every fault at its path."""
+    check = _Check(plan, registry, settings, approve_from)
+    sound = check.sound()
+    refuses = settings.outside_destination == "refuse"
+    return traced(plan, sound, check.found, approve_from=approve_from, literals=literals, refuses=refuses)
 
 
 async def check_plan_aside(
-    plan: Plan, registry: Registry, settings: EngineSettings, *, approve_from: Risk
+    plan: Plan,
+    registry: Registry,
+    settings: EngineSettings,
+    *,
+    approve_from: Risk,
+    literals: Trust = Trust.PLAN,
 ) -> SoundPlan:
     """The same; what takes long is done while others are served."""
-    check = partial(check_plan, plan, registry, settings, approve_from=approve_from)
+    check = partial(check_plan, plan, registry, settings, approve_from=approve_from, literals=literals)
     return await aside(check, Lane.PLANS) if is_long(plan) else check()
 
 
@@ -77,6 +93,8 @@ class _Check:
         self._faults = Faults()
         self._place = {step.key: place for place, step in reversed(list(enumerate(plan.steps)))}
         self._says_more = says_more(plan)
+        self.found: dict[int, References] = {}
+        """The references in arguments, by the position of their step."""
         self._timely: set[int] = set()
         """The steps whose arguments call `now()`."""
 
@@ -199,6 +217,7 @@ class _Check:
             # One look says what is wrong and what it will be called with.
             resolved = self._fitted(place, step, tool)
         else:
+            self.found[place] = found
             self._faults.all_below((*STEPS, place, "args"), (*found.faults, *tool.faults(step.args)))
             needs, dynamic = self._needs(place, step, found, reach)
         if self._faults.found:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 from uuid import UUID
@@ -49,7 +50,7 @@ class SoundPlan:
     steps: tuple[SoundStep, ...]
     directives: tuple[Directive, ...] = ()
     answer: PlannedAnswer | None = None
-    origins: tuple[StepOrigins, ...] = ()
+    origins: Sequence[StepOrigins] = ()
 
     @property
     def is_elaborate(self) -> bool:

@@ -35,6 +35,8 @@ async def answer(
         facts = await hold_approval(tx, viewer.scope, approval)
         if facts is None:
             raise NotFound(("approvalId",))
+        if viewer.is_agent:
+            raise Forbidden("a person or a service: an agent decides nothing, whatever its roles")
         if not may_answer(resources, viewer, facts):
             raise Forbidden("somebody else than the run's submitter, with the role APPROVER")
         done = await write(tx, facts)

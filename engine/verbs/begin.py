@@ -27,6 +27,7 @@ from persistence.database import Connection
 from persistence.ids import new_id
 from persistence.moves import begin as beginning
 from persistence.moves.inputs import NOBODY, Claimer
+from persistence.moves.origins import store_origins
 from persistence.moves.row import Advance
 from persistence.moves.submit import submit
 
@@ -40,6 +41,11 @@ class Checked:
 
     run: beginning.NewRun
     plan: SoundPlan | None
+
+    @property
+    def takes_one_statement(self) -> bool:
+        """Whether its plan is stored with its run at once: it is plain, and its arguments come from itself alone."""
+        return self.plan is not None and not self.plan.is_elaborate and not self.plan.origins
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +88,9 @@ async def checked(resources: Resources, actor: Viewer, submission: Submission, *
     approve_from = risks.threshold(settings.approve_from, submission.approve_from)
     plan = None
     if submission.plan is not None:
-        plan = await check_plan_aside(submission.plan, resources.registry, settings, approve_from=approve_from)
+        plan = await check_plan_aside(
+            submission.plan, resources.registry, settings, approve_from=approve_from, literals=actor.literals
+        )
     run = beginning.NewRun(
         id=new_id(),
         submitted_by=actor.id,
@@ -109,7 +117,7 @@ async def _digest(submission: Submission) -> bytes | None:
 async def begin_all(
     resources: Resources, connection: Connection, group: Sequence[Checked], *, claimer: Claimer = NOBODY
 ) -> Begun:
-    """Begin all of these. If they all have plain plans, it is one statement, and needs no transaction of its own."""
+    """Begin all of these. Where all have plans that `takes_one_statement`, it is one; else it needs a transaction."""
     to_plan = [each.run for each in group if each.plan is None]
     planned = [(each.run, each.plan) for each in group if each.plan is not None and not each.plan.is_elaborate]
     elaborate = [(each.run, each.plan) for each in group if each.plan is not None and each.plan.is_elaborate]
@@ -119,6 +127,9 @@ async def begin_all(
         steps = [step for run, plan in planned for step in plan.for_run(run.id, run.submitted_by)]
         done = await submit(connection, [run for run, _ in planned], steps, claimer=claimer, gate=resources.gate)
         new = {mark.run for mark in done.marks}
+        for run, plan in planned:
+            if plan.origins and run.id in new:
+                await store_origins(connection, run.id, plan.origins)
         runs |= {run.id: beginning.StoredRun(run.id, run.input_digest) for run, _ in planned if run.id in new}
     for run, plan in elaborate:
         stored = (await beginning.store_runs(connection, [run]))[run.id]

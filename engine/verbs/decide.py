@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,7 @@ from engine.tools import ArgsUnfit
 from engine.unset import UNSET, Unset
 from engine.values import UnfitValue, check_json, text_fault
 from engine.verbs.answering import answer, decided_before, facts_of, leaving_blocked, may_answer, note, words
+from engine.verbs.outside import check_accepted
 from engine.verbs.resources import Resources, check_reason
 from persistence.audit import Action, AuditLine
 from persistence.database import Connection, LostRace
@@ -46,6 +48,7 @@ class Answer:
     reason: str | None
     seen: str | None
     edited_args: object | Unset
+    accept_outside: Sequence[str] = ()
 
     @property
     def is_yes(self) -> bool:
@@ -69,6 +72,7 @@ async def decide(
     reason: str | None,
     args_digest_seen: str | None,
     edited_args: object | Unset,
+    accept_outside: Sequence[str] = (),
 ) -> None:
     """Approve or reject; the same decision again by the same person succeeds and changes nothing."""
     check_reason(reason)
@@ -77,10 +81,11 @@ async def decide(
     if decision is ApprovalDecision.REJECT and edited_args is not UNSET:
         raise InvalidInput((Fault(("editedArgs",), "a rejection has no arguments: leave editedArgs out"),))
     seen = None if args_digest_seen is None else args_digest_seen.lower()
-    given = Answer(viewer, approval, decision, reason, seen, edited_args)
+    given = Answer(viewer, approval, decision, reason, seen, edited_args, accept_outside)
     with suppress(LostRace):  # nothing happened, and the other way repeats itself
         may_be_known = seen is None or text_fault(seen) is None
-        if given.is_yes and may_be_known and await _approved_at_once(resources, given):
+        must_look = bool(accept_outside) or resources.settings.accept_outside
+        if given.is_yes and may_be_known and not must_look and await _approved_at_once(resources, given):
             return
 
     async def write(tx: Connection, facts: ApprovalFacts) -> Advance:
@@ -104,6 +109,7 @@ async def _decided(
             _check_seen(facts, seen)
         return decided_before(facts, same=same)
     _check_seen(facts, seen)
+    await _check_outside(resources, tx, facts, given, None if edited is None else edited[0])
     decided = await moves.decide(
         tx,
         given.approval,
@@ -124,6 +130,14 @@ async def _decided(
     event = note(decided, kind, given.viewer, given.reason, edited=edited is not None)
     elaborate = {facts.run} if facts.is_elaborate else ()
     return await settle(tx, resources.rules, [outcome], notes=[event], elaborate=elaborate)
+
+
+async def _check_outside(
+    resources: Resources, tx: Connection, facts: ApprovalFacts, given: Answer, edited: str | None
+) -> None:
+    must_name = given.is_yes and resources.settings.accept_outside
+    if must_name or given.accept_outside:
+        await check_accepted(resources, tx, facts, given.accept_outside, edited=edited, must_name=must_name)
 
 
 async def _approved_at_once(resources: Resources, given: Answer) -> bool:

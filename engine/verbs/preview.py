@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+from functools import partial
+
+from engine.access import Viewer
 from engine.errors import UnplannableIntent
 from engine.planner import Planner, PlanningContext, Unplannable
 from engine.planner.asking import ask
 from engine.plans import USUAL_CHILDREN, Plan
+from engine.provenance import origins_in
 from engine.runs import Preview, PreviewStep, Submission, check_submission
 from engine.validation import check_plan_aside
 from engine.verbs.resources import Resources
 
 
 async def preview(
-    resources: Resources, planner: Planner, *, intent: str | None, plan: Plan | None, now: PlanningContext
+    resources: Resources,
+    planner: Planner,
+    viewer: Viewer,
+    *,
+    intent: str | None,
+    plan: Plan | None,
+    now: PlanningContext,
 ) -> Preview:
     """What would run for this; raises what a submission would, and PlannerFailed."""
     settings = resources.settings
@@ -23,7 +33,10 @@ async def preview(
             plan = await ask(planner, intent, resources.registry, now)
         except Unplannable as error:
             raise UnplannableIntent(str(error), error.parts) from error
-    sound = await check_plan_aside(plan, resources.registry, settings, approve_from=settings.approve_from)
+    sound = await check_plan_aside(
+        plan, resources.registry, settings, approve_from=settings.approve_from, literals=viewer.literals
+    )
+    origins_of = origins_in(plan, sound)
     steps = tuple(
         PreviewStep(
             key=step.key,
@@ -43,6 +56,7 @@ async def preview(
             not_before=written.not_before,
             max_attempts=step.max_attempts,
             timeout_seconds=step.timeout_seconds,
+            origins=partial(origins_of, step.position),
         )
         for step, written in zip(sound.steps, plan.steps, strict=True)
     )

@@ -53,9 +53,9 @@ class Submitting:
         """
         resources = self._resources
         with resources.worker.reserve() as claimer:
-            begun = await resources.database.alone(
-                lambda connection: begin_all(resources, connection, group, claimer=claimer)
-            )
+            database = resources.database
+            store = database.alone if all(each.takes_one_statement for each in group) else database.transaction
+            begun = await store(lambda connection: begin_all(resources, connection, group, claimer=claimer))
             resources.worker.take(claimer, begun.done)
         begun.announce(resources)
         return [begun.runs.get(each.run.id) for each in group]

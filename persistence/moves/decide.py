@@ -142,6 +142,11 @@ async def hold_approval(tx: Connection, scope: Scope, approval: UUID) -> Approva
     return _facts(tuple(row)[1:]) if row[0] else await find_approval(tx, scope, approval)
 
 
+async def proposed_args(tx: Connection, approval: UUID) -> str:
+    """What the approval is about, as JSON text."""
+    return await tx.fetchval("SELECT proposed_args::text FROM approvals WHERE id = $1", approval)
+
+
 def _of(scope: Scope, approval: UUID) -> Where:
     where = Where()
     where.add("a.id = {}", approval)

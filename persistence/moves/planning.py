@@ -23,6 +23,8 @@ class ClaimedRun:
     approve_from: int
     submitted_by: UUID
     attempt: int
+    kind: str = "PERSON"
+    """Of who submitted it, a word of `UserKind`."""
 
 
 _CLAIM_PLANNING: Final = f"""
@@ -34,7 +36,8 @@ unknown AS MATERIALIZED (
     LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED)
 UPDATE runs SET state = 'PLANNING', planner = $1, planning_attempt = planning_attempt + 1
 WHERE id IN (SELECT id FROM queued UNION ALL SELECT id FROM unknown) AND {alive("$1::uuid")}
-RETURNING id, intent, approve_from, submitted_by, planning_attempt
+RETURNING id, intent, approve_from, submitted_by, planning_attempt,
+    (SELECT u.kind FROM users u WHERE u.id = submitted_by)
 """
 
 

@@ -12,7 +12,7 @@ from typing import Final
 TEXTS: Final = frozenset({"args", "resolved_args", "result", "proposed_args", "edited_args", "answer"})
 """The columns with JSON of any size."""
 
-RUN: Final = """r.id, r.submitted_by, u.name, u.roles, r.intent, r.state, r.outcome, r.risk, r.error_code,
+RUN: Final = """r.id, r.submitted_by, u.name, u.roles, u.kind, r.intent, r.state, r.outcome, r.risk, r.error_code,
     r.error_message, r.last_seq, r.pending, r.ready, r.running, r.blocked, r.succeeded, r.failed, r.skipped,
     r.cancelled, r.elaborate, r.created_at, r.started_at, r.finished_at"""
 RUNS: Final = "runs r JOIN users u ON u.id = r.submitted_by"
@@ -31,7 +31,7 @@ STEPS: Final = "steps s JOIN runs r ON r.id = s.run_id"
 
 _APPROVAL: Final = """a.id, a.run_id, a.position, r.submitted_by, a.kind, a.status, a.risk, a.reason,
     {proposed_args} AS proposed_args, a.digest, {edited_args} AS edited_args, a.created_at,
-    a.expires_at, a.decided_by, u.name, u.roles, a.decided_at,
+    a.expires_at, a.decided_by, u.name, u.roles, u.kind, a.decided_at,
     a.decision_reason"""
 APPROVALS: Final = "approvals a JOIN runs r ON r.id = a.run_id"
 DECIDERS: Final = "LEFT JOIN users u ON u.id = a.decided_by"
@@ -42,10 +42,15 @@ _TOOL_CALL: Final = """c.run_id, c.position, c.attempt, c.tool, c.status, {args}
 _ANSWER: Final = "w.run_id, {answer} AS answer, w.error_code, w.error_message"
 
 DIRECTIVE: Final = "d.run_id, d.position, d.condition, d.for_each, d.after"
+ORIGINS: Final = """s.run_id, s.position, s.tool, s.depends_on, coalesce(o.trust, 0), o.origins AS origins,
+    CASE WHEN o.origins IS NULL THEN s.args END AS args"""
+ORIGINS_OF_STEPS: Final = (
+    "LEFT JOIN step_origins o ON o.run_id = s.run_id AND o.position = coalesce(s.parent, s.position)"
+)
 
 EVENT: Final = "e.run_id, e.seq, e.type, e.position, e.approval_id, e.message, e.metadata, e.created_at"
 
-USER: Final = "u.id, u.name, u.roles"
+USER: Final = "u.id, u.name, u.roles, u.kind"
 USERS: Final = "users u"
 
 _RESOLVED: Final = "CASE WHEN s.resolved_at IS NOT NULL THEN coalesce(s.resolved_args, s.args) END"

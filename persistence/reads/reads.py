@@ -24,6 +24,7 @@ from persistence.reads.rows import (
     ApprovalRow,
     DirectiveRow,
     EventRow,
+    OriginsRow,
     ParallelRow,
     RunRow,
     StepRow,
@@ -367,6 +368,40 @@ class Reads:
             *where.values,
         )
         return {(run, parent): count for run, parent, count in rows}
+
+    async def origins_of_steps(self, scope: Scope, places: Collection[StepPlace]) -> dict[StepPlace, OriginsRow]:
+        """Where the arguments of these steps come from, by place."""
+        where = Where()
+        steps = _at(where, places, "steps", "s")
+        where.seen_by(scope)
+        rows = await self._rows(
+            OriginsRow,
+            f"SELECT {columns.ORIGINS} FROM {steps} {columns.ORIGINS_OF_STEPS} {where}",
+            where,
+            frozenset({"args", "origins"}),
+        )
+        return {(row.run_id, row.position): row for row in rows}
+
+    async def positions(self, scope: Scope, keys: Collection[tuple[UUID, str]]) -> dict[tuple[UUID, str], int]:
+        """The positions of steps by their runs and keys; of some others too, which have the keys in other runs."""
+        where = Where()
+        where.add("s.run_id = ANY({}::uuid[])", list({run for run, _ in keys}))
+        where.add("s.key = ANY({}::text[])", list({key for _, key in keys}))
+        where.seen_by(scope)
+        rows = await self._database.fetch(
+            f"SELECT s.run_id, s.key, s.position FROM {columns.STEPS} {where}", *where.values
+        )
+        return {(run, key): position for run, key, position in rows}
+
+    async def answer_trusts(self, scope: Scope, runs: Collection[UUID]) -> dict[UUID, int]:
+        """The trust of what these runs answer, by run; most answer nothing."""
+        where = Where()
+        where.add("a.run_id = ANY({}::uuid[])", list(runs))
+        where.seen_by(scope)
+        rows = await self._database.fetch(
+            f"SELECT a.run_id, a.trust FROM run_answers a JOIN runs r ON r.id = a.run_id {where}", *where.values
+        )
+        return {row["run_id"]: row["trust"] for row in rows}
 
     # ── pages, newest first ──
 

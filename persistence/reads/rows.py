@@ -14,11 +14,12 @@ from uuid import UUID
 
 
 class UserRow(NamedTuple):
-    """A person; `roles` are words of `Role`."""
+    """A user; `roles` are words of `Role`, `kind` one of `UserKind`."""
 
     id: UUID
     name: str
     roles: list[str]
+    kind: str
 
 
 class RunRow(NamedTuple):
@@ -31,6 +32,7 @@ class RunRow(NamedTuple):
     submitted_by: UUID
     submitter_name: str
     submitter_roles: list[str]
+    submitter_kind: str
     intent: str | None
     state: str
     outcome: str | None
@@ -139,6 +141,7 @@ class ApprovalRow(NamedTuple):
     decided_by: UUID | None
     decider_name: str | None
     decider_roles: list[str] | None
+    decider_kind: str | None
     decided_at: datetime | None
     decision_reason: str | None
 
@@ -157,6 +160,21 @@ class ToolCallRow(NamedTuple):
     error_message: str | None
     started_at: datetime
     finished_at: datetime | None
+
+
+class OriginsRow(NamedTuple):
+    """Where a step's arguments come from: `origins` as they are stored, else null, and `args` as they were planned.
+
+    A child's are its parent's.
+    """
+
+    run_id: UUID
+    position: int
+    tool: str
+    depends_on: list[int]
+    trust: int
+    origins: str | None
+    args: str | None
 
 
 @dataclass(slots=True, eq=False)

@@ -20,6 +20,7 @@ from persistence.reads import (
     DirectiveRow,
     EventRow,
     EventsAfter,
+    OriginsRow,
     Page,
     ParallelRow,
     Reads,
@@ -50,6 +51,10 @@ _TEXTS: Final = (
     ("ToolCall.result", "result"),
     ("Approval.warnings", "proposed_args"),
     ("Approval.warnings", "edited_args"),
+    ("Approval.origins", "proposed_args"),
+    ("Approval.origins", "edited_args"),
+    ("Approval.outsideDestinations", "proposed_args"),
+    ("Approval.outsideDestinations", "edited_args"),
 )
 """The fields whose JSON may be large, with their columns."""
 
@@ -128,6 +133,21 @@ class Loaders:
     def answer(self) -> "DataLoader[UUID, AnswerRow | None]":
         """The answers of elaborate runs."""
         return self._batches("answer", self._load_answers)
+
+    @property
+    def origins(self) -> "DataLoader[StepPlace, OriginsRow | None]":
+        """Where the arguments of steps come from, by place."""
+        return self._batches("origins", self._load_origins)
+
+    @property
+    def positions(self) -> "DataLoader[tuple[UUID, str], int | None]":
+        """The positions of steps, by their run and key."""
+        return self._batches("positions", self._load_positions)
+
+    @property
+    def answer_trust(self) -> "DataLoader[UUID, int | None]":
+        """The trust of what runs answer; None for those that answer nothing."""
+        return self._batches("answer trust", self._load_answer_trusts)
 
     @property
     def events(self) -> "DataLoader[EventsAfter, Page[EventRow]]":
@@ -213,6 +233,18 @@ class Loaders:
     async def _load_notices(self, runs: list[UUID]) -> list[list[str]]:
         found = await self._reads.notices_of_runs(self._scope, runs, most=_MOST_NOTICES)
         return [list(found.get(run, ())) for run in runs]
+
+    async def _load_origins(self, places: list[StepPlace]) -> list[OriginsRow | None]:
+        rows = await self._reads.origins_of_steps(self._scope, places)
+        return [rows.get(place) for place in places]
+
+    async def _load_positions(self, keys: list[tuple[UUID, str]]) -> list[int | None]:
+        found = await self._reads.positions(self._scope, keys)
+        return [found.get(key) for key in keys]
+
+    async def _load_answer_trusts(self, runs: list[UUID]) -> list[int | None]:
+        found = await self._reads.answer_trusts(self._scope, runs)
+        return [found.get(run) for run in runs]
 
     async def _load_events(self, wanted: list[EventsAfter]) -> list[Page[EventRow]]:
         pages = await self._reads.pages_of_events(self._scope, wanted)

@@ -17,6 +17,7 @@ from engine.unset import UNSET, Unset
 from persistence import ids
 from persistence.audit import Action
 from persistence.reads import StepPlace
+from persistence.states import UserKind
 from schema.api.audited import Audited
 from schema.api.info import Info, load
 from schema.api.loaders import Loaders
@@ -99,6 +100,7 @@ class Mutation:
             reason=given(input.reason),
             args_digest=given(input.args_digest),
             edited_args=_or_unset(input.edited_args),
+            accept_outside=given(input.accept_outside) or (),
         )
         about = ("approvalId",)
         shown, errors = await _change(info, about, ids.parse_as(ids.APPROVAL, input.approval_id), decide, _approval)
@@ -149,7 +151,9 @@ class Mutation:
         input: Annotated[CreateUserInput, strawberry.argument(description="Who.")],  # noqa: A002
     ) -> CreateUserPayload:
         try:
-            user, token = await info.context.engine.create_user(info.context.viewer, name=input.name, roles=input.roles)
+            user, token = await info.context.engine.create_user(
+                info.context.viewer, name=input.name, roles=input.roles, kind=given(input.kind) or UserKind.PERSON
+            )
         except EngineError as error:
             return CreateUserPayload(user=None, token=None, errors=user_errors(error))
         return CreateUserPayload(user=User.of(await load(info).user.load(user)), token=token, errors=[])

@@ -53,7 +53,7 @@ class Query:
     @strawberry.field(description="You.")
     def viewer(self, info: Info) -> User:
         viewer = info.context.viewer
-        return User(viewer.id, viewer.name, viewer.roles)
+        return User(viewer.id, viewer.name, viewer.roles, viewer.kind)
 
     @strawberry.field(description="A run by its id.")
     async def run(self, info: Info, id: Id) -> Run | None:  # noqa: A002

@@ -25,7 +25,7 @@ from persistence.broadcast import broadcast_over
 from persistence.database import Database, DatabaseSettings
 from persistence.ids import new_id
 from persistence.reads.rows import EventRow
-from persistence.states import ApprovalDecision, InDoubtResolution, Risk, Role
+from persistence.states import ApprovalDecision, InDoubtResolution, Risk, Role, UserKind
 from persistence.timeline import Timeline, events_after
 from persistence.wakeups import Wakeups
 from tests.engine.soundness import assert_sound
@@ -50,14 +50,14 @@ class Running:
     wakeups: Wakeups
     admin: Viewer
 
-    async def user(self, *roles: Role, name: str | None = None) -> Viewer:
+    async def user(self, *roles: Role, name: str | None = None, kind: UserKind = UserKind.PERSON) -> Viewer:
         """A new user with these roles."""
         name = name or f"user-{new_id().hex[-12:]}"
 
         async def write(tx: Any) -> UUID:
-            return await users.create_user(tx, name=name, roles=roles, token=users.new_token())
+            return await users.create_user(tx, name=name, roles=roles, token=users.new_token(), kind=kind)
 
-        return Viewer(await self.database.transaction(write), name, frozenset(roles))
+        return Viewer(await self.database.transaction(write), name, frozenset(roles), kind)
 
     async def submit(self, *steps: PlanStep, viewer: Viewer | None = None, **more: Any) -> UUID:
         """Submit a plan of these steps."""

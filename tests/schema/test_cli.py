@@ -360,6 +360,20 @@ async def test_a_user_is_made_and_has_a_role_and_is_sent_away(lifeos: LifeOS) ->
     assert the_line(refused).startswith("UNAUTHENTICATED: ")
 
 
+async def test_an_agent_is_made_and_decides_nothing(lifeos: LifeOS, plan: Write) -> None:
+    token = json.loads(await lifeos.done("user", "create", "bot", "--role", "ADMIN", "--kind", "AGENT", "--json"))[
+        "token"
+    ]
+    asked = await lifeos.asked(await lifeos.submitted(("pay", {"amount": 5}), plan=plan))
+
+    refused = await lifeos("decide", asked["id"], "approve", token=token)
+    unknown = await lifeos("decide", asked["id"], "approve", "--accept-outside", "amount")
+
+    assert the_line(refused).startswith("FORBIDDEN: ")
+    assert "an agent decides nothing" in the_line(refused)
+    assert re.match(r"INVALID_INPUT: .* \(acceptOutside\.0\)$", the_line(unknown))
+
+
 async def test_what_is_not_there_is_not_found(lifeos: LifeOS) -> None:
     for args in (("show", "run_0"), ("watch", "run_0"), ("cancel", "run_0"), ("retry", "step_0")):
         assert "NOT_FOUND: " in the_line(await lifeos(*args))

@@ -85,8 +85,8 @@ class World:
     def statements(self) -> list[str]:
         return self.counting.statements
 
-    async def viewer(self, *roles: Any, name: str | None = None) -> Viewer:
-        return await self.it.user(*roles, name=name)
+    async def viewer(self, *roles: Any, name: str | None = None, **more: Any) -> Viewer:
+        return await self.it.user(*roles, name=name, **more)
 
     async def answer(self, viewer: Viewer, query: str, **variables: Any) -> Any:
         context = self.services.context(viewer)

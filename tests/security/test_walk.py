@@ -44,11 +44,13 @@ class Story:
     unplannable: UUID
     plain: UUID
     waiting: UUID
+    listed: UUID
+    unanswered: UUID
     approvals: list[UUID] = field(default_factory=list[UUID])
 
     @property
     def runs(self) -> list[UUID]:
-        return [self.main, self.unplannable, self.plain, self.waiting]
+        return [self.main, self.unplannable, self.plain, self.waiting, self.listed, self.unanswered]
 
     def traces(self) -> set[str]:
         """What in an answer would tell of Ada or of what is hers."""
@@ -56,8 +58,12 @@ class Story:
         return {CANARY, *known}
 
 
-def plan(*steps: dict[str, Any]) -> dict[str, Any]:
-    return {"plan": {"steps": list(steps)}}
+def plan(*steps: dict[str, Any], answer: Any = None) -> dict[str, Any]:
+    return {"plan": {"steps": list(steps), "answer": answer}}
+
+
+def mark(expression: str) -> dict[str, str]:
+    return {"$jmespath": expression}
 
 
 async def submit(house: World, viewer: Viewer, **given: Any) -> UUID:
@@ -70,11 +76,26 @@ async def submit(house: World, viewer: Viewer, **given: Any) -> UUID:
 
 PREVIEWED = {
     "steps": [
-        {"key": "a", "tool": "note", "notBefore": "2026-01-01T00:00:00Z", "delaySeconds": 1},
-        {"key": "b", "tool": "pay", "args": {"amount": 1}, "dependsOn": ["a"], "when": {"$jmespath": "a.text"}},
-        {"key": "c", "tool": "note", "after": ["b"], "forEach": {"$jmespath": "[b]"}, "maxParallel": 1},
+        {"key": "a", "tool": "note", "delaySeconds": 1, "notBefore": "2030-01-01T00:00:00Z", "timeoutSeconds": 9},
+        {
+            "key": "b",
+            "tool": "pay",
+            "args": {"amount": 1},
+            "dependsOn": ["a"],
+            "when": {"$jmespath": "a"},
+            "maxAttempts": 1,
+        },
+        {
+            "key": "c",
+            "tool": "note",
+            "after": ["b"],
+            "forEach": {"$jmespath": "`[1]`"},
+            "forEachMost": 2,
+            "forEachTolerates": True,
+            "maxParallel": 1,
+        },
     ],
-    "answer": {"$jmespath": "a.text"},
+    "answer": {"$jmespath": "a"},
 }
 SUBMIT = "mutation($i: SubmitWorkflowInput!) {submitWorkflow(input: $i) {run {id} errors {message path}}}"
 DECIDE = """mutation($i: DecideApprovalInput!) {decideApproval(input: $i) {approval {id} errors {message}}}"""
@@ -112,7 +133,28 @@ async def tell(house: World) -> Story:
         ),
     )
     await house.it.until(waiting, "WORKFLOW_WAITING_APPROVAL")
-    story = Story(house, ada, main, unplannable, plain, waiting)
+    listed = await submit(
+        house,
+        ada,
+        **plan(
+            {"key": "a", "tool": "note", "name": f"{CANARY} first", "when": mark(f"'{CANARY} when'")},
+            {
+                "key": "b",
+                "tool": "note",
+                "name": f"{CANARY} each",
+                "after": ["a"],
+                "forEach": mark(f"['{CANARY} item', '{CANARY} other']"),
+                "args": {"text": mark("item")},
+            },
+            answer=f"{CANARY} answer",
+        ),
+    )
+    await house.it.finished(listed)
+    unanswered = await submit(
+        house, ada, **plan({"key": "a", "tool": "note", "name": CANARY}, answer=mark(f"abs('{CANARY} unanswered')"))
+    )
+    await house.it.finished(unanswered)
+    story = Story(house, ada, main, unplannable, plain, waiting, listed, unanswered)
     story.approvals = [row["id"] for run in story.runs for row in await house.it.approvals(run)]
     return story
 
@@ -135,7 +177,8 @@ def values(story: Story, *, missing: bool = False) -> Values:
         return [new_id() for _ in real] if missing else list(real)
 
     runs = [ids.run_id(run) for run in the(*story.runs)]
-    steps = [ids.step_id(run, position) for run in the(story.main, story.waiting) for position in range(5)]
+    shown = the(story.main, story.waiting, story.listed)
+    steps = [ids.step_id(run, position) for run in shown for position in range(5)]
     approvals = [ids.approval_id(each) for each in the(*story.approvals)]
     users = [ids.user_id(each) for each in the(story.ada.id)]
     return {
@@ -160,6 +203,9 @@ def values(story: Story, *, missing: bool = False) -> Values:
         "Run.approvals(statuses)": [None],
         "Run.timeline(first)": [None],
         "Run.timeline(after)": [None],
+        "Step.children(first)": [None],
+        "Step.children(after)": [None],
+        "Step.children(states)": [None],
         "Subscription.timeline(runId)": [*runs, "nonsense"],
         "Subscription.timeline(after)": [None],
     }
@@ -214,7 +260,22 @@ async def test_the_walk_finds_all_there_is_for_who_may_see_it(story: Story):
 
     text = json.dumps(said, default=str)
     assert {trace for trace in story.traces() if trace not in text} == set()
-    for word in ("Ada", "note", "pay", "fail", "after", "text", "reason", "make the impossible", "plain", "wait"):
+    for word in (
+        "Ada",
+        "note",
+        "pay",
+        "fail",
+        "after",
+        "text",
+        "reason",
+        "make the impossible",
+        "plain",
+        "wait",
+        "when",
+        "each",
+        "item",
+        "answer",
+    ):
         assert f"{CANARY} {word}" in text
     walk, _ = looking(story)
     empty = {field for field in walk.everything() if not field.startswith(("Query.", "Subscription."))}
@@ -223,6 +284,8 @@ async def test_the_walk_finds_all_there_is_for_who_may_see_it(story: Story):
 
 
 EMPTY = {
+    # No planner is away.
+    "Run.waitingFor",
     # Nothing waits for a next attempt.
     "Step.nextAttemptAt",
     # Refusals of strangers have them, and there were no strangers; nor did anything come over the wire.

@@ -88,22 +88,27 @@ class Walk:
             raise AssertionError(f"{argument} is new: say in the table which values to try for it")
         return self.values[argument]
 
-    def _selection(self, type_: GraphQLNamedType, depth: int) -> str:
+    def _selection(self, type_: GraphQLNamedType, depth: int, above: tuple[str, ...] = ()) -> str:
         if not is_composite_type(type_):
             return ""
         if isinstance(type_, GraphQLInterfaceType):
             parts = [
-                f"... on {each.name}{self._selection(each, depth)}" for each in self.schema.get_possible_types(type_)
+                f"... on {each.name}{self._selection(each, depth, above)}"
+                for each in self.schema.get_possible_types(type_)
             ]
             return f" {{__typename {' '.join(parts)}}}"
         assert isinstance(type_, GraphQLObjectType)
+        if type_.name in above:
+            # A step of a step of a step: what leads on from there was asked for above.
+            depth = min(depth, 3 - above.count(type_.name))
+        above = (*above, type_.name)
         parts = ["__typename"]
         for name, each in type_.fields.items():
             inner = get_named_type(each.type)
             if is_composite_type(inner) and depth <= 1:
                 continue
             self.reached.add(f"{type_.name}.{name}")
-            parts.append(f"{name}{self._arguments(type_, name, each)}{self._selection(inner, depth - 1)}")
+            parts.append(f"{name}{self._arguments(type_, name, each)}{self._selection(inner, depth - 1, above)}")
         return f" {{{' '.join(parts)}}}"
 
     def _arguments(self, type_: GraphQLObjectType, name: str, of: GraphQLField) -> str:

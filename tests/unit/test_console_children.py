@@ -120,8 +120,8 @@ def test_all_of_a_step_has_its_directives_and_its_children() -> None:
         "  send L0 SUCCEEDED",
         "  after: a",
         "  whatever becomes of: b",
-        '  when: $jmespath: "a"',
-        '  for each: $jmespath: "a.list"',
+        "  if a",
+        "  for each of a.list",
         "  12 of 12 done",
         "  each[0]: each [0] (step_0)",
     ]

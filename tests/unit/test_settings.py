@@ -58,6 +58,8 @@ BAD: dict[str, tuple[str, ...]] = {
     "ADMIN_TOKEN": ("short", "a token with blanks in it", "ein-schönes-langes-token", "a-token-with\na-line-break"),
     "APPROVE_FROM": ("L9", "l3", "3"),
     "SEPARATION_OF_DUTIES": ("perhaps", "2"),
+    "OUTSIDE_DESTINATION": ("show", "ASK", "true"),
+    "ACCEPT_OUTSIDE": ("perhaps", "2"),
     "APPROVAL_TIMEOUT_SECONDS": SECONDS,
     "CONCURRENCY": (*INTEGER, "0", "1000000"),
     "LEASE_SECONDS": (*SECONDS, "0.5"),

@@ -14,6 +14,7 @@ from engine.tools.builtin.addresses import EmailAddress
 from engine.tools.builtin.folders import decoded, read_own, shipped
 from engine.tools.builtin.lines import Line
 from engine.tools.errors import ToolError
+from engine.tools.labels import Destination
 from engine.values import dotted
 
 Seniority = Literal["junior", "mid", "senior", "lead"]
@@ -77,7 +78,7 @@ class Posting(BaseModel):
 class AddressedPosting(Posting):
     """A posting that says where applications go."""
 
-    apply_to: EmailAddress  # pyright: ignore[reportIncompatibleVariableOverride, reportGeneralTypeIssues] -- narrower on purpose: these are values, nobody sets the field
+    apply_to: Annotated[EmailAddress, Destination]  # pyright: ignore[reportIncompatibleVariableOverride, reportGeneralTypeIssues] -- narrower on purpose: these are values, nobody sets the field
 
 
 OWN_FILE: Final = "jobs.json"

@@ -34,7 +34,8 @@ class FoundJobs(TypedDict):
     unknown_words: list[str]
 
 
-@tool(risk="L0", phrases=phrases.JOB_SEARCH)
+# Companies write postings, not the user.
+@tool(risk="L0", phrases=phrases.JOB_SEARCH, reads_outside=True)
 def job_search(
     ctx: ToolContext,
     query: Annotated[str, Field(max_length=500)],

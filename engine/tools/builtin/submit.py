@@ -28,6 +28,7 @@ from engine.tools.builtin.resumes import Resume, as_json
 from engine.tools.context import ToolContext
 from engine.tools.declaration import tool
 from engine.tools.errors import ToolError
+from engine.tools.labels import Destination
 
 LongText = Annotated[str, Field(max_length=50_000)]
 
@@ -54,7 +55,7 @@ class Receipt(TypedDict):
     message_id: str
 
 
-@tool(risk="L3", idempotent=True, phrases=phrases.JOB_SUBMIT, prepare=composed)
+@tool(risk="L3", idempotent=True, phrases=phrases.JOB_SUBMIT, prepare=composed, outward=True)
 def job_submit(
     ctx: ToolContext,
     job: AddressedPosting,
@@ -63,7 +64,7 @@ def job_submit(
     cover_letter: LongText | None = None,
     *,
     sender: Mailbox | None = None,
-    recipient: Mailbox | None = None,
+    recipient: Annotated[Mailbox, Destination] | None = None,
     subject: Annotated[OfOneLine, Field(max_length=500)] | None = None,
     file_names: FileNames | None = None,
 ) -> Receipt:

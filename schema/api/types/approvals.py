@@ -17,6 +17,7 @@ from schema.api.info import Info, load
 from schema.api.loaders import Loaders
 from schema.api.types.base import Lazy, Node, RunRef, StepRef, described, json_of, related, show, shows
 from schema.api.types.connections import Counted, connection
+from schema.api.types.origins import ArgOrigin, origins_of_approval, outside_destinations
 from schema.api.types.users import User
 from schema.fast.scalars import JSON
 from schema.shared.visible import hidden_in, visible, visible_or_none
@@ -75,7 +76,9 @@ class Approval(Node, Lazy):
         self.created_at = row.created_at
         self.expires_at = row.expires_at
         self.decided_by = (
-            None if row.decided_by is None else User(row.decided_by, row.decider_name or "", row.decider_roles or ())
+            None
+            if row.decided_by is None
+            else User(row.decided_by, row.decider_name or "", row.decider_roles or (), row.decider_kind or "PERSON")
         )
         self.decided_at = row.decided_at
         self.decision_reason = visible_or_none(row.decision_reason)
@@ -87,6 +90,16 @@ class Approval(Node, Lazy):
     @property
     def step_at_hand(self) -> Any:
         return show(self.loaders.known_step((self.row.run_id, self.row.position)), self.loaders)
+
+    @strawberry.field(
+        description="Where the arguments come from that it is about; what was edited, from who edited it."
+    )
+    async def origins(self, info: Info) -> list[ArgOrigin]:
+        return await origins_of_approval(self.row, load(info), info.context.engine.registry)
+
+    @strawberry.field(description="A sentence for each destination that outside text decides; empty for most.")
+    async def outside_destinations(self, info: Info) -> list[str]:
+        return await outside_destinations(self.row, load(info), info.context.engine.registry)
 
     @related(RunRef, "The run of its step.", at_hand="run_at_hand")
     def run(self, info: Info) -> Any:

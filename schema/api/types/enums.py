@@ -49,6 +49,39 @@ _named(
     },
 )
 _named(
+    states.Trust,
+    "Trust",
+    "How much of a value others decide.",
+    {
+        "PLAN": "Nothing: the plan says it, a default, a person's edit, or a result that only we write.",
+        "CHOSEN": "Which one it is: a value of ours that outside text selects.",
+        "OUTSIDE": "What it says: it holds what others can write.",
+    },
+)
+_named(
+    states.OriginKind,
+    "OriginKind",
+    "What a value of a step's arguments comes from.",
+    {
+        "PLAN": "The plan says it.",
+        "RESULT": "The results of other steps.",
+        "SECRET": "A secret, by its name.",
+        "DEFAULT": "The tool, where the plan says nothing.",
+        "EDIT": "The person who approved it, with other arguments.",
+        "MODEL": "Text that a model wrote.",
+    },
+)
+_named(
+    states.UserKind,
+    "UserKind",
+    "Who is behind a token.",
+    {
+        "PERSON": "Somebody, who decides what their roles say.",
+        "AGENT": "A model that acts by itself: it may ask for things, and decides nothing, whatever its roles.",
+        "SERVICE": "A program, which does what its roles say.",
+    },
+)
+_named(
     states.RunState,
     "RunState",
     "Where a run stands.",

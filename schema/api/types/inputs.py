@@ -13,7 +13,7 @@ from engine.plans import USUAL_CHILDREN, Plan, PlanStep
 from persistence import ids
 from persistence.reads import ApprovalFilter as ApprovalsWanted
 from persistence.reads import RunFilter as RunsWanted
-from persistence.states import ApprovalDecision, ApprovalStatus, InDoubtResolution, Risk, Role, RunState
+from persistence.states import ApprovalDecision, ApprovalStatus, InDoubtResolution, Risk, Role, RunState, UserKind
 from schema.api.types.pages import given
 from schema.fast.scalars import JSON, write_time
 
@@ -172,6 +172,7 @@ class DecideApprovalInput:
     reason: str | None = _optional("What others should know about it.")
     args_digest: str | None = _optional("When given, the decision counts only for exactly these arguments.")
     edited_args: JSON | None = _optional("Approve with these arguments instead; validated like any others.")
+    accept_outside: list[str] | None = _optional("The outside destinations (paths joined by dots) that are accepted.")
 
 
 @strawberry.input(description="What became of a call that nobody knows the end of.")
@@ -198,6 +199,7 @@ class RetryStepInput:
 class CreateUserInput:
     name: str = _needed("What they are called; nobody else may be.")
     roles: list[Role] = _needed("What they may do, at least one.")
+    kind: UserKind | None = _optional("Who is behind the token; a person if left out.")
 
 
 @strawberry.input(description="Whose tokens to revoke.")

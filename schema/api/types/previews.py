@@ -3,16 +3,18 @@
 # What clients read as descriptions says what the classes and resolvers are.
 # ruff: noqa: D101
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from typing import Any, ClassVar
 
 import strawberry
 
 from engine.runs import Preview, PreviewStep
 from persistence.states import Risk
 from schema.api.diagram import preview_diagram
-from schema.api.types.base import described
+from schema.api.types.base import Lazy, described
 from schema.api.types.errors import UserError
+from schema.api.types.origins import PlannedOrigin
 from schema.fast.scalars import JSON
 from schema.shared.jsontext import JsonText, encode
 from schema.shared.visible import visible
@@ -21,7 +23,11 @@ __all__ = ["PlanPreview", "PlannedStep"]
 
 
 @strawberry.type(description="One step that would run.")
-class PlannedStep:
+class PlannedStep(Lazy):
+    lazily: ClassVar[Mapping[str, Callable[[Any], Any]]] = {
+        "origins": lambda step: [PlannedOrigin(each, step.keys) for each in step.step.origins()],
+    }
+
     key: str = described("The step's own name within its plan.")
     name: str = described("What it does, for people.")
     tool: str = described("The name of the tool that it would call.")
@@ -42,7 +48,14 @@ class PlannedStep:
     max_attempts: int | None = described("How often it would be tried; null: without end.")
     timeout_seconds: float | None = described("How long one call could take.")
 
-    def __init__(self, step: PreviewStep) -> None:
+    origins: list[PlannedOrigin] = described("Where its arguments come from, those that its tool fills in too.")
+
+    step: strawberry.Private[PreviewStep]
+    keys: strawberry.Private[Sequence[str]]
+
+    def __init__(self, step: PreviewStep, keys: Sequence[str]) -> None:
+        self.step = step
+        self.keys = keys
         self.key = visible(step.key)
         self.name = visible(step.name)
         self.tool = step.tool
@@ -72,7 +85,8 @@ class PlanPreview:
 
     def __init__(self, preview: Preview | None = None, errors: Sequence[UserError] = ()) -> None:
         steps = () if preview is None else preview.steps
-        self.steps = [PlannedStep(step) for step in steps]
+        keys = [visible(step.key) for step in steps]
+        self.steps = [PlannedStep(step, keys) for step in steps]
         self.risk_level = None if preview is None else preview.risk
         self.answer = None if preview is None else _shown(preview.answer)
         self.diagram = preview_diagram(steps)

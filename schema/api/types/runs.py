@@ -12,7 +12,7 @@ import strawberry
 from persistence import ids
 from persistence.reads import AnswerRow, EventsAfter, RunRow
 from persistence.reads.cursors import read_event
-from persistence.states import ApprovalStatus, Risk, RunOutcome, RunState, StepState
+from persistence.states import ApprovalStatus, Risk, RunOutcome, RunState, StepState, Trust
 from schema.api.diagram import run_diagram
 from schema.api.info import Info, load
 from schema.api.loaders import Loaders
@@ -87,7 +87,7 @@ class Run(Node):
         self.intent = visible_or_none(row.intent)
         self.state = _STATES[row.state]
         self.risk_level = _RISKS[row.risk]
-        self.submitted_by = User(row.submitted_by, row.submitter_name, row.submitter_roles)
+        self.submitted_by = User(row.submitted_by, row.submitter_name, row.submitter_roles, row.submitter_kind)
         self.created_at = row.created_at
         self.started_at = row.started_at
         self.finished_at = row.finished_at
@@ -139,6 +139,13 @@ class Run(Node):
 
     def _answer(self, info: Info) -> AnswerRow | Awaitable[AnswerRow | None] | None:
         return load(info).answer.load(self.row.id) if self.row.elaborate else None
+
+    @strawberry.field(
+        description="How much of its answer others decide, as far as the plan says; null without an answer."
+    )
+    async def answer_trust(self, info: Info) -> Trust | None:
+        found = await load(info).answer_trust.load(self.row.id)
+        return None if found is None else Trust(found)
 
     @strawberry.field(description="What happened in it, from the beginning or a cursor on.")
     async def timeline(

@@ -13,7 +13,7 @@ import strawberry
 from persistence import ids
 from persistence.reads import ChildrenAfter, DirectiveRow, Page, ParallelRow, StepPlace, StepRow
 from persistence.reads.cursors import read_child, write_child
-from persistence.states import FINISHED_STEP_STATES, Risk, SkipReason, StepState
+from persistence.states import FINISHED_STEP_STATES, Risk, SkipReason, StepState, Trust
 from schema.api.info import Info, load
 from schema.api.loaders import Loaders
 from schema.api.types.base import (
@@ -34,6 +34,7 @@ from schema.api.types.base import (
     shows,
 )
 from schema.api.types.connections import DEFAULT_PAGE, After, Count, Counted, First, connection
+from schema.api.types.origins import ArgOrigin, origins_of_step
 from schema.api.types.pages import given, page_size, place_after
 from schema.fast.scalars import JSON, write_time
 from schema.shared.jsontext import JsonText, encode
@@ -167,6 +168,15 @@ class Step(Node, Lazy):
         return later(
             loaders.page_of_children(wanted, asked), lambda page: _connected(page, loaders, after=index, count=count)
         )
+
+    @strawberry.field(description="Where its arguments come from, those that its tool fills in too.")
+    async def origins(self, info: Info) -> list[ArgOrigin]:
+        return await origins_of_step(self.place, load(info), info.context.engine.registry)
+
+    @strawberry.field(description="How much of its result others decide: what its tool reads, and all its arguments.")
+    async def trust(self, info: Info) -> Trust:
+        row = await load(info).origins.load(self.place)
+        return Trust.PLAN if row is None else Trust(row.trust)
 
     @related(RunRef, "The run that it belongs to.", at_hand="run_at_hand")
     def run(self, info: Info) -> Any:

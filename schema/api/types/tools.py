@@ -24,6 +24,16 @@ class Tool:
         "Whether it can be called again under the same execution key when nobody knows if a call happened."
     )
 
+    reads_outside: bool = described("Whether others can write what it gives back.")
+    outward: bool = described(
+        "Whether its effect is seen by others, or leaves; what says nothing counts so from L2 up."
+    )
+    destinations: list[str] = described(
+        "The arguments that say to whom, where, which or how much, as dotted names; everything below one counts."
+    )
+    available: bool = described("Whether it can be called here.")
+    unavailable_because: str | None = described("What to install or set, if it is not available.")
+
     def __init__(self, tool: EngineTool) -> None:
         self.name = tool.name
         self.description = tool.description
@@ -31,3 +41,8 @@ class Tool:
         self.args_schema = JSON(tool.args_schema)
         self.result_schema = None if tool.result_schema is None else JSON(tool.result_schema)
         self.idempotent = tool.idempotent
+        self.reads_outside = tool.reads_outside
+        self.outward = tool.outward
+        self.destinations = list(tool.destinations)
+        self.available = True
+        self.unavailable_because = None
