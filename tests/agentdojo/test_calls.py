@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import pytest
 
 from persistence.states import ApprovalDecision, UserKind
+from tests.agentdojo.bridge import Bridge
 from tests.agentdojo.dojo import Dojo, calls_as_plan
+from tests.agentdojo.labels import LABELS
 
 pytestmark = pytest.mark.slow
 
@@ -21,6 +26,10 @@ INJECTIONS = [
 ]
 
 
+def _asks(known: Mapping[str, Any]) -> int:
+    return sum(LABELS[call["function"]].risk == "L3" for call in known["calls"])
+
+
 def _ids(cases: list[tuple[str, int]]) -> list[str]:
     return [f"{suite}-{number}" for suite, number in cases]
 
@@ -34,6 +43,13 @@ async def test_agentdojos_own_solution_runs_as_a_plan_and_passes(dojo: Dojo, sui
     assert outcome.faults == []
     assert outcome.state == "COMPLETED"
     assert outcome.is_solved
+    assert len(outcome.approvals) == _asks(known)
+
+
+async def test_agentdojos_own_solutions_ask_sixty_four_times(bridge: Bridge) -> None:
+    known = [await bridge.open(suite, f"user_task_{number}") for suite, number in SOLUTIONS]
+
+    assert (len(known), sum(len(each["calls"]) for each in known), sum(map(_asks, known))) == (97, 339, 64)
 
 
 @pytest.mark.parametrize(("suite", "number"), INJECTIONS, ids=_ids(INJECTIONS))
