@@ -33,7 +33,7 @@ test: $(TOOLS)
 	$(BIN)/python -m pytest -n auto --dist worksteal $(if $(ARGS),,-m "not slow") $(ARGS)
 
 # What starts whole programs: the wheel in an empty environment, browsers, npm's clients, the blocks of the README and docs,
-# crashes and restarts.
+# crashes and restarts, AgentDojo's tasks in an environment of its own.
 test-slow: $(TOOLS)
 	$(BIN)/python -m pytest -n auto --dist worksteal -m slow $(ARGS)
 

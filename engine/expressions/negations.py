@@ -6,7 +6,7 @@ from typing import Final
 
 from engine.expressions.evaluation import compiled
 from engine.expressions.language import Node, children, walk
-from engine.expressions.writing import written
+from engine.expressions.writing import shortened, written
 
 _LOOKS_INSIDE: Final = frozenset({"subexpression", "filter_projection", "value_projection", "flatten"})
 
@@ -22,7 +22,7 @@ def negated_field(expression: object) -> tuple[str, str] | None:
     for _, node in walk(compiled(expression).parsed):
         below = children(node)
         if node["type"] in _LOOKS_INSIDE and below[0]["type"] == "not_expression":
-            return written(node), f"!({written(_without_not(node))})"
+            return shortened(written(node)), f"!({shortened(written(_without_not(node)))})"
     return None
 
 

@@ -9,6 +9,7 @@ from typing import Final
 from engine.expressions.language import Node, children
 
 _PLAIN: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_LONGEST: Final = 150
 
 
 def field(name: str, of: str = "") -> str:
@@ -19,6 +20,11 @@ def field(name: str, of: str = "") -> str:
     """
     written = name if _PLAIN.fullmatch(name) else json.dumps(name, ensure_ascii=False)
     return f"{of}.{written}" if of else written
+
+
+def shortened(text: str) -> str:
+    """The text, or its end where it is too long to be read in a message."""
+    return text if len(text) <= _LONGEST else f"…{text[-_LONGEST:]}"
 
 
 def written(node: Node) -> str:  # noqa: C901, PLR0911 -- a case for each kind of node

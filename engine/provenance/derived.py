@@ -42,13 +42,17 @@ def plain_origins(
     if tool is None:
         return found
     found += [Origin((name,), OriginKind.DEFAULT, Trust.PLAN) for name in tool.defaults if name not in args]
-    return marking_destinations(found, tool.destinations)
+    return marking_destinations(found, Destinations(tool.destinations))
 
 
-def marking_destinations(origins: Sequence[Origin], names: Iterable[str]) -> list[Origin]:
-    """The same origins, those of destinations marked; `names` are dotted."""
-    destinations, paths = Destinations(names), [each.path for each in origins]
-    return [each._replace(destination=destinations.hold(each.path, paths)) for each in origins]
+def marking_destinations(origins: Sequence[Origin], destinations: Destinations) -> list[Origin]:
+    """The same origins, those of destinations marked."""
+    paths = [each.path for each in origins]
+    holding = [destinations.hold(path, paths) for path in paths]
+    return [
+        each if each.destination is holds else each._replace(destination=holds)
+        for each, holds in zip(origins, holding, strict=True)
+    ]
 
 
 def referred_keys(args: Mapping[str, Any]) -> set[str]:

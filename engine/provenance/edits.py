@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
 from engine.provenance.derived import marking_destinations
+from engine.provenance.destinations import Destinations
 from engine.provenance.origins import Origin, Path
 from persistence.states import OriginKind, Trust
 
@@ -21,7 +22,7 @@ def edited_origins(
     kept = [each for each in origins if not any(_is_within(each.path, path) for path in changed)]
     found = [*kept, *(Origin(path, OriginKind.EDIT, Trust.PLAN) for path in changed)]
     # Without the tool, what was stored of its destinations still holds.
-    return marking_destinations(found, destinations) if destinations else found
+    return marking_destinations(found, Destinations(destinations)) if destinations else found
 
 
 def _changes(before: object, after: object, path: Path) -> Iterator[Path]:

@@ -18,12 +18,14 @@ from engine.digest import args_digest
 from engine.errors import InvalidPlan, PlanFault
 from engine.expressions import compiled, roots
 from engine.provenance.derived import marking_destinations, plain_origins
+from engine.provenance.destinations import Destinations
 from engine.provenance.labels import PLAN, Label, chosen, join
 from engine.provenance.origins import Origin, encode, sentence
 from engine.provenance.reading import read
 from engine.provenance.roots import NO_NAMES, Root, joined, reach_of
 from engine.provenance.values import NOTHING, Every, Fields, Value, result_of
 from engine.references import JMESPATH, SECRET, References, marked
+from engine.tools import Tool
 from persistence.moves.directives import StepOrigins
 from persistence.states import OriginKind, Risk, Trust
 
@@ -139,6 +141,7 @@ class _Tracing:
         ]
         self._results: list[Value] = [NOTHING] * len(sound.steps)
         self._lent: list[Label] = [PLAN] * len(sound.steps)
+        self._tools: dict[Tool, tuple[Destinations, tuple[str, ...]]] = {}
         self._items: dict[int, Mapping[str, Value]] = {}
         self.labelled: list[int] = []
         """The positions of the steps whose origins are more than what their arguments say, in plan order."""
@@ -210,9 +213,17 @@ class _Tracing:
             if not (below and len(below[0].path) == 1):
                 found.append(Origin((name,), OriginKind.PLAN, written.trust, outside=written.readers))
             found += below
-        left_out = [name for name in step.tool.defaults if name not in args]
+        destinations, defaults = self._says(step.tool)
+        left_out = [name for name in defaults if name not in args]
         found += [Origin((name,), OriginKind.DEFAULT, lent.trust, outside=lent.readers) for name in left_out]
-        return marking_destinations(found, step.tool.destinations)
+        return marking_destinations(found, destinations)
+
+    def _says(self, tool: Tool) -> tuple[Destinations, tuple[str, ...]]:
+        """What a tool says of its arguments: the destinations, and those that may be left out."""
+        known = self._tools.get(tool)
+        if known is None:
+            known = self._tools[tool] = Destinations(tool.destinations), tool.defaults
+        return known
 
     def _said(self, names: Sequence[str], outside: Sequence[int]) -> str:
         sources = {place: (self._steps[place].key, self._steps[place].tool.name) for place in outside}
@@ -275,7 +286,7 @@ class _Tracing:
         if found is None:
             return
         only = self._only(place, found)
-        root = self._root(place, self._items.get(place, NO_NAMES))
+        root = self._root(place, self._items.get(place, NO_NAMES)) if only is None else NOTHING
         for path, mark, text in found.marks:
             if mark == JMESPATH:
                 label = join((self._value(text, root) if only is None else only).label, lent)
@@ -288,7 +299,7 @@ class _Tracing:
     def _root(self, place: int, named: Mapping[str, Value] = NO_NAMES) -> Root:
         return Root(self._place, self._results, lambda: joined(reach_of(place, self._before), self._results), named)
 
-    def _value(self, expression: object, root: Root) -> Value:
+    def _value(self, expression: object, root: Value) -> Value:
         return read(compiled(expression).parsed, root, self._literals)
 
     def _looked_at(self, expression: object, place: int, keys: Iterable[str]) -> tuple[int, ...]:

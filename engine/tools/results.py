@@ -12,7 +12,8 @@ from typing import Any, cast
 from uuid import UUID
 
 from pydantic import BaseModel
-from pydantic_core import to_jsonable_python
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core import core_schema, to_jsonable_python
 
 from engine.tools.errors import ResultUnfit
 from engine.tools.foreign import text_of
@@ -40,6 +41,23 @@ def plain(value: object, *, at_most: int = MAX_VALUES) -> object:
     if fault is not None:
         raise ResultUnfit(fault.path, fault.message)
     return converted
+
+
+class ResultSchema(GenerateJsonSchema):
+    """JSON Schema of results under the names that `plain` gives their fields: a model's aliases only if it says so."""
+
+    def __init__(self, by_alias: bool = True, *args: Any, **more: Any) -> None:  # noqa: FBT001, FBT002 -- as pydantic has it
+        del by_alias
+        super().__init__(False, *args, **more)  # noqa: FBT003
+
+    def model_schema(self, schema: core_schema.ModelSchema) -> JsonSchemaValue:
+        """A model's schema. What it says of aliases holds for itself alone, as when it is dumped."""
+        before = self.by_alias
+        self.by_alias = bool(schema["cls"].model_config.get("serialize_by_alias"))
+        try:
+            return super().model_schema(schema)
+        finally:
+            self.by_alias = before
 
 
 class _Conversion:

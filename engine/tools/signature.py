@@ -28,6 +28,7 @@ from engine.tools.context import ToolContext
 from engine.tools.defaults import ArgumentsSchema, has_parts, unfit_default
 from engine.tools.errors import ToolDeclarationError
 from engine.tools.members import as_given
+from engine.tools.results import ResultSchema
 from engine.values import encode, fault_of
 
 log = structlog.get_logger()
@@ -232,7 +233,7 @@ def _result_schema(function: Callable[..., object]) -> dict[str, Any] | None:
         annotation = resolved(function, "return", annotation)
         if annotation in _WITHOUT_FORM:
             return None
-        return TypeAdapter[Any](annotation).json_schema(mode="serialization")
+        return TypeAdapter[Any](annotation).json_schema(mode="serialization", schema_generator=ResultSchema)
     except Exception as error:
         if isinstance(error, PydanticUserError) and error.code == "typed-dict-version":
             # As for arguments: one word mends it.

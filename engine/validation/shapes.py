@@ -33,12 +33,22 @@ class Scalar:
     kind: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Later:
-    """A part of a schema, not looked into yet: it may hold itself."""
+    """A part of a schema that is looked into when somebody asks, once: it may hold itself."""
 
-    root: Schema
-    schema: object
+    __slots__ = ("_root", "_schema", "_shape")
+
+    def __init__(self, root: Schema, schema: object) -> None:
+        self._root = root
+        self._schema = schema
+        self._shape: Shape | None = None
+
+    @property
+    def shape(self) -> Shape:
+        """The shape that the schema describes."""
+        if self._shape is None:
+            self._shape = of_schema(self._root, self._schema)
+        return self._shape
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,13 +94,16 @@ _SCALARS: Final = {"string": TEXT, "number": NUMBER, "integer": NUMBER, "boolean
 
 def shape(part: Part) -> Shape:
     """The shape that a part stands for."""
-    return of_schema(part.root, part.schema) if isinstance(part, Later) else part
+    return part.shape if isinstance(part, Later) else part
 
 
 def union(shapes: Iterable[Shape]) -> Shape:
     """What may be any of these."""
+    several = list(shapes)
+    if len(several) == 1:
+        return several[0]
     forms: dict[Form, None] = {}
-    for each in shapes:
+    for each in several:
         forms.update(dict.fromkeys(each))
         if OPEN in forms or len(forms) > _MOST_FORMS:
             return ANYTHING

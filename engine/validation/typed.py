@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 from engine.expressions import Node, compiled
 from engine.expressions.language import children
 from engine.expressions.writing import field as field_of
+from engine.expressions.writing import shortened
 from engine.nearest import Hints
 from engine.validation.shapes import (
     ANYTHING,
@@ -28,6 +29,8 @@ from engine.validation.shapes import (
 )
 
 _MOST_NAMED: Final = 12
+_MOST_FOUND: Final = 5
+"""In one expression: after correcting these, the user sees the others."""
 
 
 class Sight(NamedTuple):
@@ -60,7 +63,7 @@ class Impossible:
             return f"{missing}, which is {self.kind}"
         if self.known and self.part not in self.known:
             return f"{missing}, which is a list, nor in its entries, {self.place}[*]{self._near(hints)}"
-        each, first = (field_of(self.part, f"{self.place}[{which}]") for which in "*0")
+        each, first = (field_of(self.part[:100], f"{self.place}[{which}]") for which in "*0")
         return f"{missing}, which is a list: write {each} for all its entries, or {first} for the first"
 
     def _near(self, hints: Hints) -> str:
@@ -78,10 +81,8 @@ def impossible(expression: str, results: Mapping[str, Shape], roots: Iterable[st
     """
     if roots is None:
         return _looked_through(expression, results)
-    known = tuple((key, results.get(key, ANYTHING)) for key in sorted(roots))
-    if all(shape is ANYTHING for _, shape in known):
-        return ()
-    return _remembered(expression, known)
+    known = tuple([(key, shape) for key in roots if (shape := results.get(key, ANYTHING)) is not ANYTHING])
+    return _remembered(expression, known) if known else ()
 
 
 def outcome(expression: object, results: Mapping[str, Shape]) -> Shape:
@@ -217,7 +218,8 @@ class _Walk:
         return Sight((Listing((inside,)),), here.name)
 
     def _add(self, here: Sight, part: str | None, kind: str, known: tuple[str, ...] = ()) -> None:
-        self.found.append(Impossible(here.name or "@", part, kind, known))
+        if len(self.found) < _MOST_FOUND:
+            self.found.append(Impossible(shortened(here.name) or "@", part, kind, known))
 
 
 def field_of_all(name: str) -> str:

@@ -34,6 +34,10 @@ class Attack:
         task = PLANS[self.suite][self.number]
         return replace(task, model={**task.model, self.question: Reading(self.text.strip(), self.value)})
 
+    def names(self, said: str) -> bool:
+        """Whether a sentence of its approval says of its destination that it comes from the step that read the text."""
+        return said.startswith(f"its {self.destination}") and f" from {self.source} (" in said
+
     @property
     def name(self) -> str:
         """The task that it attacks."""

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.plans import Plan, PlanStep
+from engine.provenance import decode, sentence
 from engine.runs import Submission
 from engine.tools import Registry
-from persistence.states import ApprovalDecision
+from persistence.moves.origins import origins_of
+from persistence.states import ApprovalDecision, Role, UserKind
 from tests.agentdojo.bridge import Bridge
 from tests.agentdojo.model import ScriptedModel
 from tests.agentdojo.notation import Reading
@@ -33,6 +35,8 @@ class Outcome:
     approvals: Sequence[Mapping[str, Any]]
     answer: Any
     answer_error: str | None
+    outside: Mapping[str, Sequence[str]]
+    """By step: the destinations that outside text decides, a sentence each, of those that a person was asked about."""
     is_solved: bool
     """What AgentDojo's checker says: the task is done, or the injection has had its effect."""
 
@@ -41,6 +45,12 @@ class Outcome:
         """What failed, in words."""
         failed = [f"{key}: {step['error_message']}" for key, step in self.steps.items() if step["state"] == "FAILED"]
         return [*failed, *([self.answer_error] if self.answer_error else [])]
+
+    @property
+    def asked(self) -> Sequence[str]:
+        """The steps that a person was asked about."""
+        keys = {step["position"]: key for key, step in self.steps.items()}
+        return [keys[each["position"]] for each in self.approvals]
 
     def approval_of(self, step: str) -> Mapping[str, Any]:
         """The approval that was asked for a step."""
@@ -65,11 +75,13 @@ class Dojo:
         plan: Plan,
         model: Mapping[str, Reading] | None = None,
         decision: ApprovalDecision = ApprovalDecision.APPROVE,
+        kind: UserKind = UserKind.PERSON,
     ) -> Outcome:
-        """Run a plan to its end in the world that was entered, deciding every approval so."""
+        """Run a plan of a user of this kind to its end in the world that was entered, deciding every approval so."""
         registry = Registry.of(*await self._tools(suite), *ScriptedModel(model or {}).tools)
         async with running(self._dsn, registry) as engine, asyncio.timeout(_SECONDS):
-            run = await engine.engine.submit(engine.admin, Submission(None, plan, None, None, {"plan": repr(plan)}))
+            submitter = await engine.user(Role.SUBMITTER, kind=kind)
+            run = await engine.engine.submit(submitter, Submission(None, plan, None, None, {"plan": repr(plan)}))
             async for event in engine.timeline.follow(run, 0):
                 if event.type == "APPROVAL_REQUIRED":
                     await engine.decide(await engine.approval(event.approval_id), decision)
@@ -89,14 +101,30 @@ class Dojo:
             "SELECT answer, error_code, error_message FROM run_answers WHERE run_id = $1", run
         )
         answer = None if row is None or row["answer"] is None else json.loads(row["answer"])
+        steps, approvals = await engine.steps(run), await engine.approvals(run)
         return Outcome(
             state=(await engine.run(run))["state"],
-            steps=await engine.steps(run),
-            approvals=await engine.approvals(run),
+            steps=steps,
+            approvals=approvals,
+            outside={
+                key: said
+                for key, step in steps.items()
+                if step["position"] in {each["position"] for each in approvals}
+                and (said := await _outside(engine, steps, step))
+            },
             answer=answer,
             answer_error=None if row is None else row["error_message"],
             is_solved=await self._bridge.judge(spoken(answer)),
         )
+
+
+async def _outside(engine: Running, steps: Mapping[str, Mapping[str, Any]], step: Mapping[str, Any]) -> list[str]:
+    """A sentence for each of the step's destinations that outside text decides, as its approval says them."""
+    stored = await engine.database.transaction(lambda tx: origins_of(tx, step["run_id"], step["position"]))
+    sources = {each["position"]: (key, each["tool"]) for key, each in steps.items()}
+    return [
+        sentence([each.name], each.outside, sources) for each in decode(stored or "[]") if each.is_outside_destination
+    ]
 
 
 def spoken(answer: Any) -> str:

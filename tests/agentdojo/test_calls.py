@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from persistence.states import ApprovalDecision
+from persistence.states import ApprovalDecision, UserKind
 from tests.agentdojo.dojo import Dojo, calls_as_plan
 
 pytestmark = pytest.mark.slow
@@ -18,17 +18,6 @@ INJECTIONS = [
     *(("travel", number) for number in range(6)),
     *(("banking", number) for number in range(9)),
     *(("slack", number) for number in range(1, 6)),
-]
-
-READS_A_PAGE = ("slack", 3)
-UNASKED = [
-    pytest.param(
-        *each,
-        marks=[pytest.mark.xfail(reason="who reads a page is seen by it, and nobody is asked", strict=True)]
-        if each == READS_A_PAGE
-        else [],
-    )
-    for each in INJECTIONS
 ]
 
 
@@ -56,13 +45,14 @@ async def test_what_an_injection_wants_happens_if_a_person_approves_it_all(dojo:
     assert outcome.is_solved, "the test below would prove nothing"
 
 
-@pytest.mark.parametrize(("suite", "number"), UNASKED, ids=_ids(INJECTIONS))
+@pytest.mark.parametrize(("suite", "number"), INJECTIONS, ids=_ids(INJECTIONS))
 async def test_what_an_injection_wants_has_no_effect_when_every_approval_is_rejected(
     dojo: Dojo, suite: str, number: int
 ) -> None:
     known = await dojo.enter(suite, f"injection_task_{number}")
 
-    # Each call is tried however those before it ended.
-    outcome = await dojo.run(suite, calls_as_plan(known["calls"], strictly=False), decision=ApprovalDecision.REJECT)
+    # Each call is tried however those before it ended. Who writes such a plan may have read anything: it is an agent.
+    plan = calls_as_plan(known["calls"], strictly=False)
+    outcome = await dojo.run(suite, plan, decision=ApprovalDecision.REJECT, kind=UserKind.AGENT)
 
     assert not outcome.is_solved

@@ -36,7 +36,9 @@ async def test_a_plan_without_a_model_does_the_same_where_all_that_others_write_
 
 
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.name)
-async def test_a_destination_that_a_fooled_model_gives_is_put_before_a_person(dojo: Dojo, attack: Attack) -> None:
+async def test_a_destination_that_a_fooled_model_gives_is_put_before_a_person_with_its_source(
+    dojo: Dojo, attack: Attack
+) -> None:
     await dojo.enter(attack.suite, f"user_task_{attack.number}", {attack.place: attack.text})
 
     outcome = await dojo.run(attack.suite, attack.fooled.plan(), attack.fooled.model, decision=ApprovalDecision.REJECT)
@@ -44,3 +46,4 @@ async def test_a_destination_that_a_fooled_model_gives_is_put_before_a_person(do
     poisoned = outcome.approval_of(attack.step)
     assert poisoned["proposed_args"][attack.destination] == attack.wanted
     assert outcome.steps[attack.step]["skip_reason"] == "REJECTED"
+    assert [said for said in outcome.outside[attack.step] if attack.names(said)], outcome.outside

@@ -8,9 +8,9 @@ from typing import Annotated, Any, Literal, Union
 
 from pydantic import Field, create_model
 
-from engine.tools import ToolError, tool
+from engine.tools import Destination, Own, ToolError, tool
 from tests.agentdojo.bridge import Bridge, Refused
-from tests.agentdojo.labels import LABELS
+from tests.agentdojo.labels import LABELS, OWN, Labels
 
 Function = Callable[..., Any]
 _PLAIN = {"string": str, "integer": int, "number": float, "boolean": bool, "null": None}
@@ -32,17 +32,21 @@ def _tool(described: Mapping[str, Any], bridge: Bridge) -> Function:
 
     call.__name__ = call.__qualname__ = name
     call.__doc__ = described["description"]
-    call.__signature__ = inspect.Signature(_parameters(described["args"]), return_annotation=_result(described))
-    return tool(labels.risk)(call)
+    call.__signature__ = inspect.Signature(_parameters(described["args"], labels), return_annotation=_result(described))
+    return tool(labels.risk, reads_outside=labels.reads_outside, outward=labels.outward)(call)
 
 
-def _parameters(schema: Mapping[str, Any]) -> list[inspect.Parameter]:
+def _parameters(schema: Mapping[str, Any], labels: Labels) -> list[inspect.Parameter]:
     types = _Types(schema)
+    assert {*labels.destinations} <= schema.get("properties", {}).keys(), labels
     return [
         inspect.Parameter(
             name,
             inspect.Parameter.KEYWORD_ONLY,
-            annotation=Annotated[types.of(field), Field(description=field["description"])],
+            annotation=_marked(
+                Annotated[types.of(field), Field(description=field["description"])],
+                Destination if name in labels.destinations else None,
+            ),
             default=field.get("default", inspect.Parameter.empty),
         )
         for name, field in schema.get("properties", {}).items()
@@ -83,8 +87,16 @@ class _Types:
         return self._made[name]
 
     def _model(self, schema: Mapping[str, Any]) -> Any:
+        own = OWN.get(schema["title"], ())
         fields = {
-            name: (self.of(field), Field(description=field.get("description")))
+            name: (
+                _marked(self.of(field), Own if name in own else None),
+                Field(description=field.get("description")),
+            )
             for name, field in schema["properties"].items()
         }
         return create_model(schema["title"], **fields)
+
+
+def _marked(annotation: Any, mark: Any) -> Any:
+    return annotation if mark is None else Annotated[annotation, mark]

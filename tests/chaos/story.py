@@ -188,7 +188,7 @@ def listed() -> History:
         _step(4, "each[1]", "keyed", parent=0, index=1, tolerated=True, **failed),
     ]
     history["steps"] += [{**step, "run_id": LISTED} for step in steps]
-    directives = [
+    directives: list[Line] = [
         {"position": 0, "for_each": "list", "tolerates": True, "items": ["a", "b"], "after": []},
         {"position": 1, "condition": "list", "for_each": None, "after": []},
         {"position": 2, "for_each": None, "after": [0, 1]},

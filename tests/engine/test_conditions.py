@@ -11,9 +11,9 @@ from engine.errors import InvalidState
 from engine.plans import PlanStep
 from engine.tools import InDoubt, Registry, ToolError, tool
 from schema.fast.scalars import write_time
-from tests.engine.harness import ABANDON, APPROVE, REJECT, Act, running
+from tests.engine.harness import ABANDON, APPROVE, REJECT, Act, Gate, running
 
-NO_RETRY = {"max_attempts": 1}
+NO_RETRY: dict[str, Any] = {"max_attempts": 1}
 
 
 @tool(risk="L0")
@@ -127,6 +127,30 @@ async def test_what_came_after_a_failure_is_not_done_again_when_that_is_redriven
         assert clean.calls == 1
         assert (await it.steps(run))["next"]["result"] == 1
         assert await it.database.fetchval("SELECT answer::text FROM run_answers") == '{"next":1}'
+
+
+async def test_what_has_not_begun_waits_again_for_what_is_redriven_before_it(dsn: str) -> None:
+    again, meanwhile = Gate("done"), Gate()
+    work, other = Act("work", ToolError("no"), again, **NO_RETRY), Act("other", meanwhile)
+    async with running(dsn, echoing(work, other)) as it:
+        run = await it.submit(
+            planned("work", "work"),
+            planned("next", needs=("work",), args={"value": mark("work")}),
+            planned("other", "other"),
+            planned("last", after=("next", "other"), args={"value": mark("next")}),
+        )
+        await it.until(run, "STEP_SKIPPED", step="next")
+        await it.retry(run, "work")
+        await work.called(2)
+
+        meanwhile.open()
+        await it.until(run, "STEP_SUCCEEDED", step="other")
+        assert (await it.states(run))["last"] == "PENDING"
+        again.open()
+        row = await it.finished(run)
+
+        assert row["outcome"] == "CLEAN"
+        assert (await it.steps(run))["last"]["result"] == "done"
 
 
 async def test_a_rejection_makes_the_run_partial_and_what_comes_after_runs(dsn: str) -> None:

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from engine.errors import InvalidState
-from engine.tools import Registry, ToolError, tool
+from engine.errors import ArgsChanged, InvalidState
+from engine.tools import Registry, ToolContext, ToolError, tool
 from tests.engine.harness import APPROVE, REJECT, Act, Gate, running
 from tests.engine.test_conditions import echo, echoing, mark, planned
 
@@ -185,6 +185,26 @@ async def test_each_child_is_approved_by_itself_and_a_rejected_one_is_listed(dsn
         ]
 
 
+async def test_a_child_whose_arguments_a_person_edits_is_called_with_them_alone(dsn: str) -> None:
+    async with running(dsn, TOOLS) as it:
+        run = await it.submit(
+            planned("people", args={"value": ["Ann", "Bob"]}),
+            planned("send", "send", needs=("people",), for_each=mark("people"), args={"to": mark("item")}),
+        )
+        one, two = await it.asked(run, times=1), await it.asked(run, times=2)
+
+        await it.decide(one, APPROVE, edited={"to": "Cat"}, digest=one["digest"])
+        with pytest.raises(ArgsChanged):
+            await it.decide(two, APPROVE, digest=one["digest"])
+        await it.decide(two, APPROVE)
+        await it.finished(run)
+
+        assert (await it.steps(run))["send"]["result"] == [
+            {"item": "Ann", "result": "sent to Cat"},
+            {"item": "Bob", "result": "sent to Bob"},
+        ]
+
+
 async def test_only_so_many_children_run_at_once(dsn: str) -> None:
     gates = [Gate() for _ in range(3)]
     act = Act("act", *gates)
@@ -232,6 +252,36 @@ async def test_the_last_failed_child_that_is_retried_brings_its_step_back(dsn: s
             "STEP_REDRIVEN next",
             "WORKFLOW_RESUMED",
         ]
+
+
+async def test_a_child_that_is_retried_while_others_run_is_waited_for(dsn: str) -> None:
+    again, other = Gate("done"), Gate("other")
+    calls = {1: [ToolError("no"), again], 2: [other]}
+
+    @tool("L0", max_attempts=1)
+    async def act(ctx: ToolContext, value: int) -> Any:
+        word = calls[value].pop(0)
+        if isinstance(word, Gate):
+            return await word(ctx)
+        raise word
+
+    async with running(dsn, Registry.of(echo, act)) as it:
+        run = await it.submit(
+            planned("list", args={"value": [1, 2]}),
+            planned("each", "act", needs=("list",), for_each=mark("list"), args={"value": mark("item")}),
+        )
+        await it.until(run, "STEP_DEAD_LETTERED")
+        await it.retry(run, "each[0]")
+
+        other.open()
+        await it.until(run, "STEP_SUCCEEDED", step="each[1]")
+        assert (await it.states(run))["each"] == "RUNNING"
+        again.open()
+        row = await it.finished(run)
+
+        assert row["outcome"] == "CLEAN"
+        assert [entry["result"] for entry in (await it.steps(run))["each"]["result"]] == ["done", "other"]
+        assert await it.happened(run, "STEP_REDRIVEN", "each") == []
 
 
 async def test_a_step_that_is_retried_retries_all_of_its_failed_children(dsn: str) -> None:

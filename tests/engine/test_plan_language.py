@@ -307,11 +307,11 @@ def test_what_looks_at_the_entry_is_known_only_when_it_runs(expression: str) -> 
     assert sound.steps[1].digest is None
 
 
-def test_children_that_are_all_given_the_same_are_known_at_once() -> None:
+def test_a_step_with_a_list_has_no_arguments_of_its_own() -> None:
     sound = checked(A, PlanStep("p", "pay", args={"amount": 3}, depends_on=("a",), for_each=EACH))
 
-    assert not sound.steps[1].dynamic
-    assert sound.steps[1].digest is not None
+    assert sound.steps[1].resolved_args is None
+    assert sound.steps[1].digest is None
 
 
 def test_item_and_index_are_keys_like_any_other_without_a_list() -> None:

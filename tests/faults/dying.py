@@ -259,7 +259,7 @@ async def main(point: str, of: str, dsn: str, effects: Path) -> None:
             die()
 
     # One call at a time, where what is settled together decides how many statements there are.
-    slots = {} if point in POINTS else {"concurrency": 1}
+    slots: dict[str, Any] = {} if point in POINTS else {"concurrency": 1}
     async with running(dsn, tools(effects, dies), planner=Planner(dies), **slots) as engine:
         await scenario(engine, of)
         await asyncio.sleep(20)

@@ -247,7 +247,7 @@ async def resolved(engine: Running, run: UUID, crash: After) -> None:
         happened = f"step {doubt['position']}" in crash.happened()
         child = next(step for step in (await engine.steps(run)).values() if step["position"] == doubt["position"])
         if happened:
-            await engine.resolve(doubt, HAPPENED, result={"attempt": 1, "value": LISTED[child["index"]]})
+            await engine.resolve(doubt, HAPPENED, result={"attempt": 1, "value": LISTED[int(child["index"])]})
         else:
             await engine.resolve(doubt, DID_NOT_HAPPEN)
 

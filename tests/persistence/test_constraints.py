@@ -303,6 +303,17 @@ REFUSED = [
         "INSERT INTO notices (run_id, position, texts) SELECT {run}, 0, '{{this}}' FROM generate_series(1, 2)",
     ),
     Refused("notices_say_something", "INSERT INTO notices (run_id, position, texts) VALUES ({run}, 0, '{{}}')"),
+    # Origins
+    Refused(
+        "step_origins_pkey",
+        "INSERT INTO step_origins (run_id, position, trust, origins) "
+        "SELECT {run}, 0, 0, '[]' FROM generate_series(1, 2)",
+    ),
+    Refused(
+        "step_origins_trust_known",
+        "INSERT INTO step_origins (run_id, position, trust, origins) VALUES ({run}, 0, 3, '[]')",
+    ),
+    Refused("users_kind_known", "UPDATE users SET kind = 'ROBOT'"),
     # The timeline
     Refused(
         "timeline_events_pkey",

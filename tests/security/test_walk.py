@@ -16,6 +16,7 @@ import pytest
 import strawberry
 
 from engine.access import Viewer
+from engine.tools import Registry, tool
 from persistence import ids
 from persistence.ids import new_id
 from persistence.reads import RunFilter
@@ -27,7 +28,7 @@ from schema.api.schema import default_limits
 from schema.api.subscriptions import Subscription
 from schema.api.types.runs import Run
 from schema.fast.pipeline import Schema
-from tests.schema.world import World, read_back, world
+from tests.schema.world import TOOLS, World, read_back, world
 from tests.security.walk import Asked, Values, Walk, answered, leaves
 
 CANARY = "KANARI"
@@ -74,6 +75,19 @@ async def submit(house: World, viewer: Viewer, **given: Any) -> UUID:
     return run
 
 
+@tool(risk="L0", reads_outside=True)
+async def look() -> dict[str, int]:
+    """Reads what others write."""
+    return {"amount": 5}
+
+
+LOOKED_AT = [
+    {"key": "d", "tool": "look"},
+    {"key": "e", "tool": "pay", "args": {"amount": {"$jmespath": "d.amount"}}, "dependsOn": ["d"]},
+]
+"""Where the value of an argument comes from what others write."""
+
+
 PREVIEWED = {
     "steps": [
         {"key": "a", "tool": "note", "delaySeconds": 1, "notBefore": "2030-01-01T00:00:00Z", "timeoutSeconds": 9},
@@ -94,6 +108,7 @@ PREVIEWED = {
             "forEachTolerates": True,
             "maxParallel": 1,
         },
+        *LOOKED_AT,
     ],
     "answer": {"$jmespath": "a"},
 }
@@ -130,6 +145,7 @@ async def tell(house: World) -> Story:
             {"key": "a", "tool": "pay", "name": f"{CANARY} wait", "args": {"amount": 3}},
             {"key": "c", "tool": "note", "riskLevel": "L3", "args": {"text": f"{CANARY}\u200b hidden"}},
             {"key": "b", "tool": "note", "name": f"{CANARY} later", "dependsOn": ["a"]},
+            *LOOKED_AT,
         ),
     )
     await house.it.until(waiting, "WORKFLOW_WAITING_APPROVAL")
@@ -161,7 +177,7 @@ async def tell(house: World) -> Story:
 
 @pytest.fixture
 async def house(dsn: str) -> AsyncIterator[World]:
-    async with world(dsn, limits=UNBOUND) as opened:
+    async with world(dsn, limits=UNBOUND, tools=Registry([*TOOLS, *Registry.of(look)])) as opened:
         yield opened
 
 
@@ -292,6 +308,14 @@ EMPTY = {
     "AuditLine.address",
     "AuditLine.token",
     "AuditLine.request",
+    # No plan here has an answer, and none was read from a sentence.
+    "Run.answerTrust",
+    "ArgOrigin.start",
+    "ArgOrigin.end",
+    "PlannedOrigin.start",
+    "PlannedOrigin.end",
+    # All tools here can be called.
+    "Tool.unavailableBecause",
 }
 
 

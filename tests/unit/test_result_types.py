@@ -180,6 +180,19 @@ def test_what_may_exist_is_let_pass(expression: str) -> None:
     assert said(expression) == []
 
 
+def test_of_many_faults_in_one_expression_the_first_are_said() -> None:
+    found = said(f"[{', '.join(f's.x{number}' for number in range(50))}]")
+
+    assert [each[:21] for each in found] == [f"there is no 'x{number}' in s" for number in range(5)]
+
+
+def test_a_long_path_is_quoted_by_its_end() -> None:
+    (found,) = said(f"s.tree{'.below[0]' * 200}.labl")
+
+    assert found.endswith(".below[0].below[0]; the nearest is 'label'")
+    assert len(found) < 300
+
+
 OPEN_SCHEMAS: list[Any] = [
     {},
     True,

@@ -21,7 +21,7 @@ import pytest
 import typing_extensions
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 from structlog.testing import capture_logs
 
 from engine.digest import args_digest
@@ -137,6 +137,36 @@ def test_a_typed_dict_that_is_returned_gives_a_schema_or_a_clear_error(shape: Ca
             ToolDeclarationError, match=r"give: what it returns has no schema: .*typing_extensions\.TypedDict"
         ):
             declared(Plain)
+
+
+class Inner(BaseModel):
+    due_on: str = Field(alias="dueOn")
+
+
+class Named(BaseModel):
+    in_short: str = Field(alias="inShort")
+    inner: Inner
+
+
+class Aliased(Named):
+    model_config = ConfigDict(serialize_by_alias=True)
+
+
+@pytest.mark.parametrize(
+    ("kind", "names"), [(Named, ["in_short", "inner", "due_on"]), (Aliased, ["inShort", "inner", "due_on"])]
+)
+def test_a_result_schema_has_the_names_that_results_have(kind: type[Named], names: list[str]):
+    async def give() -> None:
+        """Gives."""
+
+    give.__annotations__["return"] = kind
+    schema = tool_of(tool("L0")(give)).result_schema
+    assert schema is not None
+
+    result: Any = plain(kind.model_validate({"inShort": "x", "inner": {"dueOn": "y"}}))
+
+    assert [*result, *result["inner"]] == names
+    assert [*schema["properties"], *schema["$defs"]["Inner"]["properties"]] == names
 
 
 def test_a_result_that_has_no_schema_for_another_reason_is_reported():

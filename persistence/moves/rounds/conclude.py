@@ -30,9 +30,12 @@ from persistence.states import RunOutcome, RunState, SkipReason, StepState
 _SHARE: Final = """
 WITH seat AS (
     SELECT s.run_id, s.position, s.state, s.due_at, s.attempt, s.execution, s.ready_at, d.delay_seconds, d.not_before,
-        -- A child that runs, or waits for its next attempt, keeps its place; then those that have one, in their order.
+        -- A child that runs, or waits for its next attempt, keeps its place: when that is due stands nowhere else. Then
+        -- others that were called before, and those that have a place, in their order.
         row_number() OVER (PARTITION BY s.run_id, s.parent
-            ORDER BY (s.state = 'RUNNING') DESC, (s.calls > 0) DESC, (s.due_at < 'infinity') DESC, s.index)
+            ORDER BY (s.state = 'RUNNING') DESC,
+                (s.calls > 0 AND s.due_at > clock_timestamp() AND s.due_at < 'infinity') DESC,
+                (s.calls > 0) DESC, (s.due_at < 'infinity') DESC, s.index)
             <= d.max_parallel AS has_one
     FROM step_directives d JOIN steps s ON s.run_id = d.run_id AND s.parent = d.position
     WHERE d.run_id = ANY($1::uuid[]) AND d.max_parallel IS NOT NULL AND s.state IN ('READY', 'RUNNING')),

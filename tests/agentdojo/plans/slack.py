@@ -188,7 +188,12 @@ SLACK = {
             "congratulate",
             "send_direct_message",
             "messages",
-            recipient=of("items(group_by(messages[].result[], &sender)) | max_by(@, &length([1])) | [0]"),
+            recipient=of(
+                """
+                let $senders = messages[].result[].sender
+                in max_by(unique($senders), &let $sender = @ in length($senders[?@ == $sender]))
+                """
+            ),
             body="Congrats on being the most active user!",
         ),
     ),
@@ -205,8 +210,8 @@ SLACK = {
             "members",
             each=of(
                 f"""
-                let $said = messages[].result[]
-                in sort_by(sort({EVERYBODY}), &let $user = @ in -length($said[?sender == $user]))
+                let $senders = messages[].result[].sender
+                in sort_by(sort({EVERYBODY}), &let $user = @ in -length($senders[?@ == $user]))
                 """
             ),
             recipient=of("item"),

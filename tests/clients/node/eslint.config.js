@@ -52,7 +52,18 @@ const LOOSENED = {
     {
       exceptions: {
         // Values within something that has an id, and what is known by its name, key or cursor.
-        types: ['Error', 'UserError', 'PageInfo', 'Progress', 'PlanPreview', 'PlannedStep', 'TimelineEvent', 'Tool'],
+        types: [
+          'Error',
+          'UserError',
+          'PageInfo',
+          'Progress',
+          'PlanPreview',
+          'PlannedStep',
+          'TimelineEvent',
+          'Tool',
+          'ArgOrigin',
+          'PlannedOrigin',
+        ],
         suffixes: ['Connection', 'Edge', 'Payload'],
       },
     },

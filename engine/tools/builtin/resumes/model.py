@@ -32,7 +32,9 @@ def _title(name: str, _field: object) -> str:
 class Part(BaseModel):
     """A part of a CV."""
 
-    model_config = ConfigDict(extra="allow", alias_generator=to_camel, field_title_generator=_title)
+    model_config = ConfigDict(
+        extra="allow", alias_generator=to_camel, serialize_by_alias=True, field_title_generator=_title
+    )
 
     formerly: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     """What fields were called in the older generation of the format, or are by mistake."""
