@@ -100,8 +100,8 @@ _named(
     "RunOutcome",
     "How an ended run ended.",
     {
-        "CLEAN": "Every step succeeded.",
-        "PARTIAL": "Nothing failed, but a step was rejected, expired or left.",
+        "CLEAN": "Every step succeeded, or was skipped by a condition of its plan.",
+        "PARTIAL": "A step was rejected, expired or left, or failed as its plan tolerates; nothing else failed.",
         "FAILED": "A step failed, or the intent could not be planned.",
         "CANCELLED": "A person cancelled it.",
     },

@@ -79,8 +79,12 @@ class Step(Node, Lazy):
     skip_reason: SkipReason | None = described("Why it was skipped, if it was.")
     waiting_for: str | None = described("Why it is not running now, in a sentence; null when it is, or has ended.")
     args: JSON = described("As planned, references unresolved.")
-    resolved_args: JSON | None = described("As sent to the tool, references resolved; null until the step was ready.")
-    result: JSON | None = described("What its tool gave back, once it has succeeded.")
+    resolved_args: JSON | None = described(
+        "As sent to the tool, references resolved; null until the step was ready, and where its children have theirs."
+    )
+    result: JSON | None = described(
+        "What its tool gave back, once it has succeeded; with `forEach`, each entry of the list with its result."
+    )
     error: Failure | None = described("What went wrong with its last attempt, or why it failed.")
     attempt: int = described(
         "The number of its last attempt; 0 before the first. It goes on counting through a redrive."
@@ -88,7 +92,9 @@ class Step(Node, Lazy):
     max_attempts: int | None = described("How many attempts one execution may take in all; null: without end.")
     next_attempt_at: datetime | None = described("When it may be tried (again), while it is ready.")
     dead_lettered: bool = described("Whether it failed for good and waits for a person to send it back.")
-    depends_on: list[StepRef] = described("The steps that it waits for, in the order of its plan.")
+    depends_on: list[StepRef] = described(
+        "The steps that must have succeeded before it runs, in the order of its plan."
+    )
     after: list[StepRef] = described(
         "Steps that must have ended, however, before it runs; `dependsOn` has those that must have succeeded."
     )
@@ -96,7 +102,7 @@ class Step(Node, Lazy):
     for_each: JSON | None = described("The reference to the list that it has a child for each entry of, if it has.")
     parent: StepRef | None = described("Of a child: the step with the list that it belongs to.")
     index: int | None = described("Of a child: the place of its entry in the list, from zero.")
-    dependents: list[StepRef] = described("The steps that wait for it, in plan order.")
+    dependents: list[StepRef] = described("The steps that run only if it has succeeded, in plan order.")
     approvals: list[ApprovalRef] = described("What people were asked about it, oldest first.")
     tool_calls: list[ToolCallRef] = described("The calls of its tool, by attempt.")
     notices: list[str] = described("What a person should know of its outcome although it succeeded: “1 of 2 found”.")

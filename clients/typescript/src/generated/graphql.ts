@@ -287,11 +287,11 @@ export type RunFilter = {
 export type RunOutcome =
   /** A person cancelled it. */
   | 'CANCELLED'
-  /** Every step succeeded. */
+  /** Every step succeeded, or was skipped by a condition of its plan. */
   | 'CLEAN'
   /** A step failed, or the intent could not be planned. */
   | 'FAILED'
-  /** Nothing failed, but a step was rejected, expired or left. */
+  /** A step was rejected, expired or left, or failed as its plan tolerates; nothing else failed. */
   | 'PARTIAL';
 
 /** Where a run stands. */
@@ -336,9 +336,9 @@ export type StepState =
   | 'FAILED'
   /** Waits for the steps that it depends on. */
   | 'PENDING'
-  /** May run; waits for a free worker, or for the time of its next attempt. */
+  /** May run; waits for a free worker, for its time, or for its turn among the children of a list. */
   | 'READY'
-  /** Its tool is being called. */
+  /** Its tool is being called; with `forEach`, its children have not all ended. */
   | 'RUNNING'
   /** Will not run; the skip reason says why. */
   | 'SKIPPED'
