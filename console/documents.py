@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from console.children import SHOWN
+from console import children
 
 _RUN: Final = """
 fragment RunLine on Run {
@@ -21,8 +21,8 @@ fragment StepLine on Step {
 
 _CHILDREN: Final = f"""
 fragment Children on Step {{
-  children(first: {SHOWN}) {{ totalCount nodes {{ ...StepLine index }} }}
-  notable: children(first: {SHOWN}, states: [BLOCKED, FAILED, RUNNING, READY, PENDING]) {{
+  children(first: {children.SHOWN}) {{ totalCount nodes {{ ...StepLine index }} }}
+  notable: children(first: {children.SHOWN}, states: [BLOCKED, FAILED, RUNNING, READY, PENDING]) {{
     nodes {{ ...StepLine index }}
   }}
   ended: children(first: 0, states: [SUCCEEDED, FAILED, SKIPPED, CANCELLED]) {{ totalCount }}

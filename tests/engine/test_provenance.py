@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,12 +11,10 @@ from pydantic import BaseModel
 from engine.digest import args_digest
 from engine.errors import InvalidPlan
 from engine.plans import Plan, PlanStep
-from engine.provenance import Origin, decode, origins_in, traced
-from engine.references import references
+from engine.provenance import Origin, decode, origins_in
 from engine.settings import EngineSettings
 from engine.tools import Destination, Own, Registry, ToolDeclarationError, tool
 from engine.validation import SoundPlan, check_plan
-from persistence.moves.directives import PlannedAnswer
 from persistence.states import OriginKind, Risk, Trust
 
 OURS, CHOSEN, OUTSIDE = Trust
@@ -338,35 +335,8 @@ def test_results_of_what_an_agent_asked_for_are_outside() -> None:
 
 
 def check(given: Plan, literals: Trust = OURS) -> SoundPlan:
-    """A plan with directives, traced; what checks these is tested elsewhere."""
-    plain = [replace(each, when=None, for_each=None, after=(), args=_without_items(each)) for each in given.steps]
-    waiting = [
-        replace(bare, depends_on=(*bare.depends_on, *each.after)) for bare, each in zip(plain, given.steps, strict=True)
-    ]
-    checked = check_plan(plan(*waiting), TOOLS, SETTINGS, approve_from=Risk.L3)
-    place = {step.key: step.position for step in checked.steps}
-    steps = tuple(
-        step._replace(
-            depends_on=tuple(place[key] for key in each.depends_on),
-            risk=step.tool.risk,
-            gated=step.tool.risk is Risk.L3,
-        )
-        for step, each in zip(checked.steps, given.steps, strict=True)
-    )
-    answer = None if given.answer is None else PlannedAnswer("{}", ())
-    found = {step.position: references(each.args) for step, each in zip(steps, given.steps, strict=True)}
-    return traced(
-        given,
-        replace(checked, steps=steps, origins=(), answer=answer),
-        {at: each for at, each in found.items() if each.marks},
-        approve_from=Risk.L3,
-        literals=literals,
-    )
-
-
-def _without_items(each: PlanStep) -> dict[str, Any]:
-    """The arguments with a text for each reference to `item`, which plain plans don't know."""
-    return {name: "x" if "item." in str(value) else value for name, value in each.args.items()}
+    """The plan, checked and traced."""
+    return check_plan(given, TOOLS, SETTINGS, approve_from=Risk.L3, literals=literals)
 
 
 def test_a_condition_on_outside_text_makes_everything_under_it_chosen_but_not_what_comes_after() -> None:

@@ -309,7 +309,6 @@ EMPTY = {
     "AuditLine.token",
     "AuditLine.request",
     # No plan here has an answer, and none was read from a sentence.
-    "Run.answerTrust",
     "ArgOrigin.start",
     "ArgOrigin.end",
     "PlannedOrigin.start",
