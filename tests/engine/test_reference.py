@@ -331,4 +331,4 @@ def test_the_engine_ends_random_plans_as_the_reference_does(dsn: str) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(600 + 600 * LENGTH)
 def test_two_engines_end_many_random_plans_as_the_reference_does(dsn: str) -> None:
-    tell(dsn, examples=200 * max(1, LENGTH), seed=not LENGTH, engines=2)
+    tell(dsn, examples=80 * max(1, LENGTH), seed=not LENGTH, engines=2)
