@@ -13,8 +13,8 @@ from persistence.states import StepState
 
 ITEMS_FAILED: Final = "ITEMS_FAILED"
 RESULT_TOO_LARGE: Final = "RESULT_TOO_LARGE"
-_LONGER: Final = 16
-"""How many times as many bytes as another a list's result may have."""
+LONGER: Final = 16
+"""How many times as many bytes as another value a list may have, and a list's result."""
 _MOST_NAMED: Final = 3
 
 
@@ -25,8 +25,8 @@ def closing(parent: ClosedParent, *, json_bytes: int) -> Verdict:
         return _failure(parent, ITEMS_FAILED, _named(failed, len(parent.children)))
     items: list[Any] = orjson.loads(parent.items)
     text = orjson.dumps([_entry(items[child.place], child) for child in parent.children]).decode()
-    if len(text.encode()) > _LONGER * json_bytes:
-        message = f"the results of its {len(items)} entries have more than {_LONGER * json_bytes} bytes together"
+    if len(text.encode()) > LONGER * json_bytes:
+        message = f"the results of its {len(items)} entries have more than {LONGER * json_bytes} bytes together"
         return _failure(parent, RESULT_TOO_LARGE, message)
     return Verdict(parent.run, parent.position, StepState.SUCCEEDED, leaves=StepState.RUNNING, result=text)
 

@@ -11,6 +11,7 @@ import orjson
 from engine.expressions import Budget, Evaluation, ExpressionFault
 from engine.references import secrets_in
 from engine.resolving import UNRESOLVABLE, Fitted, Unfitted, fitted, moment
+from engine.rounds.lists import LONGER
 from engine.tools import Registry
 from engine.values import UnfitValue, check_json, storable
 from persistence.moves.begin import NewStep
@@ -129,7 +130,7 @@ class Looking:
         for _ in secrets_in(items):
             raise _Failed(UNRESOLVABLE, "forEach: its list holds a $secret, and only a plan may write one")
         try:
-            return check_json(items, max_bytes=self._bounds.json_bytes, what="the list").decode()
+            return check_json(items, max_bytes=LONGER * self._bounds.json_bytes, what="the list").decode()
         except UnfitValue as error:
             raise _Failed(UNRESOLVABLE, f"forEach: {error.message}") from error
 

@@ -346,6 +346,19 @@ async def test_a_list_of_lists_results_that_are_too_large_together_fail_the_step
         assert {states[f"each[{n}]"] for n in range(40)} == {"SUCCEEDED"}
 
 
+async def test_the_results_of_a_list_are_a_list_for_the_next(dsn: str) -> None:
+    async with running(dsn, TOOLS, max_json_bytes=500) as it:
+        run = await it.submit(
+            planned("first", for_each=mark("`[1, 2, 3, 4]`"), args={"value": "x" * 200}),
+            planned("second", needs=("first",), for_each=mark("first[*].result"), args={"value": mark("index")}),
+            planned("last", needs=("second",), args={"value": mark("second[*].result")}),
+        )
+
+        row = await it.finished(run)
+
+        assert (row["outcome"], (await it.steps(run))["last"]["result"]) == ("CLEAN", [0, 1, 2, 3])
+
+
 async def test_children_are_cancelled_with_their_run(dsn: str) -> None:
     gate = Gate()
     act = Act("act", gate)

@@ -85,6 +85,33 @@ async def test_a_run_lists_what_was_planned_and_counts_the_children_too(dsn: str
         }  # fmt: skip
 
 
+async def test_only_what_may_be_called_has_resolved_arguments(dsn: str):
+    async with world(dsn, tools=TOOLS) as it:
+        run = await ended(
+            it,
+            *halving([2, 4]),
+            planned("none", needs=("list",), for_each=mark("list[?@ > `9`]")),
+            planned("too many", needs=("list",), for_each=mark("list"), for_each_most=1),
+            planned("left out", needs=("list",), when=mark("list[?@ > `9`]")),
+            planned("after it", needs=("left out",)),
+            planned("called", needs=("list",)),
+        )
+
+        data = await it.ask(
+            it.admin, "query ($id: ID!) { run(id: $id) { steps { key state resolvedArgs } } }", id=run_id(run)
+        )
+
+        assert {step["key"]: (step["state"], step["resolvedArgs"]) for step in data["run"]["steps"]} == {
+            "list": ("SUCCEEDED", {"value": [2, 4]}),
+            "each": ("SUCCEEDED", None),
+            "none": ("SUCCEEDED", None),
+            "too many": ("FAILED", None),
+            "left out": ("SKIPPED", None),
+            "after it": ("SKIPPED", None),
+            "called": ("SUCCEEDED", {"value": None}),
+        }
+
+
 async def test_a_child_is_found_by_its_id_and_named_in_the_timeline(dsn: str):
     async with world(dsn, tools=TOOLS) as it:
         run = await ended(it, *halving([2, 4]))

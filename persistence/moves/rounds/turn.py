@@ -102,6 +102,9 @@ _VERDICTS: Final = (GATE, REFUSE, SKIP, EXPAND, EMPTY, SUCCEED, FAIL, UNBLOCK)
 _BORN_AS: Final = (GATE, UNBLOCK)
 """The moves that a child begins with."""
 
+_CALLABLE: Final = (READY, BLOCKED)
+"""The states of a step whose arguments are those of its call; a parent's are its children's matter."""
+
 _ENDS: Final = tuple(state for state in StepState if state in FINISHED_STEP_STATES)
 
 _VERDICT: Final = """ruling AS MATERIALIZED (
@@ -130,7 +133,8 @@ _JUDGED: Final = f"""judged AS (
         resolved_args = coalesce(v.args::json, s.resolved_args),
         digest = coalesce(v.digest, s.digest),
         error_code = v.code, error_message = v.message,
-        resolved_at = CASE WHEN v.leaves = '{PENDING}' THEN clock.at ELSE s.resolved_at END,
+        resolved_at = CASE WHEN v.leaves = '{PENDING}' AND {among("v.enters", _CALLABLE)} THEN clock.at
+            ELSE s.resolved_at END,
         ready_at = CASE WHEN v.enters = '{READY}' THEN clock.at ELSE s.ready_at END,
         due_at = CASE WHEN v.enters = '{READY}' THEN {_DUE.format("v.")} END,
         started_at = CASE WHEN v.enters = '{RUNNING}' THEN clock.at ELSE s.started_at END,
