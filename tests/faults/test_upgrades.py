@@ -18,6 +18,7 @@ import httpx
 import pytest
 from alembic.script import ScriptDirectory
 
+from engine.plans import PlanStep
 from persistence.migrate import configuration, migrate
 from persistence.revisions import head, may_be_used
 from tests.chaos.checker import check
@@ -198,6 +199,8 @@ async def test_each_migration_goes_back_and_forward_with_data_in_its_tables(own:
             it.admin.id,
         )
         await it.database.execute("INSERT INTO notices VALUES ($1, 0, '{1 of 2 found}')", run)
+        each = PlanStep("each", "done", for_each={"$jmespath": "`[1, 2]`"})
+        await it.finished(await it.submit(each, answer={"$jmespath": "each"}))
     before = await rows_of(own)
     assert all(before.values()), "every table has data in it"
 
