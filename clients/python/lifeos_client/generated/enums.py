@@ -12,6 +12,14 @@ class Role(OpenEnum):
     ADMIN = "ADMIN"
 
 
+class UserKind(OpenEnum):
+    """Who is behind a token."""
+
+    PERSON = "PERSON"
+    SERVICE = "SERVICE"
+    AGENT = "AGENT"
+
+
 class RunState(OpenEnum):
     """Where a run stands."""
 
@@ -81,6 +89,25 @@ class ApprovalStatus(OpenEnum):
     REJECTED = "REJECTED"
     EXPIRED = "EXPIRED"
     CANCELLED = "CANCELLED"
+
+
+class OriginKind(OpenEnum):
+    """What a value of a step's arguments comes from."""
+
+    PLAN = "PLAN"
+    RESULT = "RESULT"
+    SECRET = "SECRET"
+    DEFAULT = "DEFAULT"
+    EDIT = "EDIT"
+    MODEL = "MODEL"
+
+
+class Trust(OpenEnum):
+    """How much of a value others decide."""
+
+    PLAN = "PLAN"
+    CHOSEN = "CHOSEN"
+    OUTSIDE = "OUTSIDE"
 
 
 class ToolCallStatus(OpenEnum):

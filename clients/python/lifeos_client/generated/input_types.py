@@ -14,6 +14,7 @@ from .enums import (
     RiskLevel,
     Role,
     RunState,
+    UserKind,
 )
 
 
@@ -122,6 +123,8 @@ class DecideApprovalInput(BaseModel):
     "When given, the decision counts only for exactly these arguments."
     edited_args: Optional[Any] = Field(alias="editedArgs", default=None)
     "Approve with these arguments instead; validated like any others."
+    accept_outside: Optional[list[str]] = Field(alias="acceptOutside", default=None)
+    "The outside destinations (paths joined by dots) that are accepted."
 
 
 class ResolveInDoubtInput(BaseModel):
@@ -162,6 +165,8 @@ class CreateUserInput(BaseModel):
     "What they are called; nobody else may be."
     roles: list[Role]
     "What they may do, at least one."
+    kind: Optional[UserKind] = None
+    "Who is behind the token; a person if left out."
 
 
 class RevokeTokensInput(BaseModel):

@@ -78,6 +78,8 @@ export type CancelRunInput = {
 
 /** A new user. */
 export type CreateUserInput = {
+  /** Who is behind the token; a person if left out. */
+  kind?: UserKind | null | undefined;
   /** What they are called; nobody else may be. */
   name: string;
   /** What they may do, at least one. */
@@ -86,6 +88,8 @@ export type CreateUserInput = {
 
 /** The answer to an approval. */
 export type DecideApprovalInput = {
+  /** The outside destinations (paths joined by dots) that are accepted. */
+  acceptOutside?: Array<string> | null | undefined;
   /** The approval. */
   approvalId: string;
   /** When given, the decision counts only for exactly these arguments. */
@@ -367,6 +371,15 @@ export type ToolCallStatus =
   | 'STARTED'
   /** It returned a result. */
   | 'SUCCEEDED';
+
+/** Who is behind a token. */
+export type UserKind =
+  /** A model that acts by itself: it may ask for things, and decides nothing, whatever its roles. */
+  | 'AGENT'
+  /** Somebody, who decides what their roles say. */
+  | 'PERSON'
+  /** A program, which does what its roles say. */
+  | 'SERVICE';
 
 export type ApprovalQueryVariables = Exact<{
   id: string;
