@@ -39,7 +39,7 @@ EXAMPLES: Final = 60
 
 INSIDE: Final = re.compile(
     r"Traceback|\.py\b|File \"|asyncpg|sqlalchemy|psycopg|strawberry|graphql-core|\bSELECT\b|\bINSERT\b|\bUPDATE\b"
-    r"|relation \"|violates|/site-packages|/usr/|/root/|/home/|0x[0-9a-f]{8}"
+    r"|relation \"|violates|/site-packages|/(?:usr|root|home)/|0x[0-9a-f]{8}"
 )
 """What no answer says, unless it was asked with the very same words."""
 
