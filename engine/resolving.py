@@ -161,6 +161,25 @@ def _unfitted(code: str, message: str, missing: Missing | None = None) -> Unfitt
     return Unfitted(code, storable(message[:4000]), missing)
 
 
+def completed(name: str, args: str, registry: Registry, *, max_bytes: int) -> Fitted | None:
+    """What is asked about anew, with the defaults that are in force now; None if it has them all.
+
+    Arguments (JSON text) that don't fit any more stay as they are: the call will say so.
+    """
+    tool = registry.get(name)
+    if tool is None:
+        return None
+    had: dict[str, Any] = orjson.loads(args)
+    try:
+        now = tool.fit(had)
+        if now == had:
+            return None
+        text = check_json(now, max_bytes=max_bytes, what="the arguments")
+    except (ArgsUnfit, UnfitValue):
+        return None
+    return Fitted(text.decode(), args_digest(name, now))
+
+
 async def explained(run: UUID, unfit: Unfitted, notices_of: NoticesOf) -> str:
     """Why, in words: where a result has too few entries to work on, what its own step said of that comes first."""
     if unfit.missing is None:

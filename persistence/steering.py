@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 from uuid import UUID
@@ -83,15 +83,15 @@ class Asked(NamedTuple):
     args: str
 
 
-async def asked_about(tx: Connection, run: UUID, position: int) -> Asked | None:
-    """The subject of a step's approval, once its arguments are known; None if it needs no approval."""
-    row = await tx.fetchrow(
-        "SELECT tool, coalesce(resolved_args, args)::text AS args FROM steps"
-        " WHERE run_id = $1 AND position = $2 AND gated AND (resolved_args IS NOT NULL OR NOT dynamic)",
+async def asked_about(tx: Connection, run: UUID, positions: Sequence[int]) -> dict[int, Asked]:
+    """The subjects of these steps' approvals, by position: of those that need one, once their arguments are known."""
+    rows = await tx.fetch(
+        "SELECT position, tool, coalesce(resolved_args, args)::text AS args FROM steps"
+        " WHERE run_id = $1 AND position = ANY($2::int[]) AND gated AND (resolved_args IS NOT NULL OR NOT dynamic)",
         run,
-        position,
+        positions,
     )
-    return None if row is None else Asked(row["tool"], row["args"])
+    return {row["position"]: Asked(row["tool"], row["args"]) for row in rows}
 
 
 async def result_of(tx: Connection, run: UUID, position: int) -> str | None:

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 import orjson
 
 from engine.errors import InvalidState
 from engine.expressions import Budget, Evaluation, ExpressionFault
-from engine.resolving import Fitted, Unfitted, fitted, moment
+from engine.resolving import Unfitted, completed, fitted, moment
 from engine.rounds.settling import Rounds, Rules
 from engine.rounds.verdicts import holds
 from persistence.database import Connection
 from persistence.moves.rounds.facts import RunFacts
-from persistence.moves.rounds.redrive import DirectedStep, Target, redrive, unresolved
+from persistence.moves.rounds.redrive import DirectedStep, Target, Unresolved, redrive, unresolved
 from persistence.moves.row import Advance
 from persistence.states import FINISHED_STEP_STATES, SkipReason, StepState
+from persistence.steering import LinkedStep, asked_about
 
 Steps = Mapping[int, DirectedStep]
+Linked = DirectedStep | LinkedStep
+"""A step with the positions of those around it."""
+
 _LOST: Final = frozenset({StepState.FAILED, StepState.SKIPPED, StepState.CANCELLED})
 
 
@@ -43,7 +47,7 @@ async def redrive_elaborate(
     reopened = parents_coming_back(going, steps)
     back = coming_back(reopened | {each.position for each in targets if each.parent is None}, steps)
     after = going | reopened | set(back)
-    anew = [await _anew(tx, rules, run, each) for each in targets]
+    anew = await _anew(tx, rules, run, targets)
     done = await redrive(
         tx,
         run.id,
@@ -80,7 +84,7 @@ def parents_coming_back(going: Collection[int], steps: Steps) -> set[int]:
     }
 
 
-def coming_back(going: Collection[int], steps: Steps) -> set[int]:
+def coming_back(going: Collection[int], steps: Mapping[int, Linked]) -> set[int]:
     """The skipped steps that come back with these.
 
     Those that were skipped because something failed, and for which nothing else stays failed or skipped: a step with
@@ -111,11 +115,25 @@ def waits_for(step: DirectedStep, steps: Steps, going: Collection[int]) -> int:
     return unmet + sum(steps[each].state not in FINISHED_STEP_STATES or each in going for each in step.after)
 
 
-async def _anew(tx: Connection, rules: Rules, run: RunFacts, step: DirectedStep) -> Target:
-    """The dead letter, with arguments if it failed before it had any."""
-    if step.was_called:
-        return Target(step.position)
-    found = await unresolved(tx, run.id, step.position)
+async def _anew(tx: Connection, rules: Rules, run: RunFacts, steps: Sequence[DirectedStep]) -> list[Target]:
+    """The dead letters, with arguments if they failed before they had any, or if their tools have new defaults."""
+    asked = await asked_about(tx, run.id, [each.position for each in steps if each.was_called])
+    left = await unresolved(tx, run.id, [each.position for each in steps if not each.was_called])
+    targets: list[Target] = []
+    for each in steps:
+        place = each.position
+        if not each.was_called:
+            targets.append(_resolved(place, left.get(place), rules, run))
+            continue
+        fit = None
+        if (about := asked.get(place)) is not None:
+            fit = completed(about.tool, about.args, rules.registry, max_bytes=rules.settings.max_json_bytes)
+        targets.append(Target(place) if fit is None else Target(place, fit.args, fit.digest))
+    return targets
+
+
+def _resolved(position: int, found: Unresolved | None, rules: Rules, run: RunFacts) -> Target:
+    """One that was never called, with the arguments that it has by now."""
     if found is None:
         raise _again("it has neither references nor a condition")
     known: dict[str, Any] = orjson.loads(found.known)
@@ -129,7 +147,7 @@ async def _anew(tx: Connection, rules: Rules, run: RunFacts, step: DirectedStep)
         except ExpressionFault as error:
             raise _again(str(error)) from error
     if not found.dynamic:
-        return Target(step.position)
+        return Target(position)
     fit = fitted(
         found.tool,
         orjson.loads(found.args),
@@ -141,8 +159,7 @@ async def _anew(tx: Connection, rules: Rules, run: RunFacts, step: DirectedStep)
     )
     if isinstance(fit, Unfitted):
         raise _again(fit.message)
-    assert isinstance(fit, Fitted)
-    return Target(step.position, fit.args, fit.digest)
+    return Target(position, fit.args, fit.digest)
 
 
 def _again(why: str) -> InvalidState:

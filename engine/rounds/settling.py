@@ -125,7 +125,6 @@ async def _settle_plain(
 
 async def start_elaborate(tx: Connection, rules: Rules, run: UUID, submitted_by: UUID, plan: SoundPlan) -> Advance:
     """Give a stored run its elaborate plan, and let it begin. The caller holds its lock, or has just stored it."""
-    # As it was before it had steps: its first state is announced with an event.
     await store_elaborate(tx, run, plan.for_run(run, submitted_by), plan.directives, plan.answer)
     if plan.origins:
         await store_origins(tx, run, plan.origins)
@@ -178,10 +177,10 @@ class Rounds:
             found = Found()
             looking: dict[UUID, Looking] = {}
             for step in steps:
-                run = self._runs[step.run]
-                look = looking.setdefault(
-                    step.run, Looking(run, self._steps[step.run], self._rules.registry, self._rules.bounds)
-                )
+                look = looking.get(step.run)
+                if look is None:
+                    run, steps_of_run = self._runs[step.run], self._steps[step.run]
+                    look = looking[step.run] = Looking(run, steps_of_run, self._rules.registry, self._rules.bounds)
                 look.look(step, found)
                 self._steps[step.run] = look.steps
             found.verdicts += [closing(each, json_bytes=self._rules.settings.max_json_bytes) for each in parents]

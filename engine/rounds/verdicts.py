@@ -9,6 +9,7 @@ from typing import Any, Final
 import orjson
 
 from engine.expressions import Budget, Evaluation, ExpressionFault
+from engine.plans import USUAL_CHILDREN
 from engine.references import secrets_in
 from engine.resolving import UNRESOLVABLE, Fitted, Unfitted, fitted, moment
 from engine.rounds.lists import LONGER
@@ -21,8 +22,6 @@ from persistence.states import SkipReason, StepState
 
 TOO_MANY_ITEMS: Final = "TOO_MANY_ITEMS"
 NOT_A_LIST: Final = "NOT_A_LIST"
-MOST_ITEMS: Final = 100
-"""How many entries a list may have whose plan does not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +109,7 @@ class Looking:
             kind = _KINDS.get(type(value), "a value")
             raise _Failed(NOT_A_LIST, f"forEach: its expression gives {kind}, and no list")
         items: list[Any] = value  # pyright: ignore[reportUnknownVariableType] - JSON
-        most = step.for_each_most or MOST_ITEMS
+        most = step.for_each_most or USUAL_CHILDREN
         if len(items) > most:
             raise _Failed(TOO_MANY_ITEMS, f"forEach: its list has {len(items)} entries, and may have {most}")
         if self.steps + len(items) > self._bounds.run_steps:
@@ -137,13 +136,13 @@ class Looking:
     def _add_children(self, step: FreedStep, known: dict[str, Any], items: list[Any], found: Found) -> None:
         planned: dict[str, Any] = orjson.loads(step.args)
         for index, item in enumerate(items):
-            fit = self._fitted(step, planned, {**known, "item": item, "index": index}) if step.dynamic else None
+            fit = self._fitted(step, planned, {**known, "item": item, "index": index})
             child = self._child(step, index, fit)
             found.children.append(child)
             if isinstance(fit, Unfitted):
                 found.unfit.append((child, fit))
 
-    def _child(self, step: FreedStep, index: int, fit: Fitted | Unfitted | None) -> Child:
+    def _child(self, step: FreedStep, index: int, fit: Fitted | Unfitted) -> Child:
         begins = StepState.BLOCKED if step.gated else StepState.READY
         state = StepState.PENDING if isinstance(fit, Unfitted) else begins
         position, self.steps = self.steps, self.steps + 1
@@ -161,8 +160,8 @@ class Looking:
             dynamic=step.dynamic,
             feeds=True,
             args=step.args,
-            resolved_args=fit.args if isinstance(fit, Fitted) else None if step.dynamic else step.resolved_args,
-            digest=fit.digest if isinstance(fit, Fitted) else None if step.dynamic else step.digest,
+            resolved_args=fit.args if isinstance(fit, Fitted) else None,
+            digest=fit.digest if isinstance(fit, Fitted) else None,
             depends_on=tuple(step.depends_on),
             dependents=(),
             needs=(),

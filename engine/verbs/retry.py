@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID
 
 import orjson
@@ -14,6 +13,8 @@ from engine.audit import line_of
 from engine.digest import args_digest
 from engine.errors import Forbidden, InvalidState, NotFound
 from engine.references import Unresolvable, resolve
+from engine.resolving import completed
+from engine.rounds.redriving import coming_back as steps_coming_back
 from engine.rounds.redriving import redrive_elaborate
 from engine.tools import ArgsUnfit
 from engine.values import UnfitValue, check_json
@@ -27,7 +28,7 @@ from persistence.moves.rounds.facts import elaborate_runs
 from persistence.moves.rounds.redrive import directed_steps
 from persistence.moves.row import Advance
 from persistence.reads.where import submitter_of
-from persistence.states import RunState, SkipReason, StepState
+from persistence.states import RunState, StepState
 from persistence.steering import LinkedStep, Unresolved, asked_about, has_step, linked_steps, state_of, unresolved
 
 
@@ -108,8 +109,11 @@ async def _args_anew(resources: Resources, tx: Connection, run: UUID, position: 
     step = await unresolved(tx, run, position)
     if step is not None:
         return _resolved(resources, step)
-    asked = await asked_about(tx, run, position)
-    return (None, None) if asked is None else _completed(resources, asked.tool, asked.args)
+    asked = (await asked_about(tx, run, [position])).get(position)
+    if asked is None:
+        return None, None
+    fit = completed(asked.tool, asked.args, resources.registry, max_bytes=resources.settings.max_json_bytes)
+    return (None, None) if fit is None else (fit.args, fit.digest)
 
 
 def _resolved(resources: Resources, step: Unresolved) -> tuple[str, str]:
@@ -128,49 +132,9 @@ def _resolved(resources: Resources, step: Unresolved) -> tuple[str, str]:
     return text.decode(), args_digest(tool.name, args)
 
 
-def _completed(resources: Resources, name: str, text: str) -> tuple[str | None, str | None]:
-    """What is asked about anew has the defaults that are in force now; nothing if it has them all."""
-    tool = resources.registry.get(name)
-    if tool is None:
-        return None, None
-    had: dict[str, Any] = orjson.loads(text)
-    try:
-        args = tool.fit(had)
-        if args == had:
-            return None, None
-        now = check_json(args, max_bytes=resources.settings.max_json_bytes, what="the arguments")
-    except (ArgsUnfit, UnfitValue):
-        return None, None  # the call will say so
-    return now.decode(), args_digest(name, args)
-
-
 def coming_back(position: int, steps: Mapping[int, LinkedStep]) -> list[tuple[int, int]]:
-    """The skipped steps that a redrive of `position` brings back, each with the number of steps it still waits for.
-
-    Those that were skipped because something failed, and for which nothing else stays failed or skipped: a step with
-    another dead letter before it comes back with that one.
-    """
-    below: set[int] = set()
-    waiting = [position]
-    while waiting:
-        for each in steps[waiting.pop()].dependents:
-            if each not in below and steps[each].skip_reason == SkipReason.DEPENDENCY_FAILED:
-                below.add(each)
-                waiting.append(each)
-    lost = {StepState.FAILED, StepState.SKIPPED, StepState.CANCELLED}
-    while True:
-        stuck = {
-            each
-            for each in below
-            if any(
-                steps[before].state in lost and before != position and before not in below
-                for before in steps[each].depends_on
-            )
-        }
-        if not stuck:
-            break
-        below -= stuck
+    """The skipped steps that a redrive of `position` brings back, each with the number of steps it still waits for."""
     return [
         (each, sum(steps[before].state is not StepState.SUCCEEDED for before in steps[each].depends_on))
-        for each in sorted(below)
+        for each in sorted(steps_coming_back({position}, steps))
     ]

@@ -8,6 +8,7 @@ import pytest
 from pydantic import BaseModel, create_model
 
 from engine.errors import InvalidInput, InvalidPlan
+from engine.plans import PlanStep
 from engine.tools import Registry, ToolError, tool
 from tests.engine.harness import APPROVE, Running, running, step
 
@@ -67,6 +68,31 @@ async def test_a_default_that_came_after_the_approval_is_not_called_with(dsn: st
             await other.finished(run, after=row["last_seq"])
 
     assert PAID == [{"value": 5, "currency": "USD"}]
+
+
+async def test_a_child_that_is_sent_back_is_asked_about_with_the_default_in_force_too(dsn: str) -> None:
+    each = PlanStep("each", "pay", for_each={"$jmespath": "`[5, 6]`"}, args={"money": {"value": {"$jmespath": "item"}}})
+    async with running(dsn, bank(), executes=False) as it:
+        run = await it.submit(each)
+        approvals = [await it.asked(run, times=times) for times in (1, 2)]
+        for approval in approvals:
+            await it.decide(approval, APPROVE)
+
+        async with running(dsn, bank(currency=(str, "USD"))) as other:
+            row = await other.finished(run)
+            assert (await it.steps(run))["each[1]"]["error_code"] == "ARGS_CHANGED"
+
+            await other.retry(run, "each")
+            again = [await other.asked(run, times=times) for times in (3, 4)]
+            assert [each["proposed_args"]["money"] for each in again] == [
+                {"value": 5, "currency": "USD"},
+                {"value": 6, "currency": "USD"},
+            ]
+            for approval in again:
+                await other.decide(approval, APPROVE)
+            await other.finished(run, after=row["last_seq"])
+
+    assert sorted(each["value"] for each in PAID) == [5, 6]
 
 
 async def test_a_default_that_was_changed_after_the_approval_is_not_called_with(dsn: str) -> None:

@@ -58,8 +58,6 @@ class FreedStep(NamedTuple):
     idempotent: bool
     dynamic: bool
     args: str
-    resolved_args: str | None
-    digest: str | None
     depends_on: list[int]
     max_attempts: int | None
     timeout_seconds: float
@@ -74,7 +72,7 @@ class FreedStep(NamedTuple):
 
 _FREED: Final = """
 SELECT s.run_id, s.position, s.key, s.name, s.tool, s.risk, s.gated, s.gate_reason, s.idempotent, s.dynamic,
-    s.args::text, s.resolved_args::text, s.digest, s.depends_on, s.max_attempts, s.timeout_seconds,
+    s.args::text, s.depends_on, s.max_attempts, s.timeout_seconds,
     d.condition, d.for_each, d.for_each_most, coalesce(d.tolerates, false), d.delay_seconds, d.not_before,
     coalesce(k.known, '{}')::text
 FROM unnest($1::uuid[], $2::int[]) AS g (run_id, position)

@@ -183,7 +183,7 @@ class Unresolved(NamedTuple):
 
 
 _UNRESOLVED: Final = f"""
-SELECT s.tool, s.args::text, coalesce(k.known, '{{}}')::text, (p.items -> s.index)::text, s.index,
+SELECT s.position, s.tool, s.args::text, coalesce(k.known, '{{}}')::text, (p.items -> s.index)::text, s.index,
     d.condition, s.dynamic
 FROM steps s
 LEFT JOIN step_directives d ON d.run_id = s.run_id AND d.position = s.position
@@ -193,11 +193,11 @@ LEFT JOIN step_directives p ON p.run_id = s.run_id AND p.position = s.parent,
         FROM steps o, steps n
         WHERE o.run_id = s.run_id AND o.position = coalesce(s.parent, s.position)
             AND n.run_id = s.run_id AND n.position = ANY(o.needs) AND n.state = '{StepState.SUCCEEDED}') k
-WHERE s.run_id = $1 AND s.position = $2 AND (s.dynamic AND s.resolved_args IS NULL OR d.condition IS NOT NULL)
+WHERE s.run_id = $1 AND s.position = ANY($2::int[])
+    AND (s.dynamic AND s.resolved_args IS NULL OR d.condition IS NOT NULL)
 """
 
 
-async def unresolved(tx: Connection, run: UUID, position: int) -> Unresolved | None:
-    """What a dead letter that was never called failed by; None when it has no reference that is left, or condition."""
-    row = await tx.fetchrow(_UNRESOLVED, run, position)
-    return None if row is None else Unresolved._make(row)
+async def unresolved(tx: Connection, run: UUID, positions: Sequence[int]) -> dict[int, Unresolved]:
+    """What dead letters that were never called failed by: those that have a reference left, or a condition."""
+    return {place: Unresolved(*row) for place, *row in await tx.fetch(_UNRESOLVED, run, positions)}
